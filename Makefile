@@ -1,0 +1,32 @@
+# Every target first makes its own environment from uv.lock, so each is the one command it looks like.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean env env-check
+
+python := .venv/bin/python
+# What was cached, compiled or measured; never a ledger.
+litter := .tools .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .demo dist
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: env ## the main job: a retry storm reaches Stripe once (under a minute)
+	@$(python) examples/demo.py
+
+test: env ## every test this machine can run; the summary names what was skipped
+	@$(python) -m pytest
+
+check: env-check ## linters, types, import contracts, sizes, the Dockerfile
+	@scripts/check
+
+bench: env ## the measurements, each as a ratio in one run
+	@$(python) -m bench
+
+clean: ## remove environments and caches
+	@rm -rf $(litter) tests/node/node_modules
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+env:
+	@scripts/bootstrap
+
+env-check:
+	@scripts/bootstrap check

@@ -1,0 +1,1 @@
+"""What people touch: the `ledger` command. Decides nothing about records; the core does."""

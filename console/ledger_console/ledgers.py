@@ -1,0 +1,99 @@
+"""Which ledger a command means, opening it, and finding a record in it. Prints nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ledger_console.problems import USAGE, Problem
+
+if TYPE_CHECKING:
+    from ledger.records import Record
+    from ledger.stores.sqlite import SqliteStore
+
+DEFAULT = "ledger.db"
+_SQLITE = "sqlite:///"
+_CANDIDATES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A ledger as a command names it. named: on the command line, so that hints must name it too."""
+
+    path: str
+    named: bool
+
+    def hint(self, command: str) -> str:
+        """A command line that works on this ledger, ready to be copied."""
+        return f"ledger {command} --db {shlex.quote(self.path)}" if self.named else f"ledger {command}"
+
+
+def is_ledger(word: str) -> bool:
+    """Whether a positional names a ledger, not a record: it contains `/`, `.` or `://` (design §7)."""
+    return "/" in word or "." in word
+
+
+def place(db: str | None, words: Sequence[str] = ()) -> Place:
+    """The ledger of `--db` or of a positional, else LEDGER_DB, else ./ledger.db. Raises Problem."""
+    named = [*filter(is_ledger, words), *([] if db is None else [db])]
+    if len(set(named)) > 1:
+        raise Problem(f"more than one ledger is named: {', '.join(named)}; give one", USAGE)
+    if named:
+        return Place(_path(named[0]), named=True)
+    return Place(_path(os.environ.get("LEDGER_DB") or DEFAULT), named=False)
+
+
+def only_place(db: str | None, word: str | None) -> Place:
+    """As `place`, for commands whose positional can only be a ledger. Raises Problem."""
+    if word is None:
+        return place(db)
+    if not is_ledger(word):
+        raise Problem(f"'{word}' does not look like a ledger (a path has a / or a .); use --db {word}", USAGE)
+    return place(db, [word])
+
+
+@contextlib.contextmanager
+def opened(where: Place) -> Iterator[SqliteStore]:
+    """The ledger, which must exist. Raises Problem, and what SqliteStore raises."""
+    from ledger.stores.sqlite import SqliteStore
+
+    if not Path(where.path).exists():
+        raise Problem(f"there is no ledger at {where.path}; name one with --db or LEDGER_DB")
+    store = SqliteStore(where.path)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def find(store: SqliteStore, word: str) -> Record:
+    """The one record whose id is `word` or begins with it, result included. Raises Problem."""
+    from ledger.ports import Query
+
+    exact = store.get(word)
+    if exact is not None:
+        return exact
+    found = store.page(Query(id_prefix=word.lower(), limit=_CANDIDATES + 1)) if word else []
+    if len(found) > 1:
+        ids = ", ".join(r.id[: len(word) + 8] for r in found[:_CANDIDATES])
+        raise Problem(f"'{word}' begins several records ({ids}{', …' * (len(found) > _CANDIDATES)}); give more of it")
+    record = store.get(found[0].id) if found else None
+    if record is None:
+        raise Problem(f"there is no record '{word}' in {store.path}; `ledger show` lists them")
+    return record
+
+
+def _path(db: str) -> str:
+    if db.startswith(_SQLITE):
+        db = db.removeprefix(_SQLITE)
+    if "://" in db:
+        scheme = db.split("://", 1)[0]
+        raise Problem(f"a {scheme}:// ledger cannot be opened by this version; give the path of a file", USAGE)
+    if not db.strip() or db == ":memory:":
+        raise Problem(f"'{db}' cannot be a ledger; give the path of a file", USAGE)
+    return os.path.expanduser(db)

@@ -1,0 +1,36 @@
+"""The options that several commands share, named once. No behaviour."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ledger.records import Status
+
+Db = Annotated[str | None, typer.Option("--db", metavar="DB", help="The ledger [default: LEDGER_DB, ./ledger.db].")]
+Word = Annotated[str | None, typer.Argument(metavar="DB", help="The ledger, as for --db.")]
+RecordId = Annotated[str, typer.Argument(metavar="RECORD", help="Its id, which may be shortened.")]
+Wf = Annotated[str | None, typer.Option("--wf", metavar="W", help="Only this workflow.")]
+Tool = Annotated[str | None, typer.Option("--tool", metavar="T", help="Only this tool or rule.")]
+Caller = Annotated[str | None, typer.Option("--caller", metavar="C", help="Only this caller.")]
+StatusIs = Annotated[Status | None, typer.Option("--status", help="Only this status.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=0, metavar="N", help="At most N, the newest; 0 for all.")]
+Json = Annotated[bool, typer.Option("--json", help="For scripts: one JSON object per line.")]
+Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why, kept with the record.")]
+Rules = Annotated[
+    str | None,
+    typer.Option("--rules", metavar="F", help="Rules file [default: LEDGER_RULES, ./ledger.yaml, else the packs]."),
+]
+Workflow = Annotated[
+    str | None, typer.Option("--workflow", metavar="W", help="Scope of the operations [default: LEDGER_WORKFLOW].")
+]
+RunCaller = Annotated[str | None, typer.Option("--caller", metavar="C", help="Who asks, for the records.")]
+Observe = Annotated[bool, typer.Option("--observe", help="Not there yet: refused.")]
+Resolve = Annotated[
+    list[str] | None,
+    typer.Option("--resolve", metavar="HOST:PORT:ADDR:PORT", help="Connect there instead; may be repeated."),
+]
+UpstreamCa = Annotated[
+    str | None, typer.Option("--upstream-ca", metavar="FILE", help="PEM file that upstreams are trusted by, too.")
+]

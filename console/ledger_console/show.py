@@ -1,0 +1,164 @@
+"""`ledger show`: the records, or one of them. Reads only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ledger.records import Kind, Record, Status
+from ledger_console import ledgers, options, screen
+from ledger_console.problems import USAGE, Problem
+from ledger_console.screen import Column
+from ledger_console.text import age, short_ids, visible
+
+if TYPE_CHECKING:
+    from ledger.ports import Query
+    from ledger.stores.sqlite import SqliteStore
+
+SCREENFUL = 200
+"""Records a terminal is given unless `--limit` says otherwise."""
+
+COLUMNS = (
+    Column("record"),
+    Column("status"),
+    Column("tool"),
+    Column("request", long=True),
+    Column("attempts", number=True),
+    Column("runs", number=True),
+    Column("blocked", number=True),
+    Column("age", number=True),
+    Column("wf"),
+    Column("caller"),
+    Column("note", long=True),
+)
+
+
+def show(
+    first: options.Word = None,
+    second: Annotated[
+        str | None, typer.Argument(metavar="RECORD", help="Only this one; its id may be shortened.")
+    ] = None,
+    db: options.Db = None,
+    wf: options.Wf = None,
+    tool: options.Tool = None,
+    status: options.StatusIs = None,
+    caller: options.Caller = None,
+    limit: options.Limit = None,
+    json: options.Json = False,
+) -> None:
+    """List the records, newest first, or show one RECORD."""
+    from ledger.ports import Query
+
+    words = [word for word in (first, second) if word is not None]
+    where = ledgers.place(db, words)
+    wanted = [word for word in words if not ledgers.is_ledger(word)]
+    if len(wanted) > 1:
+        raise Problem(f"show takes one record; '{wanted[0]}' and '{wanted[1]}' are two", USAGE)
+    with ledgers.opened(where) as store:
+        if wanted:
+            _one(ledgers.find(store, wanted[0]), where, json)
+        else:
+            _list(store, Query(wf, tool, status, caller), limit, where, json)
+
+
+def _list(store: SqliteStore, query: Query, limit: int | None, where: ledgers.Place, json: bool) -> None:
+    if limit is None:
+        limit = SCREENFUL if screen.fancy() and not json else 0
+    # One more than is shown, to know whether there is more.
+    records = store.page(replace(query, limit=limit + 1 if limit else None))
+    shown = records[:limit] if limit else records
+    if json:
+        for record in shown:
+            screen.json_line(record.as_dict())
+        return
+    if not shown:
+        screen.aside("no records" if query == type(query)() else "no records match")
+        return
+    _table(shown)
+    if len(shown) < len(records):
+        screen.aside(f"Only the newest {limit} are shown; --limit 0 shows all.")
+    _settling(shown, where)
+
+
+def _table(records: Sequence[Record]) -> None:
+    from ledger import clock
+
+    now, short = clock.now(), short_ids([r.id for r in records])
+    rows = [
+        (
+            short[r.id],
+            r.status.value,
+            r.tool,
+            request(r),
+            str(r.attempts),
+            str(r.runs),
+            str(r.blocked),
+            age(now.wall - r.touched.wall),
+            r.wf,
+            r.caller or "",
+            remark(r),
+        )
+        for r in records
+    ]
+    screen.table(COLUMNS, rows)
+
+
+def _one(record: Record, where: ledgers.Place, json: bool) -> None:
+    if json:
+        screen.json_line(record.as_dict())
+        return
+    facts = {name: value for name, value in record.as_dict().items() if value not in (None, "")}
+    facts["answer"] = _answer(record)
+    if record.status is Status.RUNNING:
+        facts["remark"] = remark(record)
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        if value != "":
+            screen.line(f"{name:<{width}}  {visible(str(value))}")
+    _settling([record], where)
+
+
+def request(record: Record) -> str:
+    """Method and URL of an HTTP operation, "" for a call."""
+    return " ".join(str(record.about[part]) for part in ("method", "url") if record.about.get(part))
+
+
+def remark(record: Record) -> str:
+    """What a person should know of a record: their note, its error, or that nobody works on it any more."""
+    said = "; ".join(filter(None, (record.note, record.error)))
+    if record.released and record.status is not Status.RUNNING:
+        return "; ".join(filter(None, ("the next attempt runs", said)))
+    return _gone(record) or said
+
+
+def _gone(record: Record) -> str | None:
+    if record.status is not Status.RUNNING:
+        return None
+    from ledger import clock, lifecycle, owners
+
+    return lifecycle.gone(record, owners.alive(record.owner), clock.now())
+
+
+def _answer(record: Record) -> str:
+    if record.status is not Status.SUCCESS:
+        return ""
+    body = record.result.body if record.result else None
+    return "not kept" if body is None else f"kept, {len(body)} bytes"
+
+
+def _settling(records: Sequence[Record], where: ledgers.Place) -> None:
+    """The command to settle each record that only a person can settle."""
+    stuck = [r for r in records if not r.released and (r.status is Status.UNKNOWN or _gone(r))]
+    if not stuck:
+        return
+    short = short_ids([r.id for r in records])
+    sys.stdout.flush()
+    screen.aside(f"{len(stuck)} without a known outcome: the effect may have happened. Ask the provider, then settle:")
+    for record in stuck:
+        what = request(record) if record.kind is Kind.HTTP else record.tool
+        command = where.hint(f"resolve {short[record.id]}")
+        screen.aside(f"  {command} --done | --not-done   # {visible(what)}")

@@ -1,0 +1,129 @@
+"""`ledger run` and `ledger proxy`: options into settings. The sidecar itself is in ledger_proxy, imported late."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ledger_console import ledgers, options, rulesfiles, screen
+from ledger_console.problems import USAGE, Problem
+
+if TYPE_CHECKING:
+    from ledger_proxy.settings import Settings
+
+LISTEN = "127.0.0.1:8080"
+_ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/@]+):(?P<port>\d{1,5})", re.ASCII)
+
+Command = Annotated[list[str] | None, typer.Argument(metavar="-- CMD", help="The command and its arguments.")]
+Listen = Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen; port 0: any free one.")]
+CaDir = Annotated[
+    str | None,
+    typer.Option("--ca-dir", metavar="DIR", help="Where the CA is kept [default: the user's data directory]."),
+]
+Drain = Annotated[
+    float, typer.Option("--drain", min=0, metavar="SECONDS", help="Time for requests in flight at the end.")
+]
+
+
+def run(
+    command: Command = None,
+    rules: options.Rules = None,
+    db: options.Db = None,
+    workflow: options.Workflow = None,
+    caller: options.RunCaller = None,
+    observe: options.Observe = False,
+    resolve: options.Resolve = None,
+    upstream_ca: options.UpstreamCa = None,
+) -> int:
+    """Run a command behind a sidecar of its own."""
+    if not command:
+        raise Problem("ledger run needs a command: ledger run -- python agent.py", USAGE)
+    needs_extra("run")
+    settings = _settings(rules, db, workflow, caller, observe, resolve, upstream_ca)
+    from ledger_proxy.running import run_command
+
+    return run_command(settings, command)
+
+
+def proxy(
+    listen: Listen = LISTEN,
+    rules: options.Rules = None,
+    db: options.Db = None,
+    ca_dir: CaDir = None,
+    workflow: options.Workflow = None,
+    caller: options.RunCaller = None,
+    observe: options.Observe = False,
+    resolve: options.Resolve = None,
+    upstream_ca: options.UpstreamCa = None,
+    drain: Drain = 10.0,
+) -> int:
+    """Run a sidecar until SIGTERM or Ctrl-C, for agents that are started elsewhere."""
+    address = parse_listen(listen)
+    needs_extra("proxy")
+    where = Path(ca_dir).expanduser() if ca_dir else default_ca_dir()
+    settings = _settings(
+        rules, db, workflow, caller, observe, resolve, upstream_ca, listen=address, ca_dir=where, drain=drain
+    )
+    from ledger_proxy.running import serve
+
+    return serve(settings, lambda at: screen.line(f"listening on {at}"))
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """HOST:PORT, IPv6 in brackets, port 0 allowed. Raises Problem."""
+    match = _ADDRESS.fullmatch(text)
+    if match is None or int(match["port"]) > 65535:
+        raise Problem(f"--listen '{text}' is not HOST:PORT; for example {LISTEN}, or port 0 for any free one", USAGE)
+    return match["host"].strip("[]"), int(match["port"])
+
+
+def default_ca_dir() -> Path:
+    """The CA directory under the platform's data directory."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("ledger", appauthor=False)) / "ca"
+
+
+def needs_extra(command: str) -> None:
+    """Raise Problem if what `[proxy]` installs is not there; looks without importing."""
+    from importlib.util import find_spec
+
+    if any(find_spec(package) is None for package in ("mitmproxy", "aiohttp", "cryptography", "http_sf")):
+        raise Problem(f"ledger {command} needs the proxy extra: pip install 'ledger-sidecar[proxy]'", USAGE)
+
+
+def _settings(
+    rules: str | None,
+    db: str | None,
+    workflow: str | None,
+    caller: str | None,
+    observe: bool,
+    resolve: list[str] | None,
+    upstream_ca: str | None,
+    **more: Any,
+) -> Settings:
+    from ledger_proxy.resolver import parse_resolves
+    from ledger_proxy.settings import Settings
+
+    try:
+        resolved = parse_resolves(resolve or ())
+    except ValueError as error:
+        raise Problem(str(error), USAGE) from None
+    ca = None if upstream_ca is None else Path(upstream_ca)
+    if ca is not None and not ca.is_file():
+        raise Problem(f"--upstream-ca {upstream_ca}: there is no such file", USAGE)
+    return Settings(
+        rules=rulesfiles.load(rules)[1],
+        db=ledgers.place(db).path,
+        workflow=workflow or os.environ.get("LEDGER_WORKFLOW") or "default",
+        caller=caller,
+        observe=observe,
+        resolve=resolved,
+        upstream_ca=ca,
+        key=os.fsencode(os.environ.get("LEDGER_KEY", "")) or None,
+        **more,
+    )

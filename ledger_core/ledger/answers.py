@@ -1,0 +1,74 @@
+"""A call's reply as `guard` gives it to its caller: a value or an exception."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from ledger import codec
+from ledger.errors import Conflict, InFlight, OutcomeUnknown, ResultUnavailable
+from ledger.policy import Policy
+from ledger.records import Record, Status
+from ledger.steps import Answer, Outcome, Reply
+
+
+def value_of(reply: Reply, policy: Policy) -> Any:
+    """The result, live or replayed; None when blocked.
+
+    Raises what the function raised; OutcomeUnknown, InFlight, ResultUnavailable, Conflict.
+    """
+    record = reply.record
+    match reply.answer:
+        case Answer.EXECUTED | Answer.FAILED | Answer.UNKNOWN:
+            return live(reply.outcome, record)
+        case Answer.REPLAYED:
+            return _replayed(record)
+        case Answer.BLOCKED | Answer.GONE:
+            return None
+        case Answer.IN_FLIGHT:
+            if not policy.replay:
+                return None
+            raise InFlight(f"{record.tool} is still running, or its process died; try again later ({_named(record)})")
+        case Answer.HELD:
+            raise OutcomeUnknown(_held(record))
+        case Answer.CONFLICT:
+            raise Conflict(f"{record.tool} was called under the same key with other arguments ({_named(record)})")
+        case _:
+            assert_never(reply.answer)
+
+
+def live(outcome: Outcome | None, record: Record) -> Any:
+    """What our own execution came to."""
+    if outcome is None:
+        raise TypeError("an execution has an outcome")
+    if outcome.status is Status.SUCCESS:
+        return outcome.value
+    error = outcome.value
+    if not isinstance(error, BaseException):
+        raise TypeError("an execution that did not succeed has its exception")
+    if outcome.status is Status.UNKNOWN:
+        error.add_note(f"[ledger] {_held(record)}")
+    raise error
+
+
+def _replayed(record: Record) -> Any:
+    if record.result is None:
+        raise ResultUnavailable(f"{record.tool} ran, but its result was not kept, so nothing can be replayed; "
+                                f"it is not run again ({_named(record)})")  # fmt: skip
+    try:
+        return codec.decode(record.result)
+    except codec.CannotLoad as error:
+        raise ResultUnavailable(
+            f"{record.tool} ran, but its result cannot be read: {error} ({_named(record)})"
+        ) from None
+
+
+def _held(record: Record) -> str:
+    why = f" ({record.error})" if record.error else ""
+    return (
+        f"{record.tool} may have happened{why}; do not try another way. Find out, then settle it: "
+        f"ledger resolve {record.id} --done, or --not-done to let it run again"
+    )
+
+
+def _named(record: Record) -> str:
+    return f"record {record.id}"

@@ -1,0 +1,142 @@
+"""The ports of one call: the store, the clock, the keeper and the effect, as the drivers want them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+
+from ledger import clock, owners
+from ledger.errors import LedgerError
+from ledger.keeper import AsyncKeeper, Keeper
+from ledger.lifecycle import Change
+from ledger.ports import AsyncStore, SyncStore
+from ledger.records import Event, Instant, Record, Status
+from ledger.steps import Finish, Outcome, Seen, Written
+
+LOOK_AGAIN_SECONDS = 1.0
+"""A waiter looks at the owner's liveness at least this often."""
+POLL_SECONDS = 0.05
+"""How often a waiter reads the store for an execution of another process."""
+
+
+def _seen(record: Record | None) -> Seen | None:
+    if record is None:
+        return None
+    return Seen(record, owners.alive(record.owner) if record.status is Status.RUNNING else None)
+
+
+class Call:
+    """A `drivers.Port` on a synchronous store."""
+
+    def __init__(self, store: SyncStore, keeper: Keeper, effect: Callable[[Record], Outcome]) -> None:
+        self._store, self._keeper, self._effect = store, keeper, effect
+
+    def now(self) -> Instant:
+        return clock.now()
+
+    def claim(self, change: Change) -> bool:
+        return self._store.insert(change)
+
+    def look(self, record: Record) -> Seen | None:
+        return _seen(self._store.look(record))
+
+    def swap(self, change: Change) -> bool:
+        return self._store.replace(change)
+
+    def wait(self, record: Record, seconds: float) -> bool:
+        deadline = time.monotonic() + min(seconds, LOOK_AGAIN_SECONDS)
+        while (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(POLL_SECONDS, left))
+            if self.moved(record):
+                break
+        return False
+
+    def moved(self, record: Record) -> bool:
+        """Whether the record is no longer what a waiter saw."""
+        found = self._store.look(record)
+        return found is None or (found.status, found.epoch) != (record.status, record.epoch)
+
+    def execute(self, record: Record) -> Outcome:
+        self._keeper.take(record)
+        try:
+            return self._effect(record)
+        finally:
+            self._keeper.drop(record)
+
+    def finish(self, step: Finish) -> Written:
+        """The effect has happened, so a store that fails now must not cost the caller its outcome."""
+        try:
+            return Written.YES if self._store.replace(step.change) else Written.NO
+        except LedgerError:
+            self._keeper.owe(step, self)
+            return Written.OWED
+        except BaseException:
+            # An interrupt here must not cost the record its outcome.
+            self._keeper.owe(step, self)
+            raise
+
+    def note(self, event: Event) -> None:
+        self._store.append(event)
+
+
+class AsyncCall:
+    """A `drivers.AsyncPort` on an asynchronous store.
+
+    effect: causes the effect, once; None for a call that only writes an owed outcome.
+    gone: whether the caller has left.
+    """
+
+    def __init__(
+        self,
+        store: AsyncStore,
+        keeper: AsyncKeeper,
+        effect: Callable[[Record], Awaitable[Outcome]] | None = None,
+        gone: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._store, self._keeper, self._effect, self._gone = store, keeper, effect, gone
+
+    def now(self) -> Instant:
+        return clock.now()
+
+    async def claim(self, change: Change) -> bool:
+        return await self._store.insert(change)
+
+    async def look(self, record: Record) -> Seen | None:
+        return _seen(await self._store.look(record))
+
+    async def swap(self, change: Change) -> bool:
+        return await self._store.replace(change)
+
+    async def wait(self, record: Record, seconds: float) -> bool:
+        """Woken at once when the execution is ours; read from the store when it is another process's."""
+        ended = self._keeper.ended(record)
+        limit = min(seconds, POLL_SECONDS if ended is None else LOOK_AGAIN_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await (ended or asyncio.Event()).wait()
+        return self._gone()
+
+    async def execute(self, record: Record) -> Outcome:
+        if self._effect is None:
+            raise TypeError("a call that only writes an owed outcome executes nothing")
+        self._keeper.take(record)
+        try:
+            return await self._effect(record)
+        except BaseException:
+            self._keeper.drop(record)
+            raise
+
+    async def finish(self, step: Finish) -> Written:
+        """The claim is kept until its outcome is durable, so that who waits for it finds the outcome."""
+        try:
+            return Written.YES if await self._store.replace(step.change) else Written.NO
+        except LedgerError:
+            self._keeper.owe(step, self)
+            return Written.OWED
+        finally:
+            self._keeper.drop(step.record)
+
+    def note(self, event: Event) -> None:
+        self._store.append(event)

@@ -1,0 +1,100 @@
+"""Two dumb drivers: they do each step's I/O through a port and decide nothing."""
+
+from __future__ import annotations
+
+from typing import Protocol, assert_never
+
+from ledger.lifecycle import Change
+from ledger.records import Event, Instant, Record
+from ledger.steps import (
+    Claim,
+    Execute,
+    Finish,
+    Look,
+    Outcome,
+    Overtaken,
+    Reply,
+    Seen,
+    Step,
+    Swap,
+    Wait,
+    Written,
+)
+
+
+class Port(Protocol):
+    """The world of one synchronous call."""
+
+    def now(self) -> Instant: ...
+    def claim(self, change: Change) -> bool: ...
+    def look(self, record: Record) -> Seen | None: ...
+    def swap(self, change: Change) -> bool: ...
+    def wait(self, record: Record, seconds: float) -> bool: ...
+    def execute(self, record: Record) -> Outcome: ...
+    def finish(self, step: Finish) -> Written: ...
+    def note(self, event: Event) -> None: ...
+
+
+class AsyncPort(Protocol):
+    """The world of one asynchronous call; `now` and `note` never wait."""
+
+    def now(self) -> Instant: ...
+    async def claim(self, change: Change) -> bool: ...
+    async def look(self, record: Record) -> Seen | None: ...
+    async def swap(self, change: Change) -> bool: ...
+    async def wait(self, record: Record, seconds: float) -> bool: ...
+    async def execute(self, record: Record) -> Outcome: ...
+    async def finish(self, step: Finish) -> Written: ...
+    def note(self, event: Event) -> None: ...
+
+
+def run(step: Step, port: Port) -> Reply:
+    """Drive a call to its reply. Raises what the port raises: StoreUnavailable before anything was executed."""
+    while True:
+        match step:
+            case Claim():
+                step = step.next(port.claim(step.change))
+            case Look():
+                step = step.next(port.look(step.wanted), port.now())
+            case Wait():
+                step = step.next(port.wait(step.record, step.seconds), port.now())
+            case Swap():
+                step = step.next(port.swap(step.change))
+            case Execute():
+                step = step.next(port.execute(step.record), port.now())
+            case Finish():
+                step = step.next(port.finish(step))
+            case Overtaken():
+                step = step.next(port.look(step.record), port.now())
+            case Reply():
+                if step.event is not None:
+                    port.note(step.event)
+                return step
+            case _:
+                assert_never(step)
+
+
+async def arun(step: Step, port: AsyncPort) -> Reply:
+    """As `run`, awaiting."""
+    while True:
+        match step:
+            case Claim():
+                step = step.next(await port.claim(step.change))
+            case Look():
+                step = step.next(await port.look(step.wanted), port.now())
+            case Wait():
+                step = step.next(await port.wait(step.record, step.seconds), port.now())
+            case Swap():
+                step = step.next(await port.swap(step.change))
+            case Execute():
+                step = step.next(await port.execute(step.record), port.now())
+            case Finish():
+                step = step.next(await port.finish(step))
+            case Overtaken():
+                step = step.next(await port.look(step.record), port.now())
+            case Reply():
+                if step.event is not None:
+                    port.note(step.event)
+                return step
+            case _:
+                assert_never(step)

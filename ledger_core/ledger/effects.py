@@ -1,0 +1,144 @@
+"""Running a guarded function, once, and what its end says of its effect. Decides nothing about the record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from types import CoroutineType
+from typing import Any
+
+from ledger import codec
+from ledger.notices import tell
+from ledger.records import Result, Status
+from ledger.steps import Outcome
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+NOT_SENT: tuple[type[BaseException], ...] = (ConnectionRefusedError,)
+"""The effect's request never left: an ordinary failure."""
+MAYBE_SENT: tuple[type[BaseException], ...] = (
+    TimeoutError,
+    ConnectionError,
+    asyncio.CancelledError,
+    asyncio.IncompleteReadError,
+    GeneratorExit,
+    KeyboardInterrupt,
+    SystemExit,
+)
+"""The effect may have happened although the function did not come to its end."""
+# The libraries' own, by name, so that none is imported for it.
+_NOT_SENT_NAMES = _names("""
+    socket.gaierror
+    urllib3.exceptions.NewConnectionError urllib3.exceptions.NameResolutionError
+    urllib3.exceptions.ConnectTimeoutError requests.exceptions.ConnectTimeout
+    httpx.ConnectError httpx.ConnectTimeout httpx.PoolTimeout httpcore.ConnectError httpcore.ConnectTimeout
+    aiohttp.client_exceptions.ClientConnectorError
+""")
+_MAYBE_SENT_NAMES = _names("""
+    requests.exceptions.Timeout requests.exceptions.ChunkedEncodingError
+    httpx.TimeoutException httpx.NetworkError httpx.RemoteProtocolError
+    httpcore.TimeoutException httpcore.NetworkError httpcore.RemoteProtocolError
+    aiohttp.client_exceptions.ClientOSError aiohttp.client_exceptions.ServerDisconnectedError
+    aiohttp.client_exceptions.ClientPayloadError
+    urllib3.exceptions.ReadTimeoutError urllib3.exceptions.ProtocolError
+    http.client.IncompleteRead http.client.BadStatusLine
+    ssl.SSLEOFError ssl.SSLZeroReturnError
+    smtplib.SMTPServerDisconnected subprocess.TimeoutExpired
+""")
+_WRAPPER_NAMES = _names("""
+    requests.exceptions.ConnectionError urllib3.exceptions.MaxRetryError urllib.error.URLError
+    stripe._error.APIConnectionError stripe.error.APIConnectionError
+    openai.APIConnectionError anthropic.APIConnectionError
+    botocore.exceptions.ConnectionError botocore.exceptions.HTTPClientError
+""")
+"""Lost connections of unknown phase: open, unless what they wrap says that nothing was sent."""
+_ANSWERED_NAMES = _names("urllib.error.HTTPError")
+"""The other side answered: an ordinary exception, whatever it inherits from, unless its status follows an effect."""
+
+
+def perform(fn: Callable[[], Any], keep: bool) -> Outcome:
+    """Call it. keep: warn when the result cannot be kept, because replays will want it."""
+    try:
+        value = fn()
+        if type(value) is CoroutineType:
+            value.close()
+            raise TypeError("it returned a coroutine that nothing awaits; guard the async function itself")
+    except BaseException as error:
+        return failure(error)
+    return success(value, keep)
+
+
+async def aperform(fn: Callable[[], Awaitable[Any]], keep: bool) -> Outcome:
+    """As `perform`, awaiting."""
+    try:
+        value = await fn()
+    except BaseException as error:
+        return failure(error)
+    return success(value, keep)
+
+
+def success(value: object, keep: bool) -> Outcome:
+    """It came to its end. A result that cannot be kept changes nothing about that."""
+    return Outcome(Status.SUCCESS, value, _kept(value, keep))
+
+
+def failure(error: BaseException) -> Outcome:
+    """An ordinary exception says that it failed; one that leaves the outcome open says nothing."""
+    status = Status.UNKNOWN if leaves_open(error) else Status.FAILED
+    return Outcome(status, error, error=f"{type(error).__name__}: {_text(error)}".removesuffix(": "))
+
+
+def leaves_open(error: BaseException) -> bool:
+    """Whether the effect may have happened, by the exception and by what it was raised from."""
+    phases = {_phase(e) for e in _chain(error, set())}
+    return "maybe" in phases or ("wrapper" in phases and "not" not in phases)
+
+
+def _phase(error: BaseException) -> str | None:
+    for kind in type(error).__mro__:
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        if name in _ANSWERED_NAMES:
+            code = getattr(error, "code", 0)
+            return "maybe" if code == 408 or code >= 500 else None
+        if kind in NOT_SENT or name in _NOT_SENT_NAMES:
+            return "not"
+        if kind in MAYBE_SENT or name in _MAYBE_SENT_NAMES:
+            return "maybe"
+        if name in _WRAPPER_NAMES:
+            return "wrapper"
+    return None
+
+
+def _chain(error: BaseException, met: set[int]) -> Iterator[BaseException]:
+    if id(error) in met:
+        return
+    met.add(id(error))
+    yield error
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _chain(inner, met)
+    # Also where `from None` hides it: what is not shown may have happened all the same.
+    before = error.__cause__ if error.__cause__ is not None else error.__context__
+    reason = getattr(error, "reason", None)
+    for earlier in (before, reason):
+        if isinstance(earlier, BaseException):
+            yield from _chain(earlier, met)
+
+
+def _kept(value: object, keep: bool) -> Result | None:
+    try:
+        return codec.encode(value)
+    except Exception as error:  # whatever a value does when it is looked at, its effect has happened
+        if keep:
+            tell(f"⚠  the result cannot be kept, so it cannot be replayed: {_text(error)}")
+        return None
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:500]
+    except Exception:
+        return ""

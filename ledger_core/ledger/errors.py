@@ -1,0 +1,47 @@
+"""The errors Ledger raises, named by whose fault they are. Nothing else lives here."""
+
+from __future__ import annotations
+
+
+class LedgerError(Exception):
+    """Base of everything Ledger raises on purpose."""
+
+
+class StoreUnavailable(LedgerError):
+    """The ledger could not be read or made durable; nothing may be sent."""
+
+
+class StoreBusy(StoreUnavailable):
+    """Another process held the ledger's lock for longer than the busy timeout."""
+
+
+class NotALedger(LedgerError):
+    """The file or URL given as a ledger is something else, or from a newer Ledger."""
+
+
+class KeyMismatch(LedgerError):
+    """The ledger was made under another `LEDGER_KEY`; two keys would deduplicate nothing."""
+
+
+class IllegalTransition(LedgerError):
+    """A lifecycle transition that the table does not have was asked for: a bug, never an input."""
+
+
+class OutcomeUnknown(LedgerError):
+    """An earlier execution may have happened; running again could do it twice."""
+
+
+class InFlight(LedgerError):
+    """The same operation was still running when the wait was over."""
+
+
+class ResultUnavailable(LedgerError):
+    """The operation succeeded, but its result was not kept, so it cannot be replayed."""
+
+
+class Conflict(LedgerError):
+    """The same key came with another payload."""
+
+
+class UnstableArgument(LedgerError, TypeError):
+    """An argument has no stable form to fingerprint; pass `key=`."""

@@ -1,0 +1,154 @@
+"""Who keeps this process's claims alive: heartbeats, owed outcomes, and the sweep of dead owners' records."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+
+from ledger import clock, lifecycle, owners
+from ledger.drivers import AsyncPort, Port, arun, run
+from ledger.errors import LedgerError
+from ledger.ports import AsyncStore, Held, SyncStore
+from ledger.records import Record
+from ledger.steps import Finish
+
+BEAT_SECONDS = 5.0
+SWEEP_SECONDS = 30.0
+
+
+class AsyncKeeper:
+    """One task for all of a sidecar's claims. Only claims between `take` and `drop` are renewed."""
+
+    def __init__(self, store: AsyncStore, beat: float = BEAT_SECONDS, sweep: float = SWEEP_SECONDS) -> None:
+        self._store, self._beat, self._sweep = store, beat, sweep
+        self._held: dict[Held, asyncio.Event] = {}
+        self._owed: list[tuple[Finish, AsyncPort]] = []
+
+    def take(self, record: Record) -> None:
+        """Renew this claim from now on."""
+        self._held[_held(record)] = asyncio.Event()
+
+    def drop(self, record: Record) -> None:
+        """Renew it no longer, and wake who waits for its end."""
+        ended = self._held.pop(_held(record), None)
+        if ended is not None:
+            ended.set()
+
+    def ended(self, record: Record) -> asyncio.Event | None:
+        """Set when this claim's execution has ended; None when it is not executed here."""
+        return self._held.get(_held(record))
+
+    def owe(self, step: Finish, port: AsyncPort) -> None:
+        """Write this outcome as soon as the store can take it."""
+        self._owed.append((step, port))
+
+    async def run(self) -> None:
+        """Beat until cancelled. A store that fails now is tried again at the next beat."""
+        elapsed = self._sweep
+        while True:
+            if elapsed >= self._sweep:
+                elapsed = 0.0
+                with contextlib.suppress(LedgerError):
+                    await self.sweep()
+            await asyncio.sleep(self._beat)
+            elapsed += self._beat
+            with contextlib.suppress(LedgerError):
+                await self.beat()
+
+    async def beat(self) -> None:
+        """Renew what is held, then try what is owed."""
+        try:
+            if self._held:
+                await self._store.renew(list(self._held), clock.now())
+        finally:
+            await self.pay()
+
+    async def pay(self) -> None:
+        """Try each owed outcome once; one that still cannot be written stays owed."""
+        owed, self._owed = self._owed, []
+        for step, port in owed:
+            try:
+                await arun(step, port)
+            except LedgerError:
+                self._owed.append((step, port))
+
+    async def sweep(self) -> int:
+        """Mark the records of dead or silent owners unknown; returns how many."""
+        marked = 0
+        for record in await self._store.running():
+            why = lifecycle.gone(record, owners.alive(record.owner), clock.now())
+            if why is not None:
+                marked += await self._store.replace(lifecycle.abandon(record, clock.now(), why))
+        return marked
+
+
+class Keeper:
+    """One daemon thread for all of a process's guarded calls, started by the first of them.
+
+    Only claims between `take` and `drop` are renewed, and every beat tries the outcomes that are owed.
+    """
+
+    def __init__(self, store: SyncStore, beat: float = BEAT_SECONDS) -> None:
+        self._store, self._beat = store, beat
+        self._claims: set[Held] = set()
+        self._owed: list[tuple[Finish, Port]] = []
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def take(self, record: Record) -> None:
+        """Renew this claim from now on."""
+        with self._lock:
+            self._claims.add(_held(record))
+            self._start()
+
+    def drop(self, record: Record) -> None:
+        """Renew it no longer."""
+        with self._lock:
+            self._claims.discard(_held(record))
+
+    def owe(self, step: Finish, port: Port) -> None:
+        """Write this outcome as soon as the store can take it."""
+        with self._lock:
+            self._owed.append((step, port))
+            self._start()
+
+    def pay(self) -> None:
+        """Try each owed outcome once; one that still cannot be written stays owed."""
+        with self._lock:
+            owed, self._owed = self._owed, []
+        for step, port in owed:
+            try:
+                run(step, port)
+            except LedgerError:
+                self.owe(step, port)
+
+    def beat(self) -> None:
+        """Renew what is held, then try what is owed. A store that fails now is tried again at the next beat."""
+        with self._lock:
+            held = list(self._claims)
+        with contextlib.suppress(LedgerError):
+            if held:
+                self._store.renew(held, clock.now())
+        self.pay()
+
+    def close(self) -> None:
+        """Stop the thread, and try once more what is owed."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        self.pay()
+
+    def _start(self) -> None:
+        if self._thread is None and not self._stop.is_set():
+            self._thread = threading.Thread(target=self._run, name="ledger-keeper", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._beat):
+            self.beat()
+
+
+def _held(record: Record) -> Held:
+    return Held(record.id, record.owner, record.epoch)

@@ -1,0 +1,318 @@
+"""The durable lifecycle of a record: the one place where a transition is defined. Pure: no clock, no I/O.
+
+There are two state machines in Ledger, on purpose. This one is what the ledger *durably knows* about an
+operation; it outlives every process, and many processes move it at once. The other, `steps`, is *one call in
+flight*; it lives in one process and ends with a reply. `steps` decides which transition to ask for; only this
+file says what the transition does and what must still be true in the store for it to happen.
+
+The guarantee is read off the table below:
+
+* A record becomes `running` only through a row that starts from `absent`, or from a status that allows it,
+  and each such row is guarded by an atomic insert or a compare-and-swap. Two contenders cannot both pass,
+  so two executions of one epoch cannot exist.
+* `running` ends in an outcome only by its owner, or in `unknown` by anybody who sees the owner gone. Nothing
+  leads from a gone owner straight to a new execution, except `TAKE_OVER`, which only a policy with a
+  `timeout` asks for (the documented exception of `guard`).
+* `unknown` means that the effect may have happened. It is left by the true outcome, by a person or a
+  verifier, or by sending again under the *same* upstream key. `RERUN` and `RELEASED` are the two doors that
+  a person opens, by policy or by command.
+* `failed` is proof that the effect did not happen, so it may be claimed again by the first who swaps it.
+
+The *generation* names the intended effect, the *epoch* the claim. A resend or a takeover is another claim of
+the same intended effect; everything else that runs again is a new one, and gets a new upstream key, because a
+provider would answer the old key with the old outcome (Stripe replays a declined 402).
+
+`spent` counts the effects that may have happened in this window: it rises on entering success or unknown and
+falls on leaving unknown. The counters obey, at every moment and summed over any set of records:
+attempts = runs + failed + unknown + replayed + refused + held + conflicts + (status is running).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+
+from ledger.errors import IllegalTransition
+from ledger.records import Event, EventType, Instant, Record, Result, Status
+
+
+class Trigger(StrEnum):
+    """What makes a record change."""
+
+    CLAIM = "first attempt"
+    SUCCEED = "owner finishes: success"
+    FAIL = "owner finishes: failed"
+    LOSE = "owner finishes: unknown"
+    SETTLE = "owner finishes a resend: success"
+    ABANDON = "owner gone"
+    TAKE_OVER = "owner gone, policy retries after a crash"
+    RECLAIM = "attempt after a failure"
+    REPEAT = "attempt after the window, or runs < max"
+    RESEND = "attempt, same upstream key"
+    RERUN = "attempt, policy accepts a second effect"
+    RELEASED = "attempt that a person allowed"
+    FORCE = "forced by a person"
+    RESOLVE_DONE = "resolved: it happened"
+    RESOLVE_NOT_DONE = "resolved: it did not happen"
+    RELEASE = "retry allowed by a person"
+
+
+class Guard(Enum):
+    """What must still be true in the store, checked in the same atomic step as the change."""
+
+    ABSENT = "no such row"
+    OWNER = "same owner, epoch and status"
+    SEEN = "same owner, epoch, status and heartbeat"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One row of the table. counts: what the transition adds to the counters."""
+
+    start: Status | None
+    trigger: Trigger
+    end: Status
+    guard: Guard
+    event: EventType
+    counts: Mapping[str, int] = field(default_factory=dict)
+    claims: bool = False
+    new_generation: bool = False
+
+
+R, S, F, U = Status.RUNNING, Status.SUCCESS, Status.FAILED, Status.UNKNOWN
+_T, _E, _OWNER, _SEEN = Trigger, EventType, Guard.OWNER, Guard.SEEN
+_TRY = {"attempts": 1}
+
+# fmt: off
+TABLE: tuple[Transition, ...] = (
+    # start trigger           end guard        event         counts                            claims generation
+    Transition(None, _T.CLAIM,        R, Guard.ABSENT, _E.CLAIMED, _TRY,                              True, True),
+    Transition(R, _T.SUCCEED,         S, _OWNER, _E.SUCCEEDED, {"runs": 1}),
+    Transition(R, _T.FAIL,            F, _OWNER, _E.FAILED,    {"failed": 1}),
+    Transition(R, _T.LOSE,            U, _OWNER, _E.UNKNOWN,   {"unknown": 1}),
+    Transition(R, _T.SETTLE,          S, _OWNER, _E.SETTLED,   {"unknown": -1, "runs": 1, "replayed": 1}),
+    Transition(R, _T.ABANDON,         U, _SEEN,  _E.EXPIRED,   {"unknown": 1}),
+    Transition(R, _T.TAKE_OVER,       R, _SEEN,  _E.CLAIMED,   _TRY | {"unknown": 1},                 True),
+    Transition(R, _T.FORCE,           R, _SEEN,  _E.CLAIMED,   _TRY | {"unknown": 1},                 True, True),
+    Transition(F, _T.RECLAIM,         R, _SEEN,  _E.CLAIMED,   _TRY,                                  True, True),
+    Transition(S, _T.REPEAT,          R, _SEEN,  _E.CLAIMED,   _TRY,                                  True, True),
+    Transition(U, _T.RESEND,          R, _SEEN,  _E.CLAIMED,   _TRY,                                  True),
+    Transition(U, _T.RERUN,           R, _SEEN,  _E.CLAIMED,   _TRY,                                  True),
+    Transition(U, _T.SUCCEED,         S, _OWNER, _E.SUCCEEDED, {"unknown": -1, "runs": 1}),
+    Transition(U, _T.SETTLE,          S, _OWNER, _E.SUCCEEDED, {"unknown": -1, "runs": 1}),
+    Transition(U, _T.FAIL,            F, _OWNER, _E.FAILED,    {"unknown": -1, "failed": 1}),
+    Transition(F, _T.SUCCEED,         S, _OWNER, _E.SUCCEEDED, {"failed": -1, "runs": 1}),
+    Transition(F, _T.SETTLE,          S, _OWNER, _E.SUCCEEDED, {"failed": -1, "runs": 1}),
+    Transition(U, _T.RESOLVE_DONE,    S, _SEEN,  _E.RESOLVED,  {"unknown": -1, "runs": 1}),
+    Transition(U, _T.RESOLVE_NOT_DONE, F, _SEEN, _E.RESOLVED,  {"unknown": -1, "failed": 1}),
+    Transition(S, _T.RELEASE,         S, _SEEN,  _E.RELEASED),
+    Transition(F, _T.RELEASE,         F, _SEEN,  _E.RELEASED),
+    Transition(U, _T.RELEASE,         U, _SEEN,  _E.RELEASED),
+    Transition(S, _T.RELEASED,        R, _SEEN,  _E.CLAIMED,   _TRY,                                  True, True),
+    Transition(F, _T.RELEASED,        R, _SEEN,  _E.CLAIMED,   _TRY,                                  True, True),
+    Transition(U, _T.RELEASED,        R, _SEEN,  _E.CLAIMED,   _TRY,                                  True, True),
+    Transition(S, _T.FORCE,           R, _SEEN,  _E.CLAIMED,   _TRY,                                  True, True),
+    Transition(F, _T.FORCE,           R, _SEEN,  _E.CLAIMED,   _TRY,                                  True, True),
+    Transition(U, _T.FORCE,           R, _SEEN,  _E.CLAIMED,   _TRY,                                  True, True),
+)
+# fmt: on
+
+_ROWS = {(row.start, row.trigger): row for row in TABLE}
+
+ANSWERED: Mapping[EventType, Mapping[str, int]] = {
+    EventType.REPLAYED: {"attempts": 1, "replayed": 1},
+    EventType.BLOCKED: {"attempts": 1, "refused": 1},
+    EventType.HELD: {"attempts": 1, "held": 1},
+    EventType.CONFLICT: {"attempts": 1, "conflicts": 1},
+}
+"""What an attempt that was answered without an execution adds to the counters."""
+
+FORGETS_SPENT = frozenset({Trigger.RELEASED, Trigger.FORCE})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One transition, ready for a store: all of it is written in one atomic step, or none.
+
+    was: the row as it was seen, None for a first claim; `guard` says which of its fields must still hold.
+    """
+
+    record: Record
+    was: Record | None
+    guard: Guard
+    event: Event
+    counts: Mapping[str, int]
+
+    @property
+    def opens(self) -> bool:
+        """Whether a closed record is opened: then no other open record may have its content."""
+        return self.was is not None and self.was.status in (S, F) and self.record.status is R
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims. token: unique per claim.
+
+    nonce: fresh randomness to mint an upstream key from; "" where none of ours is sent.
+    key: the caller's own key, passed through; it is kept instead of a minted one.
+    """
+
+    token: str
+    nonce: str = ""
+    key: str | None = None
+
+
+def first_claim(draft: Record, by: Claimant, now: Instant) -> Change:
+    """The insert of an operation nobody has seen; `draft` carries its identity."""
+    record = draft.but(created=now)
+    return _change(_ROWS[None, Trigger.CLAIM], record, None, now, by)
+
+
+def claim(
+    was: Record, trigger: Trigger, by: Claimant, now: Instant, fresh_window: bool = False, draft: Record | None = None
+) -> Change:
+    """A further claim of a known record. Raises IllegalTransition when the table has no such row.
+
+    draft: the claiming attempt's row. Its caller, lease and timeout hold from now on, not those of a policy that
+        was; and a closed record opens with the bytes that are sent now.
+    """
+    row = _row(was, trigger)
+    if not row.claims:
+        raise IllegalTransition(f"{trigger.name} does not claim")
+    spent = 0 if fresh_window or trigger in FORGETS_SPENT else was.spent - (was.status is U)
+    record = was.but(spent=max(0, spent), resent=trigger is Trigger.RESEND, error=None, note=None)
+    if draft is not None:
+        record.caller, record.lease, record.timeout = draft.caller, draft.lease, draft.timeout
+        if was.status in (S, F):
+            record.content_id, record.payload_id = draft.content_id, draft.payload_id
+    return _change(row, record, was, now, by)
+
+
+def finish(
+    was: Record,
+    status: Status,
+    now: Instant,
+    *,
+    result: Result | None = None,
+    error: str | None = None,
+    about: Mapping[str, object] | None = None,
+) -> Change:
+    """The owner's outcome, in time or late.
+
+    A resend settles by success only: a refusal proves nothing of the first send. Only a success keeps a result,
+    so that nothing else can ever be replayed; and the truth ends what a person allowed while it was not known.
+    """
+    trigger = {S: Trigger.SUCCEED, F: Trigger.FAIL, U: Trigger.LOSE}[status]
+    if was.resent:
+        trigger = Trigger.SETTLE if status is S else Trigger.LOSE
+    kept = result if status is S else None
+    record = was.but(result=kept, released=False, error=error, about={**was.about, **(about or {})})
+    return _change(_row(was, trigger), record, was, now)
+
+
+def abandon(was: Record, now: Instant, why: str) -> Change:
+    """Mark a gone owner's execution unknown. Its owner may still report the truth."""
+    return _change(_row(was, Trigger.ABANDON), was.but(error=why), was, now)
+
+
+def gone(record: Record, alive: bool | None, now: Instant) -> str | None:
+    """Why a running record's owner is believed gone, None while it is believed.
+
+    A record with a `timeout` is not marked: it waits for its takeover, as Ledger-Once had it.
+    """
+    silent = now.since(record.touched)
+    if record.timeout is not None:
+        return None
+    if alive is False:
+        return "its owner died before the outcome was recorded"
+    return f"its owner gave no sign of life for {silent:.0f} s" if silent > record.lease else None
+
+
+def takes_late(record: Record, status: Status) -> bool:
+    """Whether a record takes its last owner's late outcome; a resend is settled by success only.
+
+    Its proof of success goes even over a person's word that nothing happened.
+    """
+    return (record.status, status) in ((U, S), (F, S)) or ((record.status, status) == (U, F) and not record.resent)
+
+
+def resolve(was: Record, done: bool, now: Instant, note: str | None, result: Result | None = None) -> Change:
+    """A person's or a verifier's word on an unknown."""
+    trigger = Trigger.RESOLVE_DONE if done else Trigger.RESOLVE_NOT_DONE
+    record = was.but(note=note, result=result if done else None, released=False)
+    return _change(_row(was, trigger), record, was, now, detail={"done": done, "note": note})
+
+
+def release(was: Record, now: Instant, note: str | None = None) -> Change:
+    """Allow the next attempt to execute. Refused while running: the row does not exist."""
+    record = was.but(released=True, note=note)
+    return _change(_row(was, Trigger.RELEASE), record, was, now, detail={"note": note})
+
+
+def answered(record: Record, event: EventType, now: Instant, **detail: object) -> Event:
+    """The journal's line for an attempt answered without an execution; its counts are in `ANSWERED`."""
+    return _event(record, event, now, detail)
+
+
+def mint_key(record_id: str, generation: int, nonce: str) -> str:
+    """The UUID-shaped key we send upstream: one per generation, never predictable, stored with the claim."""
+    digest = hashlib.sha256(f"{record_id}\n{generation}\n{nonce}".encode()).digest()
+    return str(uuid.UUID(bytes=digest[:16], version=4))
+
+
+def _row(was: Record, trigger: Trigger) -> Transition:
+    row = _ROWS.get((was.status, trigger))
+    if row is None:
+        raise IllegalTransition(f"a {was.status} record cannot take: {trigger}")
+    return row
+
+
+def _change(
+    row: Transition,
+    record: Record,
+    was: Record | None,
+    now: Instant,
+    by: Claimant | None = None,
+    detail: Mapping[str, object] | None = None,
+) -> Change:
+    record = record.but(status=row.end)
+    if row.trigger is not Trigger.RELEASE:
+        record.touched = now
+    if by is not None:
+        _give_to(record, by, row, now)
+    record.spent = max(0, record.spent + _spends(row))
+    told = {"epoch": record.epoch, **({"why": record.error} if record.error else {}), **(detail or {})}
+    return Change(record, was, row.guard, _event(record, row.event, now, told), _counts(row, was))
+
+
+def _give_to(record: Record, by: Claimant, row: Transition, now: Instant) -> None:
+    record.owner, record.epoch, record.released, record.result = by.token, record.epoch + 1, False, None
+    if row.new_generation:
+        record.generation += 1
+        record.began = now
+        # Store only a key that is really sent: a resend under one the provider never saw is a second effect.
+        record.upstream_key = by.key or (mint_key(record.id, record.generation, by.nonce) if by.nonce else None)
+
+
+def _spends(row: Transition) -> int:
+    """Effects that may have happened: entering success or unknown adds one, leaving unknown takes it back.
+
+    Claims from unknown have taken theirs back in `claim`.
+    """
+    if row.claims or row.start is row.end:
+        return 0
+    return int(row.end in (S, U)) - int(row.start is U)
+
+
+def _counts(row: Transition, was: Record | None) -> Mapping[str, int]:
+    """A resend that is lost again answers its own attempt as held: the operation has one unknown, not two."""
+    if was is not None and was.resent and was.status is R and row.counts.get("unknown", 0) > 0:
+        return {**row.counts, "unknown": 0, "held": 1}
+    return row.counts
+
+
+def _event(record: Record, event: EventType, now: Instant, detail: Mapping[str, object]) -> Event:
+    return Event(event, record.id, record.tool, record.wf, now.wall, record.caller, detail)

@@ -1,0 +1,218 @@
+"""The ledger's plain values: records, events, instants. No I/O, no clock, no decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """What is durably known about an operation."""
+
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Kind(StrEnum):
+    """How an operation reached Ledger."""
+
+    HTTP = "http"
+    CALL = "call"
+
+
+class EventType(StrEnum):
+    """The lines of the append-only journal."""
+
+    CLAIMED = "claimed"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SETTLED = "settled"
+    EXPIRED = "expired"
+    REPLAYED = "replayed"
+    BLOCKED = "blocked"
+    HELD = "held"
+    CONFLICT = "conflict"
+    RESOLVED = "resolved"
+    RELEASED = "released"
+    CLEARED = "cleared"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One moment on both clocks of one boot.
+
+    wall: Unix seconds. mono: seconds since boot, suspend included. boot: the boot's id.
+    """
+
+    wall: float
+    mono: float = 0.0
+    boot: str = ""
+
+    def since(self, earlier: Instant) -> float:
+        """Seconds from `earlier`, the smaller of the two clocks within one boot: a jump expires nothing."""
+        wall = self.wall - earlier.wall
+        if self.boot and self.boot == earlier.boot:
+            return max(0.0, min(wall, self.mono - earlier.mono))
+        return max(0.0, wall)
+
+    def longest_since(self, earlier: Instant) -> float:
+        """Seconds from `earlier`, the larger of the two clocks: for a right that must not outlive its time."""
+        wall = abs(self.wall - earlier.wall)
+        if self.boot and self.boot == earlier.boot:
+            return max(wall, self.mono - earlier.mono)
+        return wall
+
+
+NEVER = Instant(0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a success answers duplicates with. Opaque to the core.
+
+    meta: small JSON-able facts (HTTP: status and headers). body: the bytes; None when not kept.
+    """
+
+    meta: Mapping[str, Any]
+    body: bytes | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Record:
+    """The ledger's durable row for one operation. Changed only by `lifecycle`.
+
+    id: fingerprint within the workflow. tool: function or rule that users see. rule: None for calls.
+    content_id, payload_id: identities that no rule's name is part of. While this record is open, a claim with
+        one of them is refused: content_id is over raw bytes, payload_id over the normalised payload.
+    payload: fingerprint compared when the same key comes again; "" when not compared.
+    timeout: seconds after which a crashed execution may run again, see `Policy`; None never.
+    owner: token of the claim's holder. epoch: how many times claimed. generation: which intended effect.
+    spent: effects counted toward `max` in the current window. lease: seconds, see `Policy`.
+    resent: the running execution repeats an earlier send under the same upstream key.
+    released: a person allowed the next attempt to execute, whatever the status.
+    touched: last claim, heartbeat or outcome. began: when this generation was first claimed.
+    about: what the caller tells of the request (JSON); never credentials, never bodies.
+    version: version of the normaliser that made the id.
+    """
+
+    id: str
+    tool: str
+    kind: Kind = Kind.CALL
+    rule: str | None = None
+    wf: str = "default"
+    caller: str | None = None
+    content_id: str | None = None
+    payload_id: str | None = None
+    payload: str = ""
+    version: int = 1
+    status: Status = Status.RUNNING
+    owner: str = ""
+    epoch: int = 0
+    generation: int = 0
+    lease: float = 30.0
+    timeout: float | None = None
+    spent: int = 0
+    resent: bool = False
+    released: bool = False
+    upstream_key: str | None = None
+    created: Instant = NEVER
+    touched: Instant = NEVER
+    began: Instant = NEVER
+    attempts: int = 0
+    runs: int = 0
+    failed: int = 0
+    unknown: int = 0
+    replayed: int = 0
+    refused: int = 0
+    held: int = 0
+    conflicts: int = 0
+    error: str | None = None
+    note: str | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    result: Result | None = None
+
+    @property
+    def blocked(self) -> int:
+        """Attempts answered without an execution."""
+        return self.replayed + self.refused + self.held + self.conflicts
+
+    def same_operation(self, other: Record) -> bool:
+        """Whether the two are one operation, be it under another rule's name."""
+        return self.id == other.id or (self.payload_id is not None and self.payload_id == other.payload_id)
+
+    def but(self, **changes: Any) -> Record:
+        """A copy with these fields changed."""
+        twin = copy(self)
+        for name, value in changes.items():
+            setattr(twin, name, value)
+        return twin
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as scripts see it (design §7): JSON-able, times RFC 3339 in UTC."""
+        return {
+            "id": self.id,
+            "kind": self.kind.value,
+            "tool": self.tool,
+            "rule": self.rule,
+            "wf": self.wf,
+            "caller": self.caller,
+            "status": self.status.value,
+            "attempts": self.attempts,
+            "runs": self.runs,
+            "blocked": self.blocked,
+            "replayed": self.replayed,
+            "refused": self.refused,
+            "held": self.held,
+            "conflicts": self.conflicts,
+            "failed": self.failed,
+            "unknown": self.unknown,
+            "epoch": self.epoch,
+            "generation": self.generation,
+            "created": rfc3339(self.created.wall),
+            "touched": rfc3339(self.touched.wall),
+            "url": self.about.get("url"),
+            "method": self.about.get("method"),
+            "response_status": self.about.get("response_status"),
+            "error": self.error,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the journal. seq is 0 until a store has written it."""
+
+    event: EventType
+    record: str
+    tool: str
+    wf: str
+    at: float
+    caller: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    seq: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The event as scripts see it (design §7)."""
+        return {
+            "seq": self.seq,
+            "at": rfc3339(self.at),
+            "event": self.event.value,
+            "record": self.record,
+            "tool": self.tool,
+            "wf": self.wf,
+            "caller": self.caller,
+            "detail": dict(self.detail),
+        }
+
+
+def rfc3339(wall: float) -> str:
+    """Unix seconds as RFC 3339 in UTC with milliseconds."""
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,29 @@
+"""The environment variables of `guard`, read when they are needed. The only place in the core that reads them."""
+
+from __future__ import annotations
+
+import os
+
+
+def database() -> str:
+    """LEDGER_DB: the ledger's path."""
+    return os.environ.get("LEDGER_DB") or "./ledger.db"
+
+
+def workflow() -> str:
+    """LEDGER_WORKFLOW: the scope of calls that name none."""
+    return os.environ.get("LEDGER_WORKFLOW") or "default"
+
+
+def quiet() -> bool:
+    """LEDGER_QUIET: print nothing."""
+    return _on("LEDGER_QUIET")
+
+
+def strict() -> bool:
+    """LEDGER_STRICT: a call whose process died is held, never run again by itself."""
+    return _on("LEDGER_STRICT")
+
+
+def _on(name: str) -> bool:
+    return os.environ.get(name, "").strip().lower() not in ("", "0", "false", "no", "off")

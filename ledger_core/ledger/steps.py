@@ -1,0 +1,297 @@
+"""One call in flight, as typed steps. Pure: a driver does each step's I/O and hands the outcome to `.next`.
+
+This is the second of Ledger's two machines (the first, `lifecycle`, is what the ledger durably knows). A call
+starts as `Claim` and ends as `Reply`; between them it may look at the record in its way, wait for it, swap it
+and execute. Proxy and guard both go through these steps, there is no second path:
+
+    Claim -> Execute -> Finish -> Reply                      the first attempt
+    Claim -> Look -> Reply                                   a duplicate: replayed, blocked, held, conflict
+    Claim -> Look -> Wait -> Look -> ...                     a duplicate while the owner lives
+    Claim -> Look -> Swap -> Execute -> Finish -> Reply      failed before, window over, resend, takeover
+    Claim -> Look -> Swap -> Look -> ...                     the owner is gone: marked unknown, looked at again
+    Finish -> Overtaken -> Finish | Reply                    marked unknown meanwhile: the true outcome, late
+
+A driver handles every member of `Step`, or its `assert_never` fails the type check.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from ledger import lifecycle
+from ledger.lifecycle import Change, Claimant, Trigger
+from ledger.policy import OnUnknown, Policy
+from ledger.records import Event, EventType, Instant, Record, Result, Status
+
+
+class Answer(StrEnum):
+    """How an attempt ended for its caller."""
+
+    EXECUTED = "executed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    REPLAYED = "replayed"
+    BLOCKED = "blocked"
+    IN_FLIGHT = "in-flight"
+    HELD = "held"
+    CONFLICT = "conflict"
+    GONE = "gone"
+
+
+class Written(Enum):
+    """What became of an outcome's write. OWED: the store failed, and the keeper writes it when it can."""
+
+    YES = "written"
+    NO = "refused"
+    OWED = "owed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an execution came to. value: what the live caller gets; the core never looks at it."""
+
+    status: Status
+    value: object = None
+    result: Result | None = None
+    error: str | None = None
+    about: dict[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One arrival of an operation.
+
+    draft: the row to insert if nobody has seen it. remark: goes into the event of an answer from the record.
+    """
+
+    draft: Record
+    policy: Policy
+    by: Claimant
+    arrived: Instant
+    remark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A record as just read. alive: its owner is proved alive or dead, or None when that cannot be told."""
+
+    record: Record
+    alive: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Insert the record if absent."""
+
+    attempt: Attempt
+    change: Change
+
+    def next(self, claimed: bool) -> Execute | Look:
+        """Whoever inserted it executes; anybody else looks at what is in the way."""
+        return Execute(self.attempt, self.change.record) if claimed else Look(self.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Read the record in the way. beside: look past our own closed record, at an open one with the same content."""
+
+    attempt: Attempt
+    beside: bool = False
+
+    @property
+    def wanted(self) -> Record:
+        """What to look for."""
+        return self.attempt.draft.but(id="") if self.beside else self.attempt.draft
+
+    def next(self, seen: Seen | None, now: Instant) -> Step:
+        """Decide from the record; a record that vanished is claimed anew."""
+        return begin(self.attempt, now) if seen is None else _decide(self.attempt, seen, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait until the record changes, `seconds` pass, or the caller leaves."""
+
+    attempt: Attempt
+    record: Record
+    seconds: float
+
+    def next(self, gone: bool, now: Instant) -> Look | Reply:
+        """Look again; a caller who left drops out."""
+        if gone:
+            return _reply(self.attempt, Answer.GONE, self.record, EventType.BLOCKED, now, why="caller left")
+        return Look(self.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """Compare and swap the record; `change` names what must still hold."""
+
+    attempt: Attempt
+    change: Change
+
+    def next(self, swapped: bool) -> Execute | Look:
+        """The one who swapped it to running executes; a loser looks again, now also at what stands beside it."""
+        if swapped and self.change.record.status is Status.RUNNING:
+            return Execute(self.attempt, self.change.record)
+        return Look(self.attempt, beside=self.change.opens and not swapped)
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Cause the effect, once."""
+
+    attempt: Attempt
+    record: Record
+
+    def next(self, outcome: Outcome, now: Instant) -> Finish:
+        """Record what came of it."""
+        return Finish(self.attempt, self.record, outcome, _finishing(self.record, outcome, now))
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Make the outcome durable."""
+
+    attempt: Attempt
+    record: Record
+    outcome: Outcome
+    change: Change
+
+    def next(self, written: Written) -> Reply | Overtaken:
+        """Answer with the live outcome, recorded or owed."""
+        if written is Written.NO:
+            return Overtaken(self.attempt, self.record, self.outcome)
+        return Reply(_LIVE[self.change.record.status], self.change.record, self.outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """Somebody moved the record while we executed: read it again."""
+
+    attempt: Attempt
+    record: Record
+    outcome: Outcome
+
+    def next(self, seen: Seen | None, now: Instant) -> Finish | Reply:
+        """Our own record marked unknown takes the true outcome late; a successor's is never overwritten."""
+        mine = self.record
+        record = seen.record if seen else None
+        ours = record is not None and (record.owner, record.epoch) == (mine.owner, mine.epoch)
+        if record is not None and ours and lifecycle.takes_late(record, self.outcome.status):
+            return Finish(self.attempt, record, self.outcome, _finishing(record, self.outcome, now))
+        told = Status.UNKNOWN if mine.resent and self.outcome.status is Status.FAILED else self.outcome.status
+        return Reply(_LIVE[told], record if record is not None and record.id == mine.id else mine, self.outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The end. event: the journal's line for an attempt that executed nothing."""
+
+    answer: Answer
+    record: Record
+    outcome: Outcome | None = None
+    event: Event | None = None
+
+
+type Step = Claim | Look | Wait | Swap | Execute | Finish | Overtaken | Reply
+
+_LIVE = {
+    Status.SUCCESS: Answer.EXECUTED,
+    Status.FAILED: Answer.FAILED,
+    Status.UNKNOWN: Answer.UNKNOWN,
+}
+
+
+def begin(attempt: Attempt, now: Instant, known: bool = False) -> Claim | Look:
+    """The first step of every call. known: a hint, never trusted, that a record is there: look before claiming."""
+    if known:
+        return Look(attempt)
+    return Claim(attempt, lifecycle.first_claim(attempt.draft, attempt.by, now))
+
+
+def _finishing(record: Record, outcome: Outcome, now: Instant) -> Change:
+    return lifecycle.finish(
+        record, outcome.status, now, result=outcome.result, error=outcome.error, about=outcome.about
+    )
+
+
+def _decide(attempt: Attempt, seen: Seen, now: Instant) -> Step:
+    record = seen.record
+    if not record.same_operation(attempt.draft):
+        return _other_rules(attempt, seen, now)
+    if attempt.draft.payload and record.payload and attempt.draft.payload != record.payload:
+        return _reply(attempt, Answer.CONFLICT, record, EventType.CONFLICT, now)
+    match record.status:
+        case Status.RUNNING:
+            return _running(attempt, seen, now)
+        case Status.FAILED:
+            return _swap(attempt, record, Trigger.RELEASED if record.released else Trigger.RECLAIM, now)
+        case Status.SUCCESS:
+            return _success(attempt, record, now)
+        case Status.UNKNOWN:
+            return _unknown(attempt, record, now)
+
+
+def _running(attempt: Attempt, seen: Seen, now: Instant) -> Step:
+    record = seen.record
+    silent = now.since(record.touched)
+    if record.timeout is not None and silent > record.timeout and seen.alive is not True:
+        return _swap(attempt, record, Trigger.TAKE_OVER, now)
+    why = lifecycle.gone(record, seen.alive, now)
+    if why is not None:
+        return Swap(attempt, lifecycle.abandon(record, now, why))
+    left = attempt.policy.wait - now.since(attempt.arrived)
+    if left <= 0 or (seen.alive is False and record.timeout is not None):
+        return _reply(attempt, Answer.IN_FLIGHT, record, EventType.BLOCKED, now, why="in flight")
+    return Wait(attempt, record, left)
+
+
+def _success(attempt: Attempt, record: Record, now: Instant) -> Step:
+    policy = attempt.policy
+    over = policy.window is not None and now.since(record.touched) > policy.window
+    if record.released:
+        return _swap(attempt, record, Trigger.RELEASED, now)
+    if policy.unlimited or over or record.spent < policy.max:
+        return _swap(attempt, record, Trigger.REPEAT, now, fresh_window=over)
+    if policy.replay:
+        return _reply(attempt, Answer.REPLAYED, record, EventType.REPLAYED, now)
+    return _reply(attempt, Answer.BLOCKED, record, EventType.BLOCKED, now)
+
+
+def _unknown(attempt: Attempt, record: Record, now: Instant) -> Step:
+    policy = attempt.policy
+    if record.released:
+        return _swap(attempt, record, Trigger.RELEASED, now)
+    if policy.on_unknown is OnUnknown.RESEND and _key_honoured(attempt, record, now):
+        return _swap(attempt, record, Trigger.RESEND, now)
+    if policy.on_unknown is OnUnknown.RETRY:
+        return _swap(attempt, record, Trigger.RERUN, now)
+    return _reply(attempt, Answer.HELD, record, EventType.HELD, now)
+
+
+def _other_rules(attempt: Attempt, seen: Seen, now: Instant) -> Step:
+    """The same bytes are open under another identity: never run beside them, never answer from them."""
+    if seen.record.status is Status.RUNNING:
+        return _running(attempt, seen, now)
+    return _reply(attempt, Answer.HELD, seen.record, EventType.HELD, now)
+
+
+def _key_honoured(attempt: Attempt, record: Record, now: Instant) -> bool:
+    """Whether this attempt would go out under the key of the first send, and the provider still knows it."""
+    retention = attempt.policy.key_retention
+    if record.upstream_key is None or retention is None or attempt.by.key not in (None, record.upstream_key):
+        return False
+    return now.longest_since(record.began) < retention
+
+
+def _swap(attempt: Attempt, record: Record, trigger: Trigger, now: Instant, fresh_window: bool = False) -> Swap:
+    return Swap(attempt, lifecycle.claim(record, trigger, attempt.by, now, fresh_window, attempt.draft))
+
+
+def _reply(attempt: Attempt, answer: Answer, record: Record, event: EventType, now: Instant, **detail: object) -> Reply:
+    if attempt.remark is not None:
+        detail["remark"] = attempt.remark
+    told = lifecycle.answered(record.but(caller=attempt.draft.caller), event, now, **detail)
+    return Reply(answer, record, None, told)

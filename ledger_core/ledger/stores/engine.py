@@ -1,0 +1,281 @@
+"""One SQLite ledger file: opening it, and committing a batch of writes in one transaction. No threads, no waiting."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from ledger.errors import LedgerError, NotALedger, StoreBusy, StoreUnavailable
+from ledger.lifecycle import ANSWERED, Change, Guard
+from ledger.ports import Held
+from ledger.records import Event, EventType, Instant, Record, Status
+from ledger.stores import schema
+from ledger.stores.rows import COUNTERS, counter_row, event_row, record_from, result_row, state_row
+
+BUSY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """A first claim."""
+
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """A guarded change."""
+
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Answered attempts to journal and count."""
+
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Heartbeats."""
+
+    claims: Collection[Held]
+    now: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A whole record, as the six-method API writes it."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Records to delete, unless running."""
+
+    ids: Sequence[str]
+    now: Instant
+
+
+type Op = Insert | Replace | Append | Renew | Put | Remove
+
+
+@contextlib.contextmanager
+def translated(path: str) -> Iterator[None]:
+    """SQLite's errors as ours, in one line that names the file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        text = str(error)
+        if "locked" in text or "busy" in text:
+            raise StoreBusy(f"the ledger {path} is locked by another process: {text}") from error
+        if "not a database" in text or "malformed" in text:
+            advice = "give another --db, or restore a copy"
+            raise NotALedger(f"{path} is not a readable ledger ({text}); {advice}") from error
+        raise StoreUnavailable(f"the ledger {path} cannot be used: {text}") from error
+    except OSError as error:
+        raise StoreUnavailable(f"the ledger {path} cannot be used: {error.strerror or error}") from error
+
+
+class Connection(sqlite3.Connection):
+    """A connection that knows which file it opened."""
+
+    file: tuple[int, int] = (0, 0)
+
+
+def open_ledger(path: str, durability: str = "full") -> Connection:
+    """Open or create the ledger at `path`, migrated to this version, its files private (0600).
+
+    durability: "full" syncs every commit before it counts; "normal" may lose the last commits to a power cut.
+    Raises NotALedger, StoreUnavailable.
+    """
+    with translated(path):
+        _create_private(path)
+        db = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Connection
+        )
+        try:
+            db.file = _identity(path)
+            _refuse_strangers(db, path)
+            _prepare(db, durability)
+            _migrate(db, path)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+
+def open_reader(path: str) -> sqlite3.Connection:
+    """A connection that only reads. The ledger must exist."""
+    with translated(path):
+        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA query_only = 1")
+        return db
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def _still_there(db: sqlite3.Connection, path: str) -> None:
+    """A claim in a file that was deleted or replaced binds nobody: the next process would claim again."""
+    if isinstance(db, Connection) and db.file != _identity(path):
+        raise StoreUnavailable(f"the ledger {path} was replaced while it was open; restart Ledger")
+
+
+def _create_private(path: str) -> None:
+    if not Path(path).exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _prepare(db: sqlite3.Connection, durability: str) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute(f"PRAGMA synchronous = {'NORMAL' if durability == 'normal' else 'FULL'}")
+    db.execute("PRAGMA fullfsync = 1")
+    db.execute("PRAGMA journal_size_limit = 67108864")
+
+
+def _refuse_strangers(db: sqlite3.Connection, path: str) -> None:
+    # One snapshot: between two reads another process may make the ledger.
+    db.execute("BEGIN")
+    ours = db.execute("PRAGMA application_id").fetchone()[0] == schema.APPLICATION_ID
+    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    db.execute("COMMIT")
+    if not ours and tables:
+        raise NotALedger(f"{path} is a database, but not a ledger; give another --db")
+    if version > len(schema.MIGRATIONS):
+        raise NotALedger(f"{path} was written by a newer Ledger (schema {version}); upgrade ledger-sidecar")
+
+
+def _migrate(db: sqlite3.Connection, path: str) -> None:
+    if db.execute("PRAGMA user_version").fetchone()[0] == len(schema.MIGRATIONS):
+        return
+    try:
+        # Another process may be migrating: read the version again under the write lock.
+        db.execute("BEGIN IMMEDIATE")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        for number, script in enumerate(schema.MIGRATIONS[version:], start=version + 1):
+            for statement in filter(str.strip, script.split(";")):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {number}")
+        db.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def commit(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[bool | LedgerError]:
+    """Write all of `ops` in one durable transaction; each gets True if it changed something, or its error.
+
+    If the batch fails, each is tried alone, so that one that cannot be written fails no other.
+    """
+    try:
+        return list(_transaction(db, path, ops))
+    except LedgerError as error:
+        if len(ops) == 1 or isinstance(error, StoreBusy):
+            return [error] * len(ops)
+        return [result for op in ops for result in commit(db, path, [op])]
+
+
+def _transaction(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[bool]:
+    with translated(path):
+        _still_there(db, path)
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            done = [_apply(db, op) for op in ops]
+            db.execute("COMMIT")
+        except BaseException as error:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            if isinstance(error, UnicodeError | OverflowError | TypeError | ValueError | RecursionError):
+                raise StoreUnavailable(f"a record cannot be written to {path}: {error}") from error
+            raise
+        return done
+
+
+def _apply(db: sqlite3.Connection, op: Op) -> bool:
+    match op:
+        case Insert(change):
+            return _insert(db, change)
+        case Replace(change):
+            return _replace(db, change)
+        case Append(events):
+            return _append(db, events)
+        case Renew(claims, now):
+            stamp = (now.wall, now.mono, now.boot)
+            db.executemany(schema.RENEW, [(*stamp, c.record, c.owner, c.epoch) for c in claims])
+            return True
+        case Put(record):
+            db.execute(schema.PUT, (record.id, *state_row(record), *counter_row(record)))
+            db.execute(schema.DELETE_RESULT, (record.id,))
+            _put_result(db, record)
+            return True
+        case Remove(ids, now):
+            return _remove(db, ids, now)
+        case _:
+            assert_never(op)
+
+
+def _insert(db: sqlite3.Connection, change: Change) -> bool:
+    r = change.record
+    counts = tuple(change.counts.get(c, 0) for c in COUNTERS)
+    if not db.execute(schema.INSERT, (r.id, *state_row(r), *counts, r.content_id, r.payload_id)).rowcount:
+        return False
+    db.execute(schema.PUT_EVENT, event_row(change.event))
+    return True
+
+
+def _replace(db: sqlite3.Connection, change: Change) -> bool:
+    r, was = change.record, change.was
+    if was is None:
+        raise ValueError("a replacement needs the row it replaces")
+    counts = tuple(change.counts.get(c, 0) for c in COUNTERS)
+    seen = (was.id, was.owner, was.epoch, was.status.value)
+    guard = (change.guard is Guard.OWNER, was.touched.wall, was.released)
+    beside = (r.content_id, r.payload_id) if change.opens else (None, None)
+    if not db.execute(schema.REPLACE, (*state_row(r), *counts, *seen, *guard, *beside)).rowcount:
+        return False
+    _put_result(db, r)
+    db.execute(schema.PUT_EVENT, event_row(change.event))
+    return True
+
+
+def _put_result(db: sqlite3.Connection, record: Record) -> None:
+    row = result_row(record)
+    if row is not None:
+        db.execute(schema.PUT_RESULT, row)
+
+
+def _append(db: sqlite3.Connection, events: Sequence[Event]) -> bool:
+    for event in events:
+        counts = ANSWERED.get(event.event)
+        if counts:
+            db.execute(schema.COUNT, (*(counts.get(c, 0) for c in COUNTERS), event.record))
+    db.executemany(schema.PUT_EVENT, [event_row(e) for e in events])
+    return True
+
+
+def _remove(db: sqlite3.Connection, ids: Sequence[str], now: Instant) -> bool:
+    removed = False
+    for id in ids:
+        row = db.execute(schema.GET, (id,)).fetchone()
+        record = record_from(row) if row else None
+        if record is None or record.status is Status.RUNNING:
+            continue
+        db.execute(schema.DELETE, (id,))
+        db.execute(schema.DELETE_RESULT, (id,))
+        event = Event(EventType.CLEARED, id, record.tool, record.wf, now.wall, record.caller)
+        db.execute(schema.PUT_EVENT, event_row(event))
+        removed = True
+    return removed

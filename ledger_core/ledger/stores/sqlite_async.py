@@ -1,0 +1,160 @@
+"""The asynchronous SQLite store: one writer thread, and every claim that waits shares the next commit.
+
+Two threads of our own instead of one hop per statement: a whole batch is one hop to the writer, and reads
+never queue behind an fsync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ledger.errors import LedgerError, StoreUnavailable
+from ledger.lifecycle import Change
+from ledger.ports import Held
+from ledger.records import Event, Instant, Record
+from ledger.stores import reading, secret
+from ledger.stores.engine import (
+    Append,
+    Insert,
+    Op,
+    Renew,
+    Replace,
+    commit,
+    open_ledger,
+    open_reader,
+    translated,
+)
+
+FLUSH_SECONDS = 0.1
+MAX_BATCH = 256
+
+
+class AsyncSqliteStore:
+    """An `AsyncStore` on a file, for one event loop."""
+
+    def __init__(self, path: str | Path, durability: str = "full") -> None:
+        """Open or create, blocking briefly. Raises NotALedger, StoreUnavailable."""
+        self.path = str(path)
+        self._write_db = open_ledger(self.path, durability)
+        self._read_db = open_reader(self.path)
+        self._look_db = open_reader(self.path)
+        self._writer = ThreadPoolExecutor(1, "ledger-writer")
+        self._readers = ThreadPoolExecutor(1, "ledger-reader")
+        self._queue: list[tuple[Op, asyncio.Future[bool]]] = []
+        self._events: list[Event] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._committing: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def insert(self, change: Change) -> bool:
+        """See `AsyncStore`."""
+        return await self._write(Insert(change))
+
+    async def replace(self, change: Change) -> bool:
+        """See `AsyncStore`."""
+        return await self._write(Replace(change))
+
+    async def renew(self, claims: Collection[Held], now: Instant) -> None:
+        """See `AsyncStore`."""
+        await self._write(Renew(claims, now))
+
+    async def look(self, record: Record) -> Record | None:
+        """See `AsyncStore`. Read here and now: a point read in WAL mode waits for nobody, a thread hop costs more."""
+        with translated(self.path):
+            return reading.look(self._look_db, record)
+
+    async def running(self) -> list[Record]:
+        """See `AsyncStore`."""
+        return await self._read(lambda: reading.running(self._read_db))
+
+    def append(self, event: Event) -> None:
+        """See `AsyncStore`."""
+        self._events.append(event)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush_soon)
+
+    async def flush(self) -> None:
+        """Write what is buffered."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        events, self._events = self._events, []
+        if events:
+            await self._write(Append(events))
+
+    def secret(self, given: bytes | None = None) -> bytes:
+        """The ledger's HMAC key; blocks briefly, for the start."""
+        with translated(self.path):
+            return secret.agree(self._write_db, given, self.path)
+
+    async def close(self) -> None:
+        """See `AsyncStore`."""
+        try:
+            await self.flush()
+        finally:
+            self._closed = True
+            if self._committing is not None:
+                await self._committing
+            self._writer.shutdown()
+            self._readers.shutdown()
+            self._read_db.close()
+            self._look_db.close()
+            self._write_db.close()
+
+    def _flush_soon(self) -> None:
+        self._timer = None
+        events, self._events = self._events, []
+        if events:
+            # A count that cannot be written is lost; the loss of a count is allowed, an execution never is.
+            self._enqueue(Append(events)).add_done_callback(lambda f: f.exception())
+
+    async def _read[T](self, work: Callable[[], T]) -> T:
+        def translating() -> T:
+            with translated(self.path):
+                return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._readers, translating)
+
+    async def _write(self, op: Op) -> bool:
+        # Shielded: a caller that is cancelled leaves a write that still happens, whole.
+        return await asyncio.shield(self._enqueue(op))
+
+    def _enqueue(self, op: Op) -> asyncio.Future[bool]:
+        if self._closed:
+            raise StoreUnavailable(f"the ledger {self.path} is closed")
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._queue.append((op, future))
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit_all())
+        return future
+
+    async def _commit_all(self) -> None:
+        """While one batch is being made durable, the next gathers."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._queue:
+                batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+                ops = [op for op, _ in batch]
+                done = await loop.run_in_executor(self._writer, self._commit, ops)
+                for (_, future), result in zip(batch, done, strict=True):
+                    _settle(future, result)
+        finally:
+            self._committing = None
+
+    def _commit(self, ops: list[Op]) -> list[bool | LedgerError]:
+        try:
+            return commit(self._write_db, self.path, ops)
+        except Exception as error:  # whoever waits must hear of it, whatever it was
+            return [StoreUnavailable(f"the ledger {self.path} cannot be written: {error!r}")] * len(ops)
+
+
+def _settle(future: asyncio.Future[bool], result: bool | LedgerError) -> None:
+    if future.cancelled():
+        return
+    if isinstance(result, LedgerError):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

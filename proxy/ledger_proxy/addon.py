@@ -1,0 +1,159 @@
+"""The hooks: which connections are opened, which requests go through the exchange. Thin, and fails closed.
+
+mitmproxy forwards a request whose hook raised, so nothing here may raise: every path of `request` sets a response.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+import ledger_proxy.light  # noqa: F401 - before mitmproxy
+
+# isort: split
+from mitmproxy import connection, http, tls
+from mitmproxy.proxy import layer, layers, server_hooks
+
+from ledger_proxy import answers
+from ledger_proxy.exchange import Caller, Exchange
+from ledger_proxy.headers import to_text
+from ledger_proxy.identity import from_proxy_authorization
+from ledger_proxy.settings import Address, Settings
+from ledger_rules.operation import LEDGER_HEADERS
+from ledger_rules.request import Request
+from ledger_rules.rule import Rule
+
+logger = logging.getLogger(__name__)
+
+_RULE = "ledger.rule"
+WRITE_SECONDS = 0.05
+"""What the front gets to put a last answer on the wire; it tells nobody when it has."""
+_PROXY_HEADERS = ("Proxy-Authorization", "Proxy-Connection")
+
+
+class Gate:
+    """Hooks of the sidecar. connections: how many were opened; answering: ruled requests being answered now."""
+
+    def __init__(self, settings: Settings, exchange: Exchange) -> None:
+        self._settings, self._exchange = settings, exchange
+        self._rules = settings.rules
+        self._default = Caller(settings.workflow, settings.caller)
+        self._callers: dict[str, Caller] = {}
+        self.connections = 0
+        self.answering = 0
+        self.pinned: set[str] = set()
+
+    def client_connected(self, client: connection.Client) -> None:
+        self.connections += 1
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        self._callers.pop(client.id, None)
+
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        authorization = flow.request.headers.get("Proxy-Authorization")
+        if authorization is not None:
+            self._callers[flow.client_conn.id] = from_proxy_authorization(authorization, self._default)
+
+    def next_layer(self, nextlayer: layer.NextLayer) -> None:
+        """A tunnel to a host that no rule names is not looked into: the agent sees the origin's certificate."""
+        context = nextlayer.context
+        address = context.server.address
+        tunnelled = len(context.layers) > 2 and address is not None
+        if tunnelled and address is not None and not self._rules.intercepts(address[0].lower(), address[1]):
+            nextlayer.layer = layers.TCPLayer(context, ignore=True)
+
+    def tls_failed_client(self, data: tls.TlsData) -> None:
+        host = data.conn.sni or (data.context.server.address or ("",))[0]
+        if host and host not in self.pinned:
+            self.pinned.add(host)
+            logger.warning("a client refused Ledger's certificate for %s: it trusts other roots only", host)
+
+    def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
+        address = data.server.address
+        if address is not None:
+            data.server.address = self._settings.resolve.get((address[0].lower(), address[1]), address)
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        try:
+            rule = self._rules.match(_request(flow, b""))
+        except Exception:
+            logger.exception("a request could not be matched and is refused")
+            flow.response = _front(answers.problem(answers.UNAVAILABLE, detail="The rules could not be applied."))
+            return
+        if rule is None:
+            for name in (*_PROXY_HEADERS, *LEDGER_HEADERS):
+                flow.request.headers.pop(name, None)
+            flow.request.stream = True
+            return
+        flow.metadata[_RULE] = rule
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        rule: Rule | None = flow.metadata.pop(_RULE, None)
+        if rule is None or flow.response is not None:
+            return
+        response: answers.Response | None = None
+        self.answering += 1
+        try:
+            response = await self._answer(rule, flow)
+        except Exception:
+            logger.exception("an exchange failed; the agent is told that the ledger is unavailable")
+        finally:
+            self.answering -= 1
+            flow.response = _front(response or answers.problem(answers.UNAVAILABLE))
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        if flow.response is not None and flow.request.stream:
+            flow.response.stream = True
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until every answer has been handed to its connection, bounded."""
+        deadline = time.monotonic() + seconds
+        while self.answering and time.monotonic() < deadline:  # noqa: ASYNC110 - polled only while stopping
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(WRITE_SECONDS)
+
+    async def _answer(self, rule: Rule, flow: http.HTTPFlow) -> answers.Response:
+        if not _agrees(flow):
+            return answers.problem(answers.MISDIRECTED)
+        caller = self._callers.get(flow.client_conn.id, self._default)
+        authorization = flow.request.headers.get("Proxy-Authorization")
+        if authorization is not None:
+            caller = from_proxy_authorization(authorization, self._default)
+        request = _request(flow, flow.request.raw_content or b"")
+        return await self._exchange.answer(rule, request, caller, lambda: _left(flow.client_conn))
+
+
+def _left(client: connection.Client) -> bool:
+    return not client.state & connection.ConnectionState.CAN_READ
+
+
+def _request(flow: http.HTTPFlow, body: bytes) -> Request:
+    r = flow.request
+    headers = tuple((to_text(n), to_text(v)) for n, v in r.headers.fields)
+    return Request(r.method, r.scheme, r.host.lower(), r.port, r.path, headers, body)
+
+
+def _agrees(flow: http.HTTPFlow) -> bool:
+    """Host header, TLS server name and connection target name one host: else rules could be walked around."""
+    r = flow.request
+    names = [v.decode("latin-1") for n, v in r.headers.fields if n.lower() == b"host"]
+    sni = flow.client_conn.sni
+    host = r.host.lower()
+    if sni is not None and sni.lower() != host:
+        return False
+    return len(names) <= 1 and all(_host_agrees(name, (host, r.port), r.scheme) for name in names)
+
+
+def _host_agrees(value: str, target: Address, scheme: str) -> bool:
+    name, colon, port = value.lower().strip().rpartition(":") if not value.endswith("]") else (value, "", "")
+    if not colon:
+        name, port = value.lower().strip(), ""
+    wanted = port or {"https": "443", "http": "80"}.get(scheme, "")
+    return name.strip("[]") == target[0] and wanted == str(target[1])
+
+
+def _front(response: answers.Response) -> http.Response:
+    """The raw constructor: `Response.make` would encode the body a second time."""
+    headers = http.Headers(response.headers)
+    return http.Response(b"HTTP/1.1", response.status, response.reason, headers, response.body, None, 0.0, 0.0)

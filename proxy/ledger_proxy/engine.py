@@ -1,0 +1,142 @@
+"""The embedded mitmproxy: started and stopped inside our own event loop. Uses private names of 12.2, checked here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+import ledger_proxy.light  # noqa: F401 - before mitmproxy
+
+# isort: split
+from mitmproxy import addonmanager, hooks, options
+from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, tlsconfig, upstream_auth
+from mitmproxy.master import Master
+from yarl import URL
+
+from ledger_proxy import faster
+from ledger_proxy.settings import Address, Settings
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 5.0
+
+
+class EngineError(Exception):
+    """The front could not be started; str() is one line that says what to do."""
+
+
+class TableAddons(addonmanager.AddonManager):
+    """Hooks dispatched by a table made once, where mitmproxy walks every addon twice per event."""
+
+    def __init__(self, master: Master) -> None:
+        super().__init__(master)  # type: ignore[no-untyped-call]
+        self._table: dict[str, list[Any]] = {}
+
+    async def handle_lifecycle(self, event: hooks.Hook) -> None:
+        for hook in self._hooks(event):
+            with addonmanager.safecall():
+                result = hook(*event.args())
+                if result is not None:
+                    await result
+
+    def _hooks(self, event: hooks.Hook) -> list[Any]:
+        found = self._table.get(event.name)
+        if found is None:
+            found = self._table[event.name] = [f for a in self.chain for _, f in self._iter_hooks(a, event)]
+        return found
+
+
+class Engine:
+    """One listening front; mitmproxy keeps module globals, so one per process."""
+
+    def __init__(self, master: Master, server: Any) -> None:
+        self._master, self._server = master, server
+
+    @classmethod
+    async def start(cls, settings: Settings, gate: object, ca_dir: Path, upstream_bundle: Path) -> Engine:
+        """Listen. Raises EngineError: the port in use, no permission, a mitmproxy of another make."""
+        faster.apply()
+        master = Master(options.Options())
+        _check(master)
+        # Its root log handler formats every record, whoever listens.
+        master._legacy_log_events.uninstall()
+        master.addons = TableAddons(master)
+        server = proxyserver.Proxyserver()
+        master.addons.add(  # type: ignore[no-untyped-call]
+            core.Core(),
+            disable_h2c.DisableH2C(),
+            server,
+            gate,
+            next_layer.NextLayer(),
+            tlsconfig.TlsConfig(),
+            upstream_auth.UpstreamAuth(),
+        )
+        master.options.update(**_options(settings, ca_dir, upstream_bundle))
+        engine = cls(master, server)
+        if not await server.setup_servers():
+            await engine.stop()
+            raise EngineError(_why(server, settings.listen))
+        await master.running()
+        return engine
+
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+        host, port, *_ = self._server.listen_addrs()[0]
+        return host, port
+
+    async def close_listeners(self) -> None:
+        """Take no new connection; those that are open go on."""
+        await self._server.servers.update([])
+
+    async def stop(self) -> None:
+        """Close everything, bounded in time."""
+        await self.close_listeners()
+        for handler in list(self._server.connections.values()):
+            io = handler.transports.get(handler.client)
+            if io is not None and io.handler is not None:
+                io.handler.cancel("the sidecar stops")
+        deadline = asyncio.get_running_loop().time() + STOP_SECONDS
+        while self._server.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await self._master.done()
+
+
+def _options(settings: Settings, ca_dir: Path, upstream_bundle: Path) -> dict[str, Any]:
+    host, port = settings.listen
+    mode, auth = _mode(settings.upstream_proxy)
+    return {
+        "listen_host": host,
+        "listen_port": port,
+        "mode": [mode],
+        "upstream_auth": auth,
+        "confdir": str(ca_dir),
+        "connection_strategy": "lazy",
+        "http2": False,
+        "upstream_cert": False,
+        "ssl_verify_upstream_trusted_ca": str(upstream_bundle),
+    }
+
+
+def _mode(proxy: str | None) -> tuple[str, str | None]:
+    """mitmproxy takes the credentials of the proxy behind it apart from its URL."""
+    if proxy is None:
+        return "regular", None
+    url = URL(proxy)
+    auth = f"{url.user or ''}:{url.password or ''}" if url.user is not None else None
+    return f"upstream:{url.scheme}://{url.authority.rpartition('@')[2]}", auth
+
+
+def _check(master: Master) -> None:
+    wanted = ((master, "_legacy_log_events"), (addonmanager, "safecall"), (addonmanager.AddonManager, "_iter_hooks"))
+    missing = [name for owner, name in wanted if not hasattr(owner, name)]
+    if missing:
+        raise EngineError(f"this mitmproxy lacks {', '.join(missing)}; install ledger-sidecar[proxy] again")
+
+
+def _why(server: Any, listen: Address) -> str:
+    errors = [str(s.last_exception) for s in server.servers if s.last_exception]
+    reason = errors[0] if errors else "unknown reason"
+    return f"cannot listen on {listen[0]}:{listen[1]}: {reason}; choose another --listen (port 0 takes a free one)"

@@ -1,0 +1,43 @@
+"""Header fields on their way through Ledger: which of them travel end to end, and how bytes become text. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+type RawHeaders = tuple[tuple[bytes, bytes], ...]
+"""Fields as they came over the wire: in order, with their case, hop-by-hop ones included."""
+
+# RFC 9110 §7.6.1. What a `Connection` field names is added per message, every `Proxy-*` field by its prefix.
+HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})
+
+
+def to_text(raw: bytes) -> str:
+    """Decode a field name or value so that `to_bytes` gives the same bytes back, whatever they are."""
+    return raw.decode("latin-1")
+
+
+def to_bytes(text: str) -> bytes:
+    """Encode a field name or value decoded as latin-1, or as ASCII with surrogateescape, to the bytes it came from.
+
+    Raises UnicodeEncodeError for a character that no byte stands for.
+    """
+    return text.encode("latin-1", "surrogateescape")
+
+
+def end_to_end[T: (str, bytes)](headers: Iterable[tuple[T, T]]) -> tuple[tuple[T, T], ...]:
+    """Return the fields without those meant for one connection only (RFC 9110 §7.6.1), in order, for str or bytes."""
+    fields = tuple(headers)
+    dropped = HOP_BY_HOP | _listed(fields)
+    return tuple(
+        (name, value) for name, value in fields if (key := _lower(name)) not in dropped and not key.startswith("proxy-")
+    )
+
+
+def _listed[T: (str, bytes)](fields: tuple[tuple[T, T], ...]) -> frozenset[str]:
+    """The field names that the message's own `Connection` fields call hop-by-hop."""
+    values = [_lower(value) for name, value in fields if _lower(name) == "connection"]
+    return frozenset(option.strip() for value in values for option in value.split(","))
+
+
+def _lower(text: str | bytes) -> str:
+    return (text if isinstance(text, str) else to_text(text)).lower()

@@ -1,0 +1,129 @@
+"""How an origin is reached: directly, at a `--resolve` address, or through a proxy. Opens no connection."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import certifi
+from aiohttp import ClientRequest, hdrs
+from multidict import CIMultiDict
+from yarl import URL
+
+from ledger_proxy.resolver import Endpoint
+from ledger_rules.request import origin
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A proxy to chain through. authorization: the `Proxy-Authorization` value, if it wants one."""
+
+    url: URL
+    authorization: str | None
+
+    @property
+    def label(self) -> str:
+        """`host:port`, without credentials."""
+        return f"{self.url.host_subcomponent}:{self.url.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way to one origin.
+
+    label: `host:port` for messages. authority: the Host value. prefix: what precedes the target (absolute form).
+    proxy: where the way leads through one. proxy_authorization: sent with each request (plain HTTP only).
+    pool_key: what aiohttp's connector is asked to connect to; it is never sent.
+    """
+
+    label: str
+    authority: str
+    prefix: str
+    proxy: Proxy | None
+    proxy_authorization: str | None
+    pool_key: ClientRequest
+
+
+def parse_proxy(text: str) -> Proxy:
+    """Parse `[http[s]://][user:password@]host[:port]`. Raises ValueError in one line, without the credentials."""
+    try:
+        url = URL(text if "://" in text else f"http://{text}")
+        if url.scheme not in ("http", "https") or not url.host or not url.port:
+            raise ValueError
+    except ValueError:
+        shown = text.rpartition("@")[2]
+        raise ValueError(f"proxy {shown!r}: only http://host:port and https://host:port can be chained to") from None
+    authorization = None
+    if url.user is not None:
+        credentials = f"{url.user}:{url.password or ''}".encode()
+        authorization = "Basic " + base64.b64encode(credentials).decode("ascii")
+    return Proxy(url.origin(), authorization)
+
+
+def trust(bundle: Path | None) -> ssl.SSLContext:
+    """Return the context that verifies upstreams: by the bundle alone, else by the system's and certifi's roots.
+
+    Raises ValueError, naming the file, if the bundle cannot be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=bundle)
+        if bundle is None:
+            context.load_verify_locations(cafile=certifi.where())
+    except OSError as error:  # ssl.SSLError is one, and says little
+        reason = error.strerror if not isinstance(error, ssl.SSLError) else "it holds no PEM certificates"
+        raise ValueError(f"upstream CA file {bundle}: {reason}") from None
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def find_route(
+    scheme: str,
+    host: str,
+    port: int,
+    *,
+    resolve: Mapping[Endpoint, Endpoint],
+    proxy: Proxy | None,
+    context: ssl.SSLContext,
+) -> Route:
+    """Return the way to an origin. A `--resolve` address is always reached directly.
+
+    Needs a running event loop. Raises ValueError for a host that cannot be one.
+    """
+    name = f"[{host}]" if ":" in host else host
+    authority = origin(scheme, host, port).partition("://")[2]
+    reached = resolve.get((host.lower(), port))
+    via = None if reached else proxy
+    # A plain proxy is a host like any other that gets absolute-form targets; only TLS needs a tunnel.
+    plain_via = via if scheme == "http" else None
+    url = plain_via.url if plain_via else _url(scheme, reached or (host, port))
+    tunnel = via if scheme == "https" else None
+    return Route(
+        label=f"{name}:{port}",
+        authority=authority,
+        prefix=f"http://{authority}" if plain_via else "",
+        proxy=via,
+        proxy_authorization=plain_via.authorization if plain_via else None,
+        pool_key=ClientRequest(
+            "GET",
+            url,
+            ssl=context,
+            server_hostname=host if reached and scheme == "https" else None,
+            proxy=tunnel.url if tunnel else None,
+            proxy_headers=_tunnel_headers(tunnel, authority) if tunnel else None,
+        ),
+    )
+
+
+def _url(scheme: str, endpoint: Endpoint) -> URL:
+    return URL.build(scheme=scheme, host=endpoint[0], port=endpoint[1])
+
+
+def _tunnel_headers(proxy: Proxy, authority: str) -> CIMultiDict[str]:
+    # aiohttp writes this very Host in here, after hashing them into the pool's key: without it no tunnel is reused.
+    headers = CIMultiDict({hdrs.HOST: authority})
+    if proxy.authorization is not None:
+        headers[hdrs.PROXY_AUTHORIZATION] = proxy.authorization
+    return headers

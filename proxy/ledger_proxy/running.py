@@ -1,0 +1,130 @@
+"""`ledger run` and `ledger proxy`: a sidecar around a child, or until a signal. Owns signals and exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ledger.errors import LedgerError
+from ledger_proxy.child_env import child_environment, upstream_proxy
+from ledger_proxy.engine import EngineError
+from ledger_proxy.settings import Settings
+from ledger_proxy.sidecar import Sidecar, sidecar
+from ledger_proxy.summary import summary
+
+OWN_FAILURE = 125
+NOT_EXECUTABLE = 126
+NOT_FOUND = 127
+"""As env(1) and nohup(1) have them."""
+
+_FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_SHIMS = Path(__file__).parent / "shims"
+
+
+def run_command(settings: Settings, command: Sequence[str]) -> int:
+    """Run `command` behind a sidecar of its own and return its exit code, 128 + signal if one ended it.
+
+    125 when the sidecar could not be started, 126 when the command cannot be executed, 127 when it is not found.
+    """
+    if shutil.which(command[0]) is None:
+        found = os.path.exists(command[0])
+        print(f"ledger run: {command[0]}: {'cannot be executed' if found else 'command not found'}", file=sys.stderr)
+        return NOT_EXECUTABLE if found else NOT_FOUND
+    try:
+        chained = upstream_proxy(os.environ)
+    except LedgerError as error:
+        print(f"ledger: {error}", file=sys.stderr)
+        return OWN_FAILURE
+    settings = replace(settings, listen=("127.0.0.1", 0), upstream_proxy=settings.upstream_proxy or chained)
+    return _guarded(_run(settings, command), OWN_FAILURE)
+
+
+def serve(settings: Settings, ready: Callable[[str], None]) -> int:
+    """Run a sidecar until SIGTERM or SIGINT, then drain it. `ready` is told HOST:PORT once it listens."""
+    return _guarded(_serve(settings, ready), 1)
+
+
+def _guarded(main: Coroutine[Any, Any, int], failure: int) -> int:
+    _quiet_engine()
+    try:
+        return asyncio.run(main)
+    except (LedgerError, EngineError) as error:
+        print(f"ledger: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"ledger: {error.filename or 'cannot start'}: {error.strerror or error}", file=sys.stderr)
+    return failure
+
+
+async def _serve(settings: Settings, ready: Callable[[str], None]) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with sidecar(settings) as running:
+        ready(f"{running.host}:{running.port}")
+        await stop.wait()
+    return 0
+
+
+async def _run(settings: Settings, command: Sequence[str]) -> int:
+    async with sidecar(settings) as running:
+        env = child_environment(os.environ, running.url, running.ca, _SHIMS, ruled_hosts=settings.rules.hosts())
+        env["LEDGER_WORKFLOW"] = settings.workflow
+        with _caught_signals() as caught:
+            try:
+                child = await asyncio.create_subprocess_exec(*command, env=env)
+            except OSError as error:
+                print(f"ledger run: {command[0]}: {error.strerror}", file=sys.stderr)
+                return NOT_EXECUTABLE
+            forwarding = asyncio.create_task(_forward(caught, child))
+            code = await child.wait()
+            forwarding.cancel()
+    _print_summary(running, settings)
+    return code if code >= 0 else 128 - code
+
+
+@contextlib.contextmanager
+def _caught_signals() -> Iterator[asyncio.Queue[int]]:
+    """Signals that are meant for the child, from before it starts: none may end us and leave it alone.
+
+    A terminal's Ctrl-C reaches the child by itself, with its whole process group.
+    """
+    loop = asyncio.get_running_loop()
+    caught: asyncio.Queue[int] = asyncio.Queue()
+    for number in _FORWARDED:
+        loop.add_signal_handler(number, caught.put_nowait, number)
+    interactive = sys.stdin is not None and sys.stdin.isatty()
+    loop.add_signal_handler(signal.SIGINT, lambda: None if interactive else caught.put_nowait(signal.SIGINT))
+    try:
+        yield caught
+    finally:
+        for number in (*_FORWARDED, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def _forward(caught: asyncio.Queue[int], child: asyncio.subprocess.Process) -> None:
+    while True:
+        number = await caught.get()
+        with contextlib.suppress(ProcessLookupError):
+            child.send_signal(number)
+
+
+def _print_summary(running: Sidecar, settings: Settings) -> None:
+    for line in summary(running.exchange.tally, running.gate.connections, settings.db):
+        print(f"ledger: {line}", file=sys.stderr)
+
+
+def _quiet_engine() -> None:
+    """mitmproxy's crash logs hold raw body bytes, and its connection log is noise: neither reaches the terminal."""
+    logging.getLogger("mitmproxy").setLevel(logging.CRITICAL)
+    logging.getLogger("mitmproxy.proxy.server").disabled = True
+    logging.basicConfig(level=logging.WARNING, format="ledger: %(message)s", stream=sys.stderr)

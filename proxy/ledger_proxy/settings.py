@@ -1,0 +1,38 @@
+"""What a sidecar is started with. A plain value; the command line and tests make it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ledger_rules.ruleset import Ruleset
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a sidecar needs to know.
+
+    db: path of the ledger. listen: host and port, port 0 for any free one. ca_dir: None for a private
+    directory that is removed at the end. resolve: where connections to a host and port really go. upstream_ca:
+    PEM file trusted for upstreams besides the usual roots. upstream_proxy: URL to send everything through.
+    key: HMAC key of the ledger, None for the one inside it. durability: "full" or "normal". drain: seconds
+    that exchanges in flight get at the end. max_stored: bytes of a response body that are kept.
+    """
+
+    rules: Ruleset
+    db: str
+    workflow: str = "default"
+    caller: str | None = None
+    observe: bool = False
+    listen: Address = ("127.0.0.1", 8080)
+    ca_dir: Path | None = None
+    resolve: Mapping[Address, Address] = field(default_factory=dict)
+    upstream_ca: Path | None = None
+    upstream_proxy: str | None = None
+    key: bytes | None = None
+    durability: str = "full"
+    drain: float = 10.0
+    max_stored: int = 8 * 1024 * 1024

@@ -1,0 +1,92 @@
+"""The composition root of a sidecar: store, keeper, upstream, exchange and front, started and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from ledger.keeper import AsyncKeeper
+from ledger.stores.sqlite_async import AsyncSqliteStore
+from ledger_proxy.addon import Gate
+from ledger_proxy.ca import CA, EPHEMERAL_DAYS, ensure_ca, upstream_bundle
+from ledger_proxy.engine import Engine, EngineError
+from ledger_proxy.exchange import Exchange
+from ledger_proxy.settings import Settings
+from ledger_proxy.upstream import AiohttpUpstream
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """A running sidecar."""
+
+    host: str
+    port: int
+    ca: CA
+    gate: Gate
+    engine: Engine
+    exchange: Exchange
+
+    @property
+    def url(self) -> str:
+        """What HTTPS_PROXY is set to."""
+        return f"http://{self.host}:{self.port}"
+
+
+@contextlib.asynccontextmanager
+async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
+    """Run a sidecar for the block: swept and listening when it starts, drained and recorded when it ends.
+
+    Raises LedgerError, EngineError, OSError before anything listens.
+    """
+    if settings.observe or settings.rules.mode == "observe":
+        raise EngineError("observe mode is not there yet, and enforcing instead would surprise; leave it out")
+    if not _is_loopback(settings.listen[0]):
+        raise EngineError(f"{settings.listen[0]} is not a loopback address, and there is no authentication yet")
+    async with contextlib.AsyncExitStack() as stack:
+        store = AsyncSqliteStore(settings.db, settings.durability)
+        stack.push_async_callback(store.close)
+        secret = store.secret(settings.key)
+        keeper = AsyncKeeper(store)
+        await keeper.sweep()
+        beating = asyncio.create_task(keeper.run())
+        stack.push_async_callback(_end, beating, keeper)
+        ca = _authority(settings, stack)
+        ca_dir = ca.directory
+        roots = upstream_bundle(ca_dir, settings.upstream_ca)
+        upstream = AiohttpUpstream(resolve=settings.resolve, ca_bundle=roots, proxy=settings.upstream_proxy)
+        stack.push_async_callback(upstream.close)
+        exchange = Exchange(store, keeper, upstream, secret, settings.max_stored)
+        gate = Gate(settings, exchange)
+        engine = await Engine.start(settings, gate, ca_dir, roots)
+        stack.push_async_callback(engine.stop)
+        stack.push_async_callback(gate.settle, settings.drain)
+        stack.push_async_callback(exchange.drain, settings.drain)
+        stack.push_async_callback(engine.close_listeners)
+        yield Sidecar(*engine.address, ca, gate, engine, exchange)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _authority(settings: Settings, stack: contextlib.AsyncExitStack) -> CA:
+    """The CA that stays, or one for this run alone: short-lived, and able to speak for the ruled hosts only."""
+    if settings.ca_dir is not None:
+        return ensure_ca(settings.ca_dir)
+    private = stack.enter_context(tempfile.TemporaryDirectory(prefix="ledger-ca-"))
+    return ensure_ca(Path(private), settings.rules.hosts(), EPHEMERAL_DAYS)
+
+
+async def _end(beating: asyncio.Task[None], keeper: AsyncKeeper) -> None:
+    beating.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await beating
+    await keeper.pay()

@@ -1,0 +1,69 @@
+"""What a sidecar answered, and the lines `ledger run` ends with. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ledger.records import Record, Status
+from ledger.steps import Answer, Reply
+
+_PREVENTED = (Answer.REPLAYED, Answer.BLOCKED, Answer.HELD, Answer.IN_FLIGHT)
+MERGED = "a generated key was ignored: merged with an identical earlier request"
+
+
+@dataclass(slots=True)
+class Tally:
+    """Answers given since the start.
+
+    waiting: records whose outcome is unknown now. merged: replays by content under a fresh key. recovered: unknowns
+    settled by asking the provider again under the same upstream key.
+    """
+
+    answers: Counter[Answer] = field(default_factory=Counter)
+    operations: set[str] = field(default_factory=set)
+    waiting: dict[str, Record] = field(default_factory=dict)
+    merged: int = 0
+    recovered: int = 0
+
+    def count(self, reply: Reply, ignored_key: bool) -> None:
+        """Take one reply into account."""
+        record = reply.record
+        self.answers[reply.answer] += 1
+        self.operations.add(record.id)
+        self.recovered += record.resent and reply.answer is Answer.EXECUTED
+        self.merged += ignored_key and reply.answer is Answer.REPLAYED
+        if record.status is Status.UNKNOWN:
+            self.waiting[record.id] = record
+        else:
+            self.waiting.pop(record.id, None)
+
+
+def summary(tally: Tally, connections: int, db: str) -> Iterator[str]:
+    """The closing lines: what ran, what was prevented, what waits for a person and how to settle it."""
+    if not connections:
+        yield "no request came through. The command may ignore proxy variables; see `ledger run --help`."
+        return
+    prevented = sum(tally.answers[a] for a in _PREVENTED) + tally.recovered
+    executed = tally.answers[Answer.EXECUTED] - tally.recovered
+    yield (
+        f"{_plural(len(tally.operations), 'operation')}, {executed} executed, "
+        f"{_plural(prevented, 'duplicate')} prevented, {len(tally.waiting)} unknown"
+    )
+    if tally.recovered:
+        yield f"{_plural(tally.recovered, 'unknown')} settled by the provider under the same upstream key"
+    if tally.merged:
+        yield (
+            f"{_plural(tally.merged, 'duplicate')} came under a fresh key and was merged by content; "
+            "if two identical effects were meant, send Ledger-Operation-Id or use a workflow per intent"
+        )
+    for record in tally.waiting.values():
+        what = f"{record.about.get('method', '')} {record.about.get('url', '')}".strip()
+        settle = f"ledger resolve {record.id[:12]} --done|--not-done --db {shlex.quote(db)}"
+        yield f"unknown: {record.tool} {what}: did it happen? {settle}"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,143 @@
+"""The upstream leg: one request out, one answer back, and the truth about whether it was sent. No retry, ever.
+
+Deliberately below aiohttp's `ClientSession`, on its pool, TLS and parser alone: the session re-sends idempotent methods
+on a stale pooled connection, follows redirects, adds headers, requotes URLs and keeps cookies. Here a request is
+written in one place, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Protocol
+
+from aiohttp import ClientTimeout, TCPConnector
+from aiohttp.connector import Connection
+
+from ledger_proxy import faults
+from ledger_proxy.conversation import Progress, converse, usable
+from ledger_proxy.headers import RawHeaders
+from ledger_proxy.resolver import Endpoint
+from ledger_proxy.routes import Route, find_route, parse_proxy, trust
+from ledger_proxy.wire import request_head
+from ledger_rules.request import Request
+
+# A server's FIN may be on its way to a connection idle for longer, and then nobody knows what became of the request.
+FRESH_IDLE = 2.0
+RESENDABLE_IDLE = 30.0
+_POOLED_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back, byte for byte. The body is without transfer coding but still content-encoded."""
+
+    status: int
+    reason: str
+    headers: RawHeaders
+    body: bytes
+
+
+class NotSent(Exception):
+    """Proof that no byte of the request reached the upstream. `str()` is one line that names the host."""
+
+
+class MaybeSent(Exception):
+    """A byte may have gone out and no whole answer came back. `str()` is one line that names the host.
+
+    head: the status and fields of the final answer, where these arrived before it broke.
+    """
+
+    def __init__(self, message: str, head: tuple[int, RawHeaders] | None = None) -> None:
+        super().__init__(message)
+        self.head = head
+
+
+class Upstream(Protocol):
+    """Sends each request once, at most."""
+
+    async def send(self, request: Request, *, headers: Sequence[tuple[str, str]], resendable: bool) -> Answer:
+        """Send the request with these fields instead of its own and read the whole answer.
+
+        headers: as `headers.to_text` decodes them; Host, Content-Length and hop-by-hop fields are put right.
+        resendable: the upstream honours a key of ours, so a connection that it may have just closed is worth trying.
+        Raises NotSent or MaybeSent. A cancelled send may have been sent.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection; exchanges in flight break off."""
+        ...
+
+
+class AiohttpUpstream:
+    """An `Upstream` over pooled HTTP/1.1 connections. Build it inside the running event loop.
+
+    resolve: (host, port) → (address, port) to connect to instead; certificate check, SNI and Host stay the host's.
+    ca_bundle: PEM file that alone decides whom to trust; None for the system's and certifi's roots.
+    proxy: `http[s]://[user:password@]host[:port]` to chain through; environment variables are not read.
+    timeout, connect_timeout: seconds for the whole exchange, and for its connection.
+    Raises ValueError, in one line, for a proxy or a bundle that cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolve: Mapping[Endpoint, Endpoint],
+        ca_bundle: Path | None = None,
+        proxy: str | None = None,
+        timeout: float = 600,
+        connect_timeout: float = 30,
+    ) -> None:
+        chained = parse_proxy(proxy) if proxy else None
+        find = partial(find_route, resolve=dict(resolve), proxy=chained, context=trust(ca_bundle))
+        self._route = lru_cache(maxsize=1024)(find)
+        self._timeout = timeout
+        self._connect_timeout = ClientTimeout(total=None, connect=connect_timeout)
+        self._fresh = TCPConnector(limit=0, keepalive_timeout=FRESH_IDLE)
+        self._resendable = TCPConnector(limit=0, keepalive_timeout=RESENDABLE_IDLE)
+
+    async def send(self, request: Request, *, headers: Sequence[tuple[str, str]], resendable: bool) -> Answer:
+        """Send the request once and read the whole answer; see `Upstream.send`."""
+        route, head = self._prepare(request, headers)
+        progress = Progress()
+        try:
+            async with asyncio.timeout(self._timeout):
+                conn = await self._connect(route, resendable)
+                no_body = request.method == "HEAD"
+                answer, body = await converse(conn, head, request.body, no_body=no_body, progress=progress)
+        except Exception as error:  # the phase decides, not the type: also for a fault of our own
+            if progress.sent:
+                raise MaybeSent(faults.maybe_sent(error, route), progress.head) from error
+            raise NotSent(faults.not_sent(error, route)) from error
+        return Answer(answer.code, answer.reason, answer.raw_headers, body)
+
+    async def close(self) -> None:
+        """Close every connection; exchanges in flight break off."""
+        await self._fresh.close()
+        await self._resendable.close()
+
+    def _prepare(self, request: Request, headers: Sequence[tuple[str, str]]) -> tuple[Route, bytes]:
+        try:
+            route = self._route(request.scheme, request.host, request.port)
+            return route, request_head(
+                request,
+                headers,
+                authority=route.authority,
+                prefix=route.prefix,
+                proxy_authorization=route.proxy_authorization,
+            )
+        except ValueError as error:
+            raise NotSent(f"{request.host}:{request.port}: {error}; nothing was sent") from error
+
+    async def _connect(self, route: Route, resendable: bool) -> Connection:
+        connector = self._resendable if resendable else self._fresh
+        for _ in range(_POOLED_TRIES):
+            conn = await connector.connect(route.pool_key, traces=[], timeout=self._connect_timeout)
+            if usable(conn):
+                return conn
+            conn.close()
+        raise ConnectionAbortedError("it answers before it is asked")

@@ -1,0 +1,96 @@
+"""Whose account a request acts for, from its credentials. What leaves this file is a keyed hash, never a credential."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Sequence
+
+from ledger_rules.canonical import keyed_hash
+from ledger_rules.request import Request
+
+ANONYMOUS = "anonymous"
+
+DEFAULT_HEADERS = ("Authorization", "X-Api-Key", "Api-Key", "X-Auth-Token")
+"""Where a rule without `account` looks, besides every header that is named like a credential."""
+
+_CREDENTIAL = re.compile(r"(?:^|[-_])(?:token|secret|auth|apikey|(?:api|access)[-_]?key|session)(?:[-_]|$)", re.I)
+_NO_ACCOUNT = re.compile(r"csrf|xsrf|idempotency|sec-websocket|x-amz-security-token", re.I)
+"""Named like one, but fresh per page, request or role session. Providers name theirs at will (X-Shopify-Access-Token,
+X-Postmark-Server-Token): to overlook one would answer one tenant with another's record."""
+
+_SIGV4 = re.compile(r"Credential=([A-Za-z0-9]{16,128})/")
+_SHARED_USERS = frozenset(("", "api", "apikey", "api_key", "key", "token", "oauth2", "x", "user"))
+"""Users that every customer of some API has (Mailgun's `api`, say): there the secret tells accounts apart."""
+
+
+def account(request: Request, headers: Sequence[str], secret: bytes) -> str:
+    """Return the account's keyed hash, or `anonymous` where no listed header carries a credential.
+
+    Stable where the same account signs afresh: Basic goes by its user, a JWT by issuer and subject, SigV4 by
+    the long-term access key id. Anything else, also temporary AWS credentials, is taken whole.
+    """
+    names = {name.lower() for name in headers}
+    if tuple(headers) == DEFAULT_HEADERS:
+        names |= {name.lower() for name, _ in request.headers if _credential(name)}
+    found = sorted(
+        (name, *_principal(name, value)) for name in names if (value := (request.header(name) or "").strip())
+    )
+    return keyed_hash(secret, "account", found) if found else ANONYMOUS
+
+
+def _credential(name: str) -> bool:
+    return bool(_CREDENTIAL.search(name)) and not _NO_ACCOUNT.search(name)
+
+
+def _principal(header: str, value: str) -> tuple[str, ...]:
+    """Return the kind of a credential and who it stands for."""
+    if header.lower() not in ("authorization", "proxy-authorization"):
+        return ("value", value)
+    scheme, _, rest = value.partition(" ")
+    scheme, rest = scheme.lower(), rest.strip()
+    if scheme == "basic":
+        return _basic(rest)
+    if scheme == "bearer":
+        return _bearer(rest)
+    if scheme.startswith("aws4-"):
+        return _sigv4(rest)
+    return ("opaque", scheme, rest) if rest else ("opaque", value)
+
+
+def _basic(token: str) -> tuple[str, ...]:
+    try:
+        user, colon, _ = base64.b64decode(token, validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        return ("opaque", "basic", token)
+    name = user.decode("utf-8", "surrogateescape")
+    shared = not colon or name.lower() in _SHARED_USERS
+    return ("opaque", "basic", token) if shared else ("basic", name)
+
+
+def _bearer(token: str) -> tuple[str, ...]:
+    parts = token.split(".")
+    if len(parts) == 3:
+        header, claims = _claims(parts[0]), _claims(parts[1])
+        issuer, subject = claims.get("iss"), claims.get("sub")
+        if "alg" in header and isinstance(issuer, str) and isinstance(subject, str) and issuer and subject:
+            return ("jwt", issuer, subject)
+    return ("opaque", "bearer", token)
+
+
+def _claims(part: str) -> dict[str, object]:
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _sigv4(rest: str) -> tuple[str, ...]:
+    """AKIA is a long-term key; ASIA and the like are issued to a role and change, so they only name themselves."""
+    credential = _SIGV4.search(rest)
+    if credential is None:
+        return ("opaque", "aws4", rest)
+    return ("aws" if credential[1].startswith("AKIA") else "aws-temporary", credential[1])

@@ -1,0 +1,138 @@
+"""Pydantic's errors as lines for people: where, what was expected, what was found, what was probably meant."""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ledger_rules.schema import NOT_YET
+from ledger_rules.yamltext import Document, Loc
+
+_EXPECTED = {
+    "string_type": "text (in quotes if it looks like a number)",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "greater_than_equal": "at least {ge}",
+    "too_short": "at least {min_length} entry",
+    "too_long": "no more than {max_length} entry",
+}
+
+
+def lines(error: ValidationError, document: Document, model: type[BaseModel]) -> list[str]:
+    """Return one line per problem, in the order of the file."""
+    details = error.errors(include_url=False)
+    unknown = [detail["loc"] for detail in details if detail["type"] == "extra_forbidden"]
+    found = (_line(detail, document, model) for detail in details if not _misspelt(detail, unknown))
+    return sorted(dict.fromkeys(found), key=_position)
+
+
+def did_you_mean(found: str, known: Sequence[str]) -> str:
+    """Return `; did you mean 'x'?` for a near miss, else nothing."""
+    near = get_close_matches(found, known, n=1, cutoff=0.6)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def found_at(document: Document, loc: Loc) -> str:
+    """Describe what stands at a place, for `found ...`."""
+    value = document.data
+    for part in loc:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return "nothing"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list" if value else "an empty list"
+    return "nothing" if value is None else f"'{document.texts.get(loc, value)}'"
+
+
+def _line(detail: ErrorDetails, document: Document, model: type[BaseModel]) -> str:
+    at_key = detail["loc"][-1:] == ("[key]",)
+    loc = _written(detail["loc"][:-1] if at_key else detail["loc"], document)
+    key = _key(loc)
+    match detail["type"]:
+        case "extra_forbidden":
+            return _unknown_key(loc, document, model)
+        case "missing":
+            return document.problem(loc, f"missing key '{detail['loc'][-1]}'" + (f" in '{key}'" if key else ""))
+        case "literal_error":
+            return _not_one_of(detail, loc, document)
+        case "value_error":
+            text = str(detail.get("ctx", {}).get("error", detail["msg"]))
+        case kind:
+            expected = _EXPECTED.get(kind)
+            text = f"expected {expected.format(**detail.get('ctx', {}))}" if expected else detail["msg"]
+    found = f"'{loc[-1]}'" if at_key else found_at(document, loc)
+    shown = "" if found in ("a mapping", "a list") and detail["type"] == "value_error" else f", found {found}"
+    return document.problem(loc, f"{key}: {text}{shown}" if key else f"{text}{shown}", at_key=at_key)
+
+
+def _misspelt(detail: ErrorDetails, unknown: Sequence[tuple[int | str, ...]]) -> bool:
+    """Say whether a key is only missing because it is misspelt beside: one mistake, one line."""
+    loc = detail["loc"]
+    beside = (other for other in unknown if other[:-1] == loc[:-1])
+    return detail["type"] == "missing" and any(did_you_mean(str(key[-1]), [str(loc[-1])]) for key in beside)
+
+
+def _unknown_key(loc: Loc, document: Document, model: type[BaseModel]) -> str:
+    key = str(loc[-1])
+    if _path(loc) in NOT_YET:
+        key = _path(loc).removeprefix("rules.")
+        return document.problem(loc, f"'{key}' is not supported yet; leave it out", at_key=True)
+    known = [name for name in _known_keys(model, loc[:-1]) if f"{_path(loc[:-1])}.{name}".lstrip(".") not in NOT_YET]
+    hint = did_you_mean(key, known) or f"; expected one of {', '.join(known)}"
+    return document.problem(loc, f"unknown key '{key}'{hint}", at_key=True)
+
+
+def _not_one_of(detail: ErrorDetails, loc: Loc, document: Document) -> str:
+    found = found_at(document, loc)
+    if f"{_path(loc)}: {found.strip("'")}" in NOT_YET:
+        return document.problem(loc, f"'{_key(loc)}: {found.strip("'")}' is not supported yet; use hold or resend")
+    expected = str(detail.get("ctx", {}).get("expected"))
+    known = re.findall(r"'([^']*)'", expected)
+    choice = f"one of {', '.join(known)}" if known else expected
+    hint = did_you_mean(found.strip("'"), known)
+    return document.problem(loc, f"{_key(loc)}: expected {choice}, found {found}{hint}")
+
+
+def _written(loc: Loc, document: Document) -> Loc:
+    """Return the part of a model's location that is in the file (`url: x` is validated as `url: [x]`)."""
+    while loc not in document.values:
+        loc = loc[:-1]
+    return loc
+
+
+def _key(loc: Loc) -> str:
+    return next((str(part) for part in reversed(loc) if isinstance(part, str)), "")
+
+
+def _path(loc: Loc) -> str:
+    return ".".join(part for part in loc if isinstance(part, str))
+
+
+def _known_keys(annotation: Any, loc: Loc) -> list[str]:
+    """Return the keys that are allowed in the mapping at a location, by walking the models' annotations."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (Annotated, types.UnionType):
+        return _known_keys(arguments[0], loc)  # of an optional, `None` is always written last
+    if origin in (list, dict):
+        return _known_keys(arguments[-1], loc[1:])
+    fields = annotation.model_fields
+    return _known_keys(fields[str(loc[0])].annotation, loc[1:]) if loc else list(fields)
+
+
+def _position(line: str) -> tuple[int, int]:
+    numbers = re.search(r":(\d+):(\d+): ", line)
+    return (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)

@@ -1,0 +1,42 @@
+"""One HTTP request as the rules see it: where its bytes will go and what they say. No parsing of bodies here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, described by where its bytes will go, never by the Host header the client chose.
+
+    host: the host of the connection, lower case, IPv6 without brackets.
+    target: the raw origin-form request target, `path[?query]`.
+    headers: as received, any case, decoded as latin-1 or with surrogateescape.
+    """
+
+    method: str
+    scheme: str
+    host: str
+    port: int
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """Return the value of a header by case-insensitive name, several joined by `, `; None if absent."""
+        wanted = name.lower()
+        values = [value for key, value in self.headers if key.lower() == wanted]
+        return ", ".join(values) if values else None
+
+    @property
+    def url(self) -> str:
+        """The URL as text, without a default port. Unredacted: not for storing, see `urls.masked`."""
+        return origin(self.scheme, self.host, self.port) + self.target
+
+
+def origin(scheme: str, host: str, port: int) -> str:
+    """Return `scheme://host[:port]`, the port only where it is not the scheme's own."""
+    name = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{name}" if DEFAULT_PORTS.get(scheme) == port else f"{scheme}://{name}:{port}"

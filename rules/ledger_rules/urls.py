@@ -1,0 +1,138 @@
+"""What a request's URL says: one spelling for identity, several readings for matching, one mask for storing.
+
+Identity never merges what two servers could tell apart; matching reads a path every way a server could,
+so that no spelling of a ruled endpoint slips past its rule.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from urllib.parse import unquote_to_bytes
+
+from ledger_rules.request import Request, origin
+
+type Pair = tuple[str, str | None]
+"""One `name=value`; the value is None where there was no `=`."""
+
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_NOT_IN_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]")
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_ABSOLUTE = re.compile(r"\A[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
+_SLASHES = re.compile(r"%2[fF]|%5[cC]|\\")
+MASK = "***"
+
+
+def normal_host(host: str) -> str:
+    """Return a host in lower case without brackets or the root's final dot; international names as punycode."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name.isascii():
+        return name
+    try:
+        return name.encode("idna").decode("ascii")
+    except UnicodeError:
+        return name
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Return path and query of a raw request target (absolute-form is read as its path and query)."""
+    path, _, query = _ABSOLUTE.sub("", target).partition("?")
+    return path, query
+
+
+def form_pairs(text: str) -> tuple[Pair, ...] | None:
+    """Return the pairs of a form or a query in order, decoded; None where an escape is malformed.
+
+    Undecodable bytes are kept (surrogateescape), so that no two texts with other bytes become equal.
+    """
+    if _BAD_ESCAPE.search(text):
+        return None
+    pieces = (piece.partition("=") for piece in text.split("&") if piece)
+    return tuple((_plain(name), _plain(value) if equals else None) for name, equals, value in pieces)
+
+
+def sorted_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+    """Return pairs sorted by name, order kept inside one name.
+
+    `items[][price]` and `items[][quantity]` count as one name: which element each belongs to is told by their
+    order alone (Rack, PHP and Stripe read them so).
+    """
+    return tuple(sorted(pairs, key=lambda pair: pair[0].partition("[]")[0]))
+
+
+def normal_path(path: str) -> str:
+    """Return a path with unreserved characters unescaped, other escapes in upper case, dot segments resolved."""
+    raw = path.encode("utf-8", "surrogateescape")
+    text = _NOT_IN_PATH.sub(_escape, _ESCAPE.sub(_unescape_unreserved, raw)).decode("ascii")
+    return "/" + "/".join(_without_dots(text.removeprefix("/").split("/")))
+
+
+def readings(path: str) -> tuple[tuple[str, ...], ...]:
+    """Return every list of decoded segments that a server could read in this path, usually one.
+
+    Empty segments and a trailing slash do not count, an escaped slash or a backslash may separate, dot
+    segments may be resolved before or after empty ones are dropped.
+    """
+    path = path.partition("#")[0]
+    forms = dict.fromkeys((path, _SLASHES.sub("/", path)))
+    found: dict[tuple[str, ...], None] = {}
+    for form in forms:
+        segments = [decoded(segment) for segment in form.split("/")[1:]]
+        found[tuple(filter(None, _without_dots(segments)))] = None
+        found[tuple(_without_dots([segment for segment in segments if segment]))] = None
+    return tuple(found)
+
+
+def identity(request: Request, ignore: frozenset[str] = frozenset()) -> tuple[object, ...]:
+    """Return what identifies the URL, without the query parameters in `ignore`; any equal spelling gives the same."""
+    path, query = split_target(request.target)
+    pairs = form_pairs(query)
+    said: object = query if pairs is None else sorted_pairs(pair for pair in pairs if pair[0] not in ignore)
+    return (request.scheme, normal_host(request.host), request.port, normal_path(path), said)
+
+
+def masked(request: Request, names: frozenset[str]) -> str:
+    """Return the URL for storing, the values of the query parameters in `names` (lower case) masked."""
+    path, mark, query = request.target.partition("?")
+    pieces = (_masked_piece(piece, names) for piece in query.split("&"))
+    text = origin(request.scheme, normal_host(request.host), request.port) + path + mark + "&".join(pieces)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _masked_piece(piece: str, names: frozenset[str]) -> str:
+    name, equals, _ = piece.partition("=")
+    return f"{name}={MASK}" if equals and _plain(name).lower() in names else piece
+
+
+def _plain(text: str) -> str:
+    return decoded(text.replace("+", " "))
+
+
+def decoded(text: str) -> str:
+    """Return a text with its escapes decoded once; undecodable bytes are kept as surrogates."""
+    if "%" not in text:
+        return text
+    return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+
+
+def _unescape_unreserved(escape: re.Match[bytes]) -> bytes:
+    byte = int(escape[1], 16)
+    return bytes((byte,)) if byte in _UNRESERVED else escape[0].upper()
+
+
+def _escape(character: re.Match[bytes]) -> bytes:
+    return b"%%%02X" % character[0][0]
+
+
+def _without_dots(segments: list[str]) -> list[str]:
+    """RFC 3986 section 5.2.4, on segments."""
+    kept: list[str] = []
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if segments and segments[-1] in (".", ".."):
+        kept.append("")
+    return kept

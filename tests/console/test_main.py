@@ -1,0 +1,174 @@
+"""The command as a whole: which ledger it means, and one line for everything that can be wrong."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from ledger_console import main as console
+from tests.console.conftest import Agent, Ledger
+
+READERS = ("show", "tail", "stats", "clear")
+
+
+@pytest.mark.parametrize("command", [*(f"{c}" for c in READERS), "resolve ab --done", "retry ab"])
+def test_a_missing_ledger_is_one_line_and_is_not_made(ledger: Ledger, command: str, tmp_path: Path) -> None:
+    said = ledger(*command.split())
+    assert said == (1, "", "ledger: there is no ledger at ledger.db; name one with --db or LEDGER_DB\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_what_is_not_a_ledger_is_named_and_left_alone(ledger: Ledger, command: str, tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("not a database, " * 100)
+    other = tmp_path / "other.db"
+    db = sqlite3.connect(other)
+    db.execute("CREATE TABLE cats (name)")
+    db.commit()
+    db.close()
+    for stranger in (text, other):
+        before = stranger.read_bytes()
+        said = ledger(command, stranger)
+        assert (said.code, said.out, said.err.count("\n")) == (1, "", 1)
+        assert str(stranger) in said.err
+        assert stranger.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [["show"], ["tail", "--no-follow"], ["stats"], ["clear", "--yes"]])
+def test_a_damaged_ledger_is_one_line(agent: Agent, ledger: Ledger, command: list[str]) -> None:
+    for number in range(200):
+        agent.ask(f"{number:032x}")
+    agent.close()
+    content = bytearray(agent.path.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    agent.path.write_bytes(content)
+    said = ledger(*command)
+    assert (said.code, said.out, said.err.count("\n")) == (1, "", 1)
+    assert "ledger.db" in said.err
+
+
+def test_a_directory_is_no_ledger(ledger: Ledger, tmp_path: Path) -> None:
+    said = ledger("show", f"{tmp_path}/")
+    assert (said.code, said.err.count("\n")) == (1, 1)
+
+
+def test_where_the_ledger_is_comes_from_the_nearest(
+    agent: Agent, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.ask("aa")
+    for name in ("named", "env"):
+        other = Agent(tmp_path / f"{name}.db")
+        other.ask(name)
+        other.close()
+
+    def ids(*words: str) -> list[str]:
+        return [r["id"] for r in ledger("show", "--json", *words).json]
+
+    assert ids() == ["aa"]
+    monkeypatch.setenv("LEDGER_DB", "env.db")
+    assert ids() == ["env"]
+    for words in (["named.db"], ["--db", "named.db"], ["named.db", "--db", "named.db"], ["sqlite:///named.db"]):
+        assert ids(*words) == ["named"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("show --db postgresql://u@h/db", "postgresql:// ledger cannot be opened by this version"),
+        ("stats redis://localhost", "redis:// ledger cannot be opened by this version"),
+        ("show a.db --db b.db", "more than one ledger is named: a.db, b.db"),
+        ("show aa bb", "takes one record"),
+        ("stats aa", "use --db aa"),
+        ("show --db :memory:", "give the path of a file"),
+        ("show --status odd", "--status"),
+        ("show --limit -1", "--limit"),
+        ("shwo", "shwo"),
+        ("show --jsno", "--jsno"),
+        ("resolve", "RECORD"),
+        ("resolve aa", "--done or --not-done"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_2(ledger: Ledger, command: str, said: str) -> None:
+    answer = ledger(*command.split())
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert said in answer.err
+
+
+def test_no_command_is_helped(ledger: Ledger) -> None:
+    said = ledger()
+    assert said.code == 2
+    assert all(command in said.err for command in ("run", "proxy", *READERS, "resolve", "retry", "rules"))
+    assert ledger("--help").code == 0
+
+
+def test_version(ledger: Ledger) -> None:
+    said = ledger("--version")
+    assert said.code == 0
+    assert said.out.startswith("ledger 0.")
+
+
+def test_a_bug_is_one_line_too(agent: Agent, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ledger.stores.sqlite.SqliteStore.page", lambda *_: 1 / 0)
+    said = ledger("show")
+    assert (said.code, said.err.count("\n")) == (1, 1)
+    assert "ZeroDivisionError" in said.err
+    monkeypatch.setenv("LEDGER_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        console.main(["show"])
+
+
+@pytest.mark.parametrize("command", ["--help", "show", "stats", "tail --no-follow", "resolve ff --done"])
+def test_the_wire_and_the_rules_do_not_ride_along(agent: Agent, command: str) -> None:
+    """They would cost every `ledger show` half a second."""
+    agent.ask("ab12")
+    code = """
+        import sys
+        from ledger_console.main import main
+        main(sys.argv[1:])
+        heavy = {"mitmproxy", "aiohttp", "ledger_rules", "ledger_proxy", "rich"} & set(sys.modules)
+        print("heavy:", sorted(heavy))
+    """
+    words = [sys.executable, "-c", textwrap.dedent(code), *command.split()]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+def test_whoever_closes_the_pipe_early_hears_nothing(agent: Agent) -> None:
+    for number in range(300):
+        agent.ask(f"{number:032x}")
+    shell = f"set -o pipefail; {sys.executable} -m ledger_console show --json | head -n 1"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith('{"id"')
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_one_line(agent: Agent) -> None:
+    agent.ask("ab12")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ledger_console", "show"],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "ledger: the output: No space left on device\n")
+
+
+def test_a_terminal_without_unicode_gets_it_spelled_out(agent: Agent) -> None:
+    agent.ask("ab12", tool="支払い")
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-m", "ledger_console", "show"],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=30,
+        check=True,
+    )
+    assert "\\u652f" in done.stdout

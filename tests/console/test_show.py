@@ -1,0 +1,136 @@
+"""`ledger show`: what a person and a script read of the records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ledger.records import Result, Status
+from ledger.steps import Outcome
+from tests.console.conftest import Agent, Ledger
+from tests.console.running import PATIENCE, running
+
+FIELDS = {
+    "id", "kind", "tool", "rule", "wf", "caller", "status", "attempts", "runs", "blocked", "created", "touched",
+    "url", "method", "response_status", "error", "note",
+}  # fmt: skip
+
+
+def test_a_retry_storm_is_one_line(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("ab12" * 16, times=5, wf="order-42", caller="agent-A")
+    said = ledger("show")
+    header, row = said.lines
+    assert said.code == 0
+    assert " ".join(header.split()) == "RECORD STATUS TOOL REQUEST ATTEMPTS RUNS BLOCKED AGE WF CALLER NOTE"
+    assert header.index("WF") == row.index("order-42")
+    assert row.split()[:5] == ["ab12ab12ab12", "success", "stripe.charges", "POST", "https://api.stripe.com/v1/charges"]
+    assert row.split()[5:8] == ["5", "1", "4"]
+    assert row.split()[9:] == ["order-42", "agent-A", "-"]
+
+
+def test_newest_first_and_limited(agent: Agent, ledger: Ledger) -> None:
+    for id in ("a1", "b2", "c3"):
+        agent.ask(id)
+    assert [r["id"] for r in ledger("show", "--json").json] == ["c3", "b2", "a1"]
+    assert [r["id"] for r in ledger("show", "--json", "--limit", "2").json] == ["c3", "b2"]
+    assert "--limit 0" in ledger("show", "--limit", "2").err
+    assert ledger("show", "--limit", "3").err == ""
+
+
+def test_json_has_the_promised_fields(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("a1", Outcome(Status.SUCCESS, about={"response_status": 200}))
+    (record,) = ledger("show", "--json").json
+    assert record.keys() >= FIELDS
+    assert (record["kind"], record["method"], record["response_status"]) == ("http", "POST", 200)
+    assert record["created"].endswith("Z")
+
+
+def test_filters(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("a1", wf="one", caller="x")
+    agent.ask("b2", Status.FAILED, wf="two", caller="y")
+    agent.ask("c3", Status.UNKNOWN, tool="resend.emails")
+
+    def ids(*filters: str) -> list[str]:
+        return [r["id"] for r in ledger("show", "--json", *filters).json]
+
+    assert ids("--wf", "one") == ["a1"]
+    assert ids("--status", "failed") == ["b2"]
+    assert ids("--tool", "resend.emails") == ["c3"]
+    assert ids("--caller", "y") == ["b2"]
+    assert ids("--wf", "one", "--caller", "y") == []
+
+
+def test_nothing_to_show_is_no_error(agent: Agent, ledger: Ledger) -> None:
+    assert ledger("show") == (0, "", "no records\n")
+    agent.ask("a1")
+    assert ledger("show", "--wf", "nowhere") == (0, "", "no records match\n")
+    assert ledger("show", "--wf", "nowhere", "--json") == (0, "", "")
+
+
+def test_one_record_by_the_beginning_of_its_id(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("ab12cd", Outcome(Status.SUCCESS, result=Result({"status": 200}, b"{}")))
+    agent.ask("ab99cd")
+    said = ledger("show", "ab1")
+    facts = dict(line.split(maxsplit=1) for line in said.lines)
+    assert (facts["id"], facts["status"], facts["answer"]) == ("ab12cd", "success", "kept, 2 bytes")
+    assert [r["id"] for r in ledger("show", "ab12cd", "--json").json] == ["ab12cd"]
+
+
+def test_an_id_that_is_ambiguous_or_absent(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("ab12")
+    agent.ask("ab99")
+    said = ledger("show", "ab")
+    assert said.code == 1
+    assert "ab12" in said.err
+    assert "ab99" in said.err
+    assert ledger("show", "ff") == (1, "", "ledger: there is no record 'ff' in ledger.db; `ledger show` lists them\n")
+
+
+def test_a_ledger_and_a_record_in_either_order(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("ab12")
+    path = str(agent.path)
+    for words in ([path, "ab12"], ["ab12", path], ["ab12", "--db", path]):
+        assert [r["id"] for r in ledger("show", *words, "--json").json] == ["ab12"]
+
+
+def test_an_unknown_comes_with_the_command_that_settles_it(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("ab12", Outcome(Status.UNKNOWN, error="the connection was lost"))
+    said = ledger("show")
+    assert "the connection was lost" in said.out
+    assert "ledger resolve ab12 --done | --not-done" in said.err
+    assert "https://api.stripe.com/v1/charges" in said.err
+
+
+def test_the_command_names_a_ledger_that_is_not_the_default(ledger: Ledger, tmp_path: Path) -> None:
+    spaced = tmp_path / "my ledger.db"
+    agent = Agent(spaced)
+    agent.ask("ab12", Status.UNKNOWN)
+    agent.close()
+    assert f"ledger resolve ab12 --db '{spaced}' --done" in ledger("show", spaced).err
+
+
+def test_a_crashed_owner_is_told_before_anything_sweeps(agent: Agent, ledger: Ledger) -> None:
+    agent.crashes("dead01")
+    agent.starts("beef02")
+    said = ledger("show")
+    assert "its owner died before the outcome was recorded" in said.out
+    assert "resolve dead01" in said.err
+    assert "resolve beef02" not in said.err
+
+
+def test_recorded_text_cannot_drive_the_terminal(agent: Agent, ledger: Ledger) -> None:
+    about = {"method": "POST", "url": "https://x.test/\x1b]0;owned\x07\r\n\u202etxt.exe"}
+    agent.ask("ab12", Outcome(Status.UNKNOWN, error="\x1b[2Jgone\u2028"), about=about, tool="t\x9b31m")
+    for said in (ledger("show"), ledger("show", "ab12"), ledger("tail", "--no-follow")):
+        assert not set(said.out + said.err) & set("\x1b\x07\r\u202e\u2028\x9b")
+        assert "t\\x9b31m" in said.out
+
+
+def test_on_a_narrow_terminal_nothing_is_cut(agent: Agent) -> None:
+    agent.ask("ab12" * 16, Outcome(Status.UNKNOWN, error="the connection was lost"), wf="order-42")
+    with running("show", terminal=True, COLUMNS="60") as show:
+        assert show.process.wait(PATIENCE) == 0
+        assert show.sees("--not-done")
+    assert "\x1b[1;33munknown" in show.seen
+    assert "caller" not in show.seen
+    for whole in ("stripe.charges", "order-42", "POST https://api.stripe.com/v1/charges", "the connection was lost"):
+        assert whole in show.seen

@@ -1,0 +1,332 @@
+"""Which attempts are one operation: keys, accounts, workflows, and what survives a renamed rule."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+
+import pytest
+
+from ledger_rules import LEDGER_HEADERS, MissingKey, identify
+from tests.rules.helpers import SECRET, json_request, one_rule, operation, request
+
+RANDOM = "0f8fad5b-d9cb-469f-a165-70867728950e"
+OTHER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+PAID = json_request('{"amount": 5}')
+
+
+def keyed(mode: str, key: str | None, body: str = '{"amount": 5}', **headers: str):
+    rule = one_rule(f"idempotency_key: {mode}, upstream_key: {{header: Idempotency-Key, retention: 24h}}")
+    sent = headers | ({"Idempotency-Key": key} if key is not None else {})
+    return operation(rule, **json_request(body, headers=sent))
+
+
+class TestWithoutAKey:
+    def test_the_content_is_the_identity(self):
+        one, other = operation(**PAID), operation(**json_request('{ "amount" : 5 }'))
+        assert one.id == other.id
+        assert (one.keyed, one.ignored_key, one.passed_key) == (False, False, None)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"body": b'{"amount": 6}'},
+            {"method": "PUT"},
+            {"target": "/refunds"},
+            {"target": "/orders?test=1"},
+            {"port": 8443},
+            {"host": "other.example.com"},
+            {"headers": {"Content-Type": "application/vnd.api+json"}},
+            {"headers": {"Content-Type": "application/json", "Authorization": "Bearer x"}},
+            {"headers": {"Content-Type": "application/json", "Ledger-Workflow": "order-2"}},
+            {"headers": {"Content-Type": "application/json", "Ledger-Operation-Id": "7"}},
+        ],
+    )
+    def test_any_single_difference_is_another_operation(self, change):
+        assert operation(**PAID).id != operation(**PAID | change).id
+
+    @pytest.mark.parametrize(
+        "noise",
+        [
+            {"User-Agent": "x"},
+            {"traceparent": "00-1"},
+            {"X-Request-Id": RANDOM},
+            {"Date": "today"},
+            {"Cookie": "a=b"},
+            {"Ledger-Caller": "agent-b"},
+            {"Host": "elsewhere.example.com"},
+        ],
+    )
+    def test_headers_that_vary_between_attempts_do_not_matter(self, noise):
+        assert operation(**PAID).id == operation(**json_request('{"amount": 5}', headers=noise)).id
+
+    def test_headers_the_rule_lists_do(self):
+        rule = one_rule("fingerprint: {headers: [X-Tenant]}")
+        ids = {operation(rule, headers={"X-Tenant": t}).id for t in ("a", "b")} | {operation(rule).id}
+        assert len(ids) == 3
+
+    def test_ignored_query_parameters_do_not(self):
+        rule = one_rule("fingerprint: {query: {ignore: [ts]}}")
+        assert operation(rule, target="/a?ts=1&x=1").id == operation(rule, target="/a?x=1&ts=2").id
+        assert operation(rule, target="/a?ts=1&x=1").id != operation(rule, target="/a?ts=1&x=2").id
+
+    def test_another_ledger_cannot_guess_it(self):
+        assert identify(one_rule(), request(), SECRET).id != identify(one_rule(), request(), b"other").id
+
+
+class TestRespectedKeys:
+    def test_the_key_is_the_identity_and_the_payload_is_there_to_compare(self):
+        one, other = keyed("respect", "order-42"), keyed("respect", "order-42", '{"amount": 6}')
+        assert one.id == other.id
+        assert one.payload != other.payload
+        assert one.keyed
+
+    def test_another_key_is_another_operation(self):
+        assert keyed("respect", "order-42").id != keyed("respect", "order-43").id
+
+    def test_a_key_and_a_body_of_the_same_text_are_not_confused(self):
+        assert keyed("respect", "order-42").id != keyed("respect", None).id
+
+    def test_bare_and_quoted_are_one_key(self):
+        assert keyed("respect", "order-42").id == keyed("respect", '"order-42"').id == keyed("respect", " order-42 ").id
+
+    @pytest.mark.parametrize("strange", ['"open', '"a" b', '"a";x=1', '"a", "b"', "order,42", '"é"', "?1"])
+    def test_what_is_no_string_is_taken_as_it_stands(self, strange):
+        assert keyed("respect", strange).keyed
+        assert keyed("respect", strange).id not in {keyed("respect", "a").id, keyed("respect", "open").id}
+
+    def test_an_empty_key_is_none(self):
+        assert not keyed("respect", "").keyed
+        assert not keyed("respect", '""').keyed
+
+    def test_it_is_passed_through_never_overwritten(self):
+        respected = keyed("respect", '"order-42"')
+        assert (respected.upstream_key_header, respected.passed_key) == (None, '"order-42"')
+
+    def test_without_one_our_key_goes_up(self):
+        assert keyed("respect", None).upstream_key_header == "Idempotency-Key"
+
+    def test_a_key_in_a_header_the_provider_does_not_read_names_the_operation_but_ours_goes_up_beside_it(self):
+        rule = one_rule("upstream_key: {header: PayPal-Request-Id, retention: 6h}")
+        standard = operation(rule, headers={"Idempotency-Key": "order-42"})
+        own = operation(rule, headers={"paypal-request-id": "order-42"})
+        assert (standard.keyed, standard.upstream_key_header) == (True, "PayPal-Request-Id")
+        assert (own.keyed, own.upstream_key_header) == (True, None)
+
+    def test_another_tenant_under_the_same_key_is_a_conflict(self):
+        rule = one_rule("fingerprint: {headers: [X-Tenant]}")
+        one, other = (operation(rule, headers={"Idempotency-Key": "7", "X-Tenant": t}) for t in "ab")
+        assert one.id == other.id
+        assert one.payload != other.payload
+
+
+class TestGeneratedKeys:
+    @pytest.mark.parametrize(
+        "key",
+        [
+            RANDOM,
+            RANDOM.upper(),
+            RANDOM.replace("-", ""),
+            "ffffffff-ffff-ffff-ffff-ffffffffffff",  # stripe-python: random bytes, no version bits
+            f'"{RANDOM}"',
+            f"stripe-node-retry-{RANDOM}",
+            f"stainless-python-retry-{RANDOM}",
+            "1700000000123456789_a-B_9z",
+        ],
+    )
+    def test_a_key_an_sdk_made_up_is_noise_and_replaced_by_ours(self, key):
+        found, fresh = keyed("ignore-generated", key), keyed("ignore-generated", OTHER)
+        assert (found.id, found.content_id) == (fresh.id, fresh.content_id)
+        assert (found.keyed, found.ignored_key) == (False, True)
+        assert (found.upstream_key_header, found.passed_key) == ("Idempotency-Key", None)
+
+    @pytest.mark.parametrize(
+        "key", ["order-42", f"order-{RANDOM}", f"{RANDOM}-1", "2024-01-01", RANDOM[:-1], "deadbeef", "x" * 32]
+    )
+    def test_a_key_with_a_meaning_is_respected(self, key):
+        found = keyed("ignore-generated", key)
+        assert (found.keyed, found.ignored_key, found.passed_key) == (True, False, key)
+        assert found.id != keyed("ignore-generated", None).id
+
+    def test_no_key_is_not_an_ignored_key(self):
+        assert not keyed("ignore-generated", None).ignored_key
+        assert keyed("ignore-generated", None).id == keyed("ignore-generated", RANDOM).id
+
+
+def test_ignore_makes_every_key_noise():
+    assert keyed("ignore", "order-42").id == keyed("ignore", None).id
+    assert keyed("ignore", "order-42").upstream_key_header == "Idempotency-Key"
+
+
+class TestRequiredKeys:
+    def test_a_missing_key_is_refused_by_name(self):
+        with pytest.raises(MissingKey, match="rule 'order' requires the header Idempotency-Key"):
+            keyed("require", None)
+
+    def test_any_key_will_do_also_a_generated_one(self):
+        assert keyed("require", RANDOM).keyed
+
+    def test_so_will_an_operation_id(self):
+        assert keyed("require", None, **{"Ledger-Operation-Id": "7"}).keyed
+
+
+class TestLedgerHeaders:
+    def test_an_operation_id_overrides_key_and_content(self):
+        one = keyed("respect", "a", '{"amount": 5}', **{"Ledger-Operation-Id": "7"})
+        other = keyed("respect", "b", '{"amount": 6}', **{"ledger-operation-id": " 7 "})
+        assert one.id == other.id
+        assert one.keyed
+        assert one.upstream_key_header == "Idempotency-Key"  # the client's keys differ, ours stays
+        assert one.id != keyed("respect", "7").id
+
+    def test_workflow_and_caller_come_from_headers_first(self):
+        headers = {"Ledger-Workflow": "order-42", "Ledger-Caller": "agent-A"}
+        found = identify(one_rule(), request(headers=headers), SECRET, wf="w", caller="c")
+        assert (found.wf, found.caller) == ("order-42", "agent-A")
+        plain = identify(one_rule(), request(), SECRET, wf="w", caller="c")
+        assert (plain.wf, plain.caller) == ("w", "c")
+        assert plain.id == identify(one_rule(), request(headers={"Ledger-Workflow": "w"}), SECRET).id
+
+    def test_they_are_listed_for_stripping(self):
+        assert {"ledger-workflow", "ledger-caller", "ledger-operation-id"} == LEDGER_HEADERS
+
+
+class TestContent:
+    """What an open record is found by when rules were renamed or Ledger was upgraded."""
+
+    def rename(self, rule: str = ""):
+        return replace(one_rule(rule), name="renamed")
+
+    def test_a_renamed_rule_names_the_same_operations(self):
+        one, other = operation(**PAID), operation(self.rename(), **PAID)
+        assert one.id == other.id
+        assert (one.content_id, one.payload_id, one.payload) == (other.content_id, other.payload_id, other.payload)
+
+    def test_a_renamed_rule_finds_bodies_that_vary_in_ignored_fields(self):
+        spec = "fingerprint: {body: {ignore: ['$.at']}, query: {ignore: [ts]}}"
+        one = operation(one_rule(spec), target="/orders?ts=1", **json_request('{"n": 1, "at": 1}'))
+        other = operation(self.rename(spec), target="/orders?ts=2", **json_request('{"n": 1, "at": 2}'))
+        assert one.content_id != other.content_id
+        assert one.payload_id == other.payload_id
+
+    def test_a_rule_that_reads_bodies_otherwise_finds_the_very_same_request(self):
+        one = operation(one_rule("fingerprint: {body: {ignore: ['$.at']}}"), **PAID)
+        other = operation(one_rule("fingerprint: {body: {only: ['$.amount']}}"), **PAID)
+        assert one.payload_id != other.payload_id
+        assert one.content_id == other.content_id
+
+    @pytest.mark.parametrize("mode", ["ignore", "ignore-generated"])
+    def test_noise_is_in_none_of_them(self, mode):
+        one, other = keyed(mode, RANDOM), keyed(mode, OTHER)
+        assert (one.content_id, one.payload_id) == (other.content_id, other.payload_id)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"body": b'{"amount": 6}'},
+            {"target": "/refunds"},
+            {"method": "PUT"},
+            {"headers": {"Authorization": "Bearer x"}},
+            {"headers": {"Ledger-Workflow": "w"}},
+            {"headers": {"Idempotency-Key": "7"}},
+        ],
+    )
+    def test_other_content_is_never_confused(self, change):
+        one, other = operation(**PAID), operation(**PAID | change)
+        assert one.content_id != other.content_id
+        assert one.payload_id != other.payload_id
+
+    def test_the_three_never_coincide(self):
+        one = operation(**PAID)
+        assert len({one.id, one.content_id, one.payload_id, one.payload}) == 4
+
+
+class TestWhatIsStored:
+    def test_neither_credentials_nor_body(self):
+        secret = "sk_live_secret"
+        headers = {"Authorization": f"Bearer {secret}", "X-Api-Key": secret, "Content-Type": "text/plain; charset=x"}
+        found = operation(target=f"/a?api_key={secret}&n=1", body=b"card 4242", headers=headers)
+        assert found.about == {
+            "method": "POST",
+            "url": "https://hooks.example.com/a?api_key=***&n=1",
+            "media_type": "text/plain",
+            "request_bytes": 9,
+        }
+        assert secret not in repr(found)
+
+    def test_redacted_parameters_are_masked_however_they_are_spelled(self):
+        rule = one_rule(top="redact: {query: [Card]}")
+        found = operation(rule, target="/a?card=1&c%61rd=2&CARD=3&cards=4&card")
+        assert found.about["url"] == "https://hooks.example.com/a?card=***&c%61rd=***&CARD=***&cards=4&card"
+
+    def test_masked_parameters_still_tell_operations_apart(self):
+        assert operation(target="/a?token=1").id != operation(target="/a?token=2").id
+
+
+def bearer(claims: dict[str, str], signature: str = "sig") -> str:
+    def part(value):
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+
+    return f"Bearer {part({'alg': 'RS256'})}.{part(claims)}.{signature}"
+
+
+def basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+
+def sigv4(key: str, signature: str) -> str:
+    scope = f"Credential={key}/20250101/eu-west-1/ses/aws4_request"
+    return f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature={signature}"
+
+
+ONE_ACCOUNT = {
+    "the password changed": (basic("ann:old"), basic("ann:new")),
+    "the token was refreshed": (
+        bearer({"iss": "i", "sub": "ann", "exp": "1"}),
+        bearer({"iss": "i", "sub": "ann", "exp": "2"}, "other"),
+    ),
+    "signed afresh": (sigv4("AKIAIOSFODNN7EXAMPLE", "1"), sigv4("AKIAIOSFODNN7EXAMPLE", "2")),
+    "the scheme is spelled otherwise": ("Bearer sk_1", "bearer sk_1"),
+}
+TWO_ACCOUNTS = {
+    "another user": (basic("ann:x"), basic("bob:x")),
+    "a user that every customer has": (basic("api:key-1"), basic("api:key-2")),
+    "no user": (basic(":key-1"), basic(":key-2")),
+    "another subject": (bearer({"iss": "i", "sub": "ann"}), bearer({"iss": "i", "sub": "bob"})),
+    "another issuer": (bearer({"iss": "i", "sub": "ann"}), bearer({"iss": "j", "sub": "ann"})),
+    "a token without subject": (bearer({"iss": "i"}, "1"), bearer({"iss": "i"}, "2")),
+    "another access key": (sigv4("AKIAIOSFODNN7EXAMPLE", "1"), sigv4("AKIAI44QH8DHBEXAMPLE", "1")),
+    "another role session": (sigv4("ASIAIOSFODNN7EXAMPLE", "1"), sigv4("ASIAI44QH8DHBEXAMPLE", "1")),
+    "another opaque token": ("Bearer sk_1", "Bearer sk_2"),
+    "another bare token": ("sk_Ab", "sk_aB"),
+    "no scheme": ("Token a", "Other a"),
+    "no credentials": ("Bearer sk_1", ""),
+    "broken base64": ("Basic !!", "Basic !?"),
+    "one text under two kinds": ("Bearer ann", basic("ann:x")),
+}
+
+
+class TestAccounts:
+    @pytest.mark.parametrize("case", ONE_ACCOUNT)
+    def test_one_account(self, case):
+        one, other = (operation(headers={"Authorization": value}).id for value in ONE_ACCOUNT[case])
+        assert one == other
+
+    @pytest.mark.parametrize("case", TWO_ACCOUNTS)
+    def test_two_accounts(self, case):
+        one, other = (operation(headers={"Authorization": value}).id for value in TWO_ACCOUNTS[case])
+        assert one != other
+
+    def test_an_api_key_tells_accounts_apart_without_being_configured(self):
+        assert operation(headers={"X-Api-Key": "1"}).id != operation(headers={"x-api-key": "2"}).id
+
+    def test_configured_headers_are_the_account(self):
+        rule = one_rule("account: [X-Tenant]")
+        assert operation(rule, headers={"X-Tenant": "a"}).id != operation(rule, headers={"X-Tenant": "b"}).id
+        one, other = ({"X-Tenant": "a", "Authorization": f"Bearer {n}"} for n in "12")
+        assert operation(rule, headers=one).id == operation(rule, headers=other).id
+
+    def test_a_value_in_another_header_is_another_account(self):
+        rule = one_rule("account: [X-A, X-B]")
+        assert operation(rule, headers={"X-A": "1"}).id != operation(rule, headers={"X-B": "1"}).id

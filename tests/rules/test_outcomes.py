@@ -1,0 +1,124 @@
+"""What a response says about the effect."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+
+from ledger.policy import OnUnknown, Policy
+from ledger_rules import RulesError, classify, loads, settles
+from tests.rules.helpers import one_rule
+
+PLAIN = one_rule()
+SLACK = one_rule(
+    "outcomes: {503: failed, 4xx: unknown, 409: success, '200 $.ok == false': failed, '200 !$.ok': unknown}"
+)
+
+
+def outcome(status, body=b"", headers=(), rule=PLAIN) -> str:
+    return classify(rule, status, headers, body)
+
+
+@pytest.mark.parametrize(
+    ("expected", "statuses"),
+    [
+        ("success", [200, 201, 202, 204, 206, 299, 301, 302, 303, 304]),
+        ("failed", [307, 308, 400, 401, 402, 403, 404, 409, 410, 422, 425, 429, 451, 499]),
+        ("unknown", [408, 500, 501, 502, 503, 504, 524, 599, 100, 101, 600, 999]),
+    ],
+)
+def test_by_status_alone(expected, statuses):
+    assert {status: outcome(status) for status in statuses} == dict.fromkeys(statuses, expected)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (503, b"", "failed"),
+        (502, b"", "unknown"),
+        (404, b"", "unknown"),
+        (409, b"", "success"),  # the exact status goes before its class
+        (200, b'{"ok": false}', "failed"),
+        (200, b'{"ok": true}', "success"),
+        (200, b'{"error": 1}', "unknown"),
+        (200, b"{}", "unknown"),
+        (200, b"[]", "unknown"),
+        (201, b'{"ok": false}', "success"),
+    ],
+)
+def test_a_rule_says_otherwise(status, body, expected):
+    assert outcome(status, body, rule=SLACK) == expected
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"ok": fal', b"\xff"])
+def test_where_a_condition_cannot_be_checked_nobody_guesses(body):
+    assert outcome(200, body, rule=SLACK) == "unknown"
+    assert outcome(503, body, rule=SLACK) == "failed"
+
+
+def test_compressed_answers_are_read():
+    body = b'{"ok": false}'
+    assert outcome(200, gzip.compress(body), [("content-encoding", "gzip")], SLACK) == "failed"
+    assert outcome(200, zlib.compress(body), [("Content-Encoding", "deflate")], SLACK) == "failed"
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding"),
+    [(gzip.compress(b'{"ok": true}')[:-5], "gzip"), (b'{"ok": true}', "br"), (gzip.compress(b" " * (9 << 20)), "gzip")],
+)
+def test_answers_that_cannot_be_decompressed_are_unknown(body, encoding):
+    assert outcome(200, body, [("Content-Encoding", encoding)], SLACK) == "unknown"
+
+
+def test_conditions_compare_numbers_texts_and_nested_values():
+    rule = one_rule("outcomes: {'2xx $.code >= 10 && $.items[?@.state == \"no\"]': failed}")
+    assert outcome(202, b'{"code": 10, "items": [{"state": "no"}]}', rule=rule) == "failed"
+    assert outcome(202, b'{"code": 9, "items": [{"state": "no"}]}', rule=rule) == "success"
+    assert outcome(202, b'{"code": 10, "items": [{"state": "yes"}]}', rule=rule) == "success"
+
+
+def test_on_a_recovery_send_only_a_2xx_settles():
+    assert {status for status in range(100, 600) if settles(PLAIN, status)} == set(range(200, 300))
+
+
+class TestPolicies:
+    def test_defaults(self):
+        assert PLAIN.policy == Policy(max=1, window=86400, replay=True, wait=30, timeout=None)
+
+    def test_everything_given(self):
+        rule = one_rule(
+            "window: 7d, wait: 500ms, max: 2, on_unknown: resend, "
+            "upstream_key: {header: Cko-Idempotency-Key, retention: 90}"
+        )
+        assert rule.policy == Policy(
+            max=2, window=604800, replay=True, wait=0.5, on_unknown=OnUnknown.RESEND, key_retention=90
+        )
+
+    def test_the_files_defaults_apply_where_a_rule_says_nothing(self):
+        top = "defaults: {window: 1h, wait: 2, on_unknown: hold}"
+        assert one_rule(top=top).policy == Policy(window=3600, wait=2, replay=True)
+        assert one_rule("wait: 5m", top=top).policy.wait == 300
+
+    def test_tools_are_policies_of_guarded_functions(self):
+        tools = loads("""
+tools:
+  send_sms: {max: 2, window: 1h}
+  search: {unlimited: true}
+  pay: {replay: true, timeout: never, on_unknown: retry, wait: 0}
+""").tools
+        assert dict(tools) == {
+            "send_sms": Policy(max=2, window=3600, timeout=300),
+            "search": Policy(unlimited=True, timeout=300),
+            "pay": Policy(replay=True, timeout=None, on_unknown=OnUnknown.RETRY, wait=0),
+        }
+
+    def test_the_mode_is_kept(self):
+        assert [loads(text + "rules: []").mode for text in ("", "mode: enforce\n", "mode: observe\n")] == [
+            *("enforce", "enforce", "observe"),
+        ]
+
+    def test_one_status_cannot_mean_two_things(self):
+        with pytest.raises(RulesError, match="duplicate key '503'"):
+            one_rule("outcomes: {503: failed, 503: success}")

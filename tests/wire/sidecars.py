@@ -1,0 +1,134 @@
+"""Real sidecars in processes of their own, and a client that goes through them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.upstream import Upstream
+
+RULES = """
+version: 1
+rules:
+  - name: charges
+    match: {method: POST, url: "https://api.stripe.com/**/charges"}
+    wait: 20s
+  - name: keyed-charges
+    match: {method: POST, url: "https://api.stripe.com/**/payments"}
+    idempotency_key: ignore-generated
+    upstream_key: {header: Idempotency-Key, retention: 24h}
+    on_unknown: resend
+"""
+
+
+@dataclass
+class Sidecar:
+    """A running `ledger proxy`."""
+
+    process: subprocess.Popen[str]
+    port: int
+    ca: Path
+    db: Path
+    clients: list[httpx.Client] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, timeout: float = 30) -> httpx.Client:
+        """An ordinary client: trusts Ledger's CA, goes through the proxy, knows nothing else."""
+        context = ssl.create_default_context(cafile=str(self.ca / "ca-cert.pem"))
+        made = httpx.Client(proxy=self.url, verify=context, timeout=timeout, trust_env=False)
+        self.clients.append(made)
+        return made
+
+    def post(
+        self, path: str, body: dict[str, Any] | None = None, timeout: float = 30, **headers: str
+    ) -> httpx.Response:
+        """One POST on a connection of its own."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        with self.client(timeout) as client:
+            return client.post(f"https://api.stripe.com{path}", json=body or {"amount": 1}, headers=sent)
+
+    def records(self) -> list[dict[str, Any]]:
+        """What `ledger show --json` says."""
+        return [json.loads(line) for line in ledger("show", "--db", self.db, "--json").stdout.splitlines()]
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self._gone()
+
+    def stop(self) -> int:
+        """SIGTERM, and its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        self._gone()
+        return self.process.returncode
+
+    def _gone(self) -> None:
+        self.process.wait(30)
+        for client in self.clients:
+            client.close()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
+
+
+def command(*args: object) -> list[str]:
+    return [sys.executable, "-m", "ledger_console", *map(str, args)]
+
+
+def ledger(*args: object, env: dict[str, str] | None = None, **kw: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command line to its end."""
+    return subprocess.run(
+        command(*args), capture_output=True, text=True, timeout=60, env={**os.environ, **(env or {})}, check=False, **kw
+    )
+
+
+def start(
+    folder: Path, upstream: Upstream, rules: str = RULES, env: dict[str, str] | None = None, *more: object
+) -> Sidecar:
+    """Start a sidecar on a free port; its ledger and CA live in `folder`, so a second one shares them."""
+    folder.mkdir(exist_ok=True)
+    file = folder / "ledger.yaml"
+    file.write_text(rules)
+    arguments = ["proxy", "--listen", "127.0.0.1:0", "--rules", file, "--db", folder / "ledger.db"]
+    arguments += ["--ca-dir", folder / "ca", "--resolve", upstream.resolve("api.stripe.com"), "--drain", "3"]
+    if upstream.ca_file:
+        arguments += ["--upstream-ca", upstream.ca_file]
+    process = subprocess.Popen(
+        command(*arguments, *more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(env or {})},
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    line = process.stdout.readline()
+    if not line.startswith("listening on "):
+        _, said = process.communicate(timeout=10)
+        raise AssertionError(f"the sidecar did not start: {said}")
+    return Sidecar(process, int(line.rsplit(":", 1)[1]), folder / "ca", folder / "ledger.db")
+
+
+@contextmanager
+def running(folder: Path, upstream: Upstream, rules: str = RULES, **env: str) -> Iterator[Sidecar]:
+    """A sidecar for the length of a `with` block."""
+    sidecar = start(folder, upstream, rules, env)
+    try:
+        yield sidecar
+    finally:
+        if sidecar.process.poll() is None:
+            sidecar.stop()

@@ -1,0 +1,172 @@
+"""When the upstream cannot be reached, or the ledger cannot be written: nothing is sent, and that is said."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import socket
+import ssl
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.upstream import Upstream, running_upstream
+from tests.wire.sidecars import RULES, Sidecar, command, ledger, running, start
+
+
+def test_an_upstream_that_refuses_is_a_failure_and_a_retry_executes(tmp_path: Path) -> None:
+    with running_upstream(tmp_path / "u") as upstream:
+        port = upstream.port
+    with running(tmp_path / "s", upstream) as sidecar:
+        refused = sidecar.post("/ok/charges")
+        assert (refused.status_code, refused.headers["ledger-outcome"]) == (502, "failed")
+        assert "did not happen" in refused.json()["detail"]
+        with running_upstream(tmp_path / "u2", port=port) as back:
+            shutil.copy(back.ca_file, upstream.ca_file)  # type: ignore[arg-type]
+            assert [r["status"] for r in sidecar.records()] == ["failed"]
+    with running_upstream(tmp_path / "u3", port=port) as back, running(tmp_path / "s", back) as sidecar:
+        answer = sidecar.post("/ok/charges")
+        assert (answer.status_code, answer.headers["ledger-outcome"]) == (200, "executed")
+        assert len(back.effects()) == 1
+
+
+def test_a_bad_certificate_is_a_failure_with_no_request_sent(tmp_path: Path, upstream: Upstream) -> None:
+    with running_upstream(tmp_path / "other", hosts=("elsewhere.example",)) as wrong_name:
+        with running(tmp_path / "s", wrong_name) as sidecar:
+            answer = sidecar.post("/ok/charges")
+        assert (answer.status_code, answer.headers["ledger-outcome"]) == (502, "failed")
+        assert wrong_name.lines() == []
+
+
+def test_an_unruled_host_shows_its_own_certificate(sidecar: Sidecar, upstream: Upstream) -> None:
+    with socket.create_connection(("127.0.0.1", sidecar.port)) as raw:
+        raw.sendall(f"CONNECT localhost:{upstream.port} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert b" 200 " in raw.recv(4096)
+        context = ssl.create_default_context(cafile=str(upstream.ca_file))
+        with context.wrap_socket(raw, server_hostname="localhost") as tls:
+            tls.sendall(b"POST /ok/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
+            assert tls.recv(4096).startswith(b"HTTP/1.1 200")
+    assert sidecar.records() == []
+
+
+def test_a_host_header_that_names_another_host_is_refused(sidecar: Sidecar, upstream: Upstream) -> None:
+    answer = sidecar.post("/ok/charges", Host="evil.example")
+    assert answer.status_code == 400
+    assert upstream.lines() == []
+
+
+def test_a_full_disk_refuses_and_sends_nothing(tmp_path: Path, upstream: Upstream) -> None:
+    folder = tmp_path / "s"
+    with running(folder, upstream) as sidecar:
+        assert sidecar.post("/ok/charges", {"n": 0}).status_code == 200
+        _limit_files(sidecar, (folder / "ledger.db-wal").stat().st_size)
+        answers = [sidecar.post("/ok/charges", {"n": n}) for n in range(1, 4)]
+        assert {(a.status_code, a.headers["ledger-outcome"]) for a in answers} == {(503, "refused")}
+        assert len(upstream.effects()) == 1
+        passed = sidecar.post("/ok/refunds")
+        assert passed.status_code == 200
+        _limit_files(sidecar, resource.RLIM_INFINITY)
+        assert sidecar.post("/ok/charges", {"n": 1}).status_code == 200
+    assert len(upstream.effects(path="/ok/charges")) == 2
+
+
+def test_a_ledger_that_was_deleted_refuses_and_sends_nothing(sidecar: Sidecar, upstream: Upstream) -> None:
+    assert sidecar.post("/ok/charges", {"n": 0}).status_code == 200
+    for file in sidecar.db.parent.glob("ledger.db*"):
+        file.unlink()
+    refused = sidecar.post("/ok/charges", {"n": 1})
+    assert (refused.status_code, refused.headers["ledger-outcome"]) == (503, "refused")
+    assert len(upstream.effects()) == 1
+
+
+def test_a_listener_that_others_could_reach_is_refused(tmp_path: Path) -> None:
+    ended = ledger("proxy", "--listen", "0.0.0.0:0", "--db", tmp_path / "l.db", "--ca-dir", tmp_path / "ca")
+    assert ended.returncode == 1
+    assert "loopback" in ended.stderr
+
+
+def test_a_second_key_on_one_ledger_does_not_start(tmp_path: Path, upstream: Upstream) -> None:
+    with running(tmp_path / "s", upstream, LEDGER_KEY="one"), pytest.raises(AssertionError, match="LEDGER_KEY"):
+        start(tmp_path / "s", upstream, RULES, {"LEDGER_KEY": "two"})
+
+
+def _limit_files(sidecar: Sidecar, size: int) -> None:
+    """The disk is full for this process from here on; raised again it has room."""
+    hard = resource.RLIM_INFINITY
+    resource.prlimit(sidecar.process.pid, resource.RLIMIT_FSIZE, (size, hard))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "empty"),
+        ("version: 1\nrules: [", ":2:"),
+        ("version: 1\nruless: []\n", "did you mean 'rules'"),
+        ("version: 1\nrules:\n  - {name: a, match: {url: 'no-scheme/**'}}\n", ":3:"),
+    ],
+)
+def test_bad_rules_are_one_line_and_exit_2(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "ledger.yaml"
+    file.write_text(text)
+    ended = ledger("proxy", "--listen", "127.0.0.1:0", "--rules", file, "--db", tmp_path / "x.db")
+    assert ended.returncode == 2
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert str(file) in ended.stderr
+    assert said in ended.stderr
+
+
+def test_missing_rules_are_one_line_and_exit_2(tmp_path: Path) -> None:
+    ended = ledger("proxy", "--rules", tmp_path / "none.yaml", "--db", tmp_path / "x.db")
+    assert ended.returncode == 2
+    assert "none.yaml" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
+    db = tmp_path / "notes.db"
+    db.write_text("my notes, not a database, but long enough to be read as one " * 20)
+    before = db.read_bytes()
+    ended = ledger("proxy", "--listen", "127.0.0.1:0", "--db", db, "--ca-dir", tmp_path / "ca")
+    assert ended.returncode == 1
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert "notes.db" in ended.stderr
+    assert db.read_bytes() == before
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = ledger("proxy", "--listen", f"127.0.0.1:{port}", "--db", tmp_path / "l.db", "--ca-dir", tmp_path / "ca")
+    assert ended.returncode == 1
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert str(port) in ended.stderr
+
+
+@pytest.mark.skipif(os.getuid() == 0 and shutil.which("setpriv") is None, reason="root may write anywhere")
+def test_no_permission_is_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o755)
+    os.chmod(tmp_path, 0o755)
+    drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
+    if not drop:
+        folder.chmod(0o555)
+    probe = subprocess.run([*drop, "test", "-w", str(folder)], check=False)
+    assert probe.returncode == 1
+    arguments = command("show", "--db", folder / "ledger.db")
+    readable = subprocess.run([*drop, *arguments[:1], "-c", "import ledger_console"], capture_output=True, check=False)
+    if readable.returncode:
+        pytest.skip("the other user cannot read this checkout's environment")
+    arguments = command("proxy", "--listen", "127.0.0.1:0", "--db", folder / "ledger.db", "--ca-dir", folder / "ca")
+    ended = subprocess.run([*drop, *arguments], capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    assert len(ended.stderr.strip().splitlines()) == 1
+    assert "ermission" in ended.stderr
+
+
+def test_the_proxy_says_where_it_listens_and_stops_cleanly(tmp_path: Path, upstream: Upstream) -> None:
+    sidecar = start(tmp_path / "s", upstream)
+    assert httpx.get(f"http://127.0.0.1:{sidecar.port}/", trust_env=False).status_code >= 400
+    assert sidecar.stop() == 0

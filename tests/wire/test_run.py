@@ -1,0 +1,115 @@
+"""`ledger run` around a child: its exit code, its signals, its environment, and what is said at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.upstream import Upstream
+from tests.wire.sidecars import RULES, command, ledger
+
+
+def run(
+    folder: Path, *words: str, env: dict[str, str] | None = None, options: tuple[str, ...] = ()
+) -> subprocess.CompletedProcess[str]:
+    return ledger("run", "--db", folder / "ledger.db", *options, "--", *words, env=env)
+
+
+@pytest.mark.parametrize("code", [0, 3, 255])
+def test_the_childs_exit_code_passes_through(tmp_path: Path, code: int) -> None:
+    assert run(tmp_path, "sh", "-c", f"exit {code}").returncode == code
+
+
+def test_a_child_ended_by_a_signal_is_128_and_the_signal(tmp_path: Path) -> None:
+    assert run(tmp_path, "sh", "-c", "kill -TERM $$").returncode == 128 + signal.SIGTERM
+
+
+def test_a_command_that_is_not_there_is_127(tmp_path: Path) -> None:
+    ended = run(tmp_path, "no-such-command-here")
+    assert ended.returncode == 127
+    assert ended.stderr.strip() == "ledger run: no-such-command-here: command not found"
+
+
+def test_a_signal_reaches_the_child(tmp_path: Path) -> None:
+    script = "trap 'echo got it; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
+    words = command("run", "--db", tmp_path / "ledger.db", "--", "sh", "-c", script)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(signal.SIGTERM)
+        out, _ = child.communicate(timeout=20)
+    assert out == "got it\n"
+    assert child.returncode == 7
+
+
+def test_a_run_that_no_request_came_through_says_so(tmp_path: Path) -> None:
+    assert "no request came through" in run(tmp_path, "true").stderr
+
+
+def test_an_unknown_is_named_with_the_command_that_settles_it(tmp_path: Path, upstream: Upstream) -> None:
+    rules = tmp_path / "ledger.yaml"
+    rules.write_text(RULES)
+    options = ("--rules", str(rules), "--resolve", upstream.resolve("api.stripe.com"))
+    options += ("--upstream-ca", str(upstream.ca_file))
+    url = "https://api.stripe.com/lose-response/1/charges"
+    if shutil.which("curl") is None:
+        pytest.skip("curl is missing; install curl")
+    ended = run(tmp_path, "curl", "-sS", "--max-time", "20", "-d", "{}", url, options=options)
+    (line,) = [line for line in ended.stderr.splitlines() if "resolve" in line]
+    assert "--done|--not-done" in line
+    words = line.rpartition("ledger ")[2].replace("--done|--not-done", "--done").split()
+    settled = ledger(*words)
+    assert settled.returncode == 0, settled.stderr
+
+
+def test_the_users_own_sitecustomize_still_runs(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import os\nif 'LEDGER_CA_BUNDLE' in os.environ: print('mine ran')")
+    env = {"PYTHONPATH": str(tmp_path)}
+    ended = run(tmp_path, sys.executable, "-c", "print('then the agent')", env=env)
+    assert ended.stdout == "mine ran\nthen the agent\n"
+
+
+def test_a_node_that_ignores_proxy_variables_is_named(tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if node is None or _version(node) >= (22, 21):
+        pytest.skip("no Node older than 22.21 is installed")
+    ended = run(tmp_path, "node", "-e", "0")
+    assert "ignores proxy variables" in ended.stderr
+
+
+def test_state_of_a_run_leaves_nothing_behind_but_the_ledger(tmp_path: Path) -> None:
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    run(tmp_path, "true", env={"TMPDIR": str(scratch)})
+    assert os.listdir(scratch) == []
+    assert oct((tmp_path / "ledger.db").stat().st_mode & 0o777) == "0o600"
+
+
+def test_tail_sees_an_event_soon_after_its_commit(tmp_path: Path, upstream: Upstream) -> None:
+    rules = tmp_path / "ledger.yaml"
+    rules.write_text(RULES)
+    run(tmp_path, "true")
+    words = command("tail", "--db", tmp_path / "ledger.db", "--json")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as follower:
+        time.sleep(0.5)
+        options = ("--rules", str(rules), "--resolve", upstream.resolve("api.stripe.com"))
+        options += ("--upstream-ca", str(upstream.ca_file))
+        script = "import urllib.request as u; u.urlopen(u.Request('https://api.stripe.com/ok/charges', b'{}'))"
+        run(tmp_path, sys.executable, "-c", script, options=options)
+        assert follower.stdout is not None
+        assert '"claimed"' in follower.stdout.readline()
+        assert '"succeeded"' in follower.stdout.readline()
+        follower.send_signal(signal.SIGINT)
+        assert follower.wait(10) == 0
+
+
+def _version(node: str) -> tuple[int, ...]:
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(part) for part in said.strip().lstrip("v").split("."))
