@@ -64,6 +64,19 @@ store.close()
 print(*(f"{name}={n}" for name, n in sorted(answers.items())), flush=True)
 """
 
+OPENER = """
+import sys, time
+from ledger.stores.sqlite import SqliteStore
+
+folder, start = sys.argv[1], float(sys.argv[2])
+for round in range(20):
+    while time.time() < start + round * 0.05:
+        pass
+    store = SqliteStore(f"{folder}/{round}.db")
+    print(store.secret().hex())
+    store.close()
+"""
+
 
 class Bench:
     """Processes on one ledger, and the effects they had."""
@@ -94,6 +107,15 @@ class Bench:
 
     def effects(self) -> int:
         return len(self.effects_file.read_text().split())
+
+
+def test_processes_that_make_one_ledger_at_the_same_moment_wait_for_each_other(tmp_path: Path) -> None:
+    told = [sys.executable, "-c", OPENER, str(tmp_path), str(time.time() + 1)]
+    openers = [subprocess.Popen(told, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    secrets = [opener.communicate(timeout=60)[0].split() for opener in openers]
+    assert [opener.returncode for opener in openers] == [0] * 4
+    assert secrets == [secrets[0]] * 4
+    assert len(set(secrets[0])) == 20
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,10 +138,26 @@ def _create_private(path: str) -> None:
 
 
 def _prepare(db: sqlite3.Connection, durability: str) -> None:
-    db.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(db)
     db.execute(f"PRAGMA synchronous = {'NORMAL' if durability == 'normal' else 'FULL'}")
     db.execute("PRAGMA fullfsync = 1")
     db.execute("PRAGMA journal_size_limit = 67108864")
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Into WAL mode, which the file then keeps.
+
+    SQLite asks no busy handler while it changes the mode (https://sqlite.org/c3ref/busy_handler.html): those who
+    make one ledger at the same moment wait for each other here.
+    """
+    until = time.monotonic() + BUSY_SECONDS
+    while db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.005)
 
 
 def _refuse_strangers(db: sqlite3.Connection, path: str) -> None:
