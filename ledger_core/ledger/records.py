@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -85,7 +84,7 @@ class Result:
     body: bytes | None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Record:
     """The ledger's durable row for one operation. Changed only by `lifecycle`.
 
@@ -150,9 +149,9 @@ class Record:
 
     def but(self, **changes: Any) -> Record:
         """A copy with these fields changed."""
-        twin = copy(self)
-        for name, value in changes.items():
-            setattr(twin, name, value)
+        twin = object.__new__(type(self))
+        # `copy.copy` goes through the pickling protocol: ten times as long, several times a call.
+        twin.__dict__.update(self.__dict__, **changes)
         return twin
 
     def as_dict(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,16 @@ class TableAddons(addonmanager.AddonManager):
 
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
         for hook in self._hooks(event):
-            with addonmanager.safecall():
+            try:
                 result = hook(*event.args())
                 if result is not None:
                     await result
+            except Exception:
+                logger.exception("a hook for %s failed", event.name)
+
+    def waits(self, name: str) -> bool:
+        """Whether a listener of the hook of that name is a coroutine function."""
+        return any(inspect.iscoroutinefunction(getattr(addon, name, None)) for addon in self.chain)
 
     def _hooks(self, event: hooks.Hook) -> list[Any]:
         found = self._table.get(event.name)
@@ -62,7 +69,7 @@ class Engine:
         _check(master)
         # Its root log handler formats every record, whoever listens.
         master._legacy_log_events.uninstall()
-        master.addons = TableAddons(master)
+        master.addons = addons = TableAddons(master)
         server = proxyserver.Proxyserver()
         master.addons.add(  # type: ignore[no-untyped-call]
             core.Core(),
@@ -73,6 +80,7 @@ class Engine:
             tlsconfig.TlsConfig(),
             upstream_auth.UpstreamAuth(),
         )
+        faster.run_inline(addons.waits)
         master.options.update(**_options(settings, ca_dir, upstream_bundle))
         engine = cls(master, server)
         if not await server.setup_servers():
@@ -130,7 +138,7 @@ def _mode(proxy: str | None) -> tuple[str, str | None]:
 
 
 def _check(master: Master) -> None:
-    wanted = ((master, "_legacy_log_events"), (addonmanager, "safecall"), (addonmanager.AddonManager, "_iter_hooks"))
+    wanted = ((master, "_legacy_log_events"), (addonmanager.AddonManager, "_iter_hooks"))
     missing = [name for owner, name in wanted if not hasattr(owner, name)]
     if missing:
         raise EngineError(f"this mitmproxy lacks {', '.join(missing)}; install ledger-sidecar[proxy] again")

@@ -121,6 +121,21 @@ def open_reader(path: str) -> sqlite3.Connection:
         return db
 
 
+@contextlib.contextmanager
+def patient(db: sqlite3.Connection) -> Iterator[None]:
+    """Wait for other writers up to BUSY_SECONDS inside, and not at all from then on."""
+    db.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+    try:
+        yield
+    finally:
+        impatient(db)
+
+
+def impatient(db: sqlite3.Connection) -> None:
+    """From now on, StoreBusy at once while somebody else writes."""
+    db.execute("PRAGMA busy_timeout = 0")
+
+
 def _identity(path: str) -> tuple[int, int]:
     found = os.stat(path)
     return found.st_dev, found.st_ino
@@ -206,19 +221,41 @@ def commit(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[bool | 
 
 
 def _transaction(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[bool]:
+    done = begin(db, path, ops)
+    end(db, path)
+    return done
+
+
+def begin(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[bool]:
+    """Apply all of `ops` in a transaction that stays open for `end`; nothing is durable yet.
+
+    Raises StoreBusy when the connection's busy timeout is over, StoreUnavailable; then no transaction is open.
+    """
     with translated(path):
         _still_there(db, path)
         try:
             db.execute("BEGIN IMMEDIATE")
-            done = [_apply(db, op) for op in ops]
-            db.execute("COMMIT")
+            return [_apply(db, op) for op in ops]
         except BaseException as error:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
+            _roll_back(db)
             if isinstance(error, UnicodeError | OverflowError | TypeError | ValueError | RecursionError):
                 raise StoreUnavailable(f"a record cannot be written to {path}: {error}") from error
             raise
-        return done
+
+
+def end(db: sqlite3.Connection, path: str) -> None:
+    """Make durable what `begin` applied; this is where a disk is waited for."""
+    with translated(path):
+        try:
+            db.execute("COMMIT")
+        except BaseException:
+            _roll_back(db)
+            raise
+
+
+def _roll_back(db: sqlite3.Connection) -> None:
+    if db.in_transaction:
+        db.execute("ROLLBACK")
 
 
 def _apply(db: sqlite3.Connection, op: Op) -> bool:

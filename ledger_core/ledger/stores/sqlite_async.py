@@ -1,14 +1,16 @@
-"""The asynchronous SQLite store: one writer thread, and every claim that waits shares the next commit.
+"""The asynchronous SQLite store: every claim that waits shares the next commit.
 
-Two threads of our own instead of one hop per statement: a whole batch is one hop to the writer, and reads
-never queue behind an fsync.
+Statements run on the loop: they touch memory, and a hop to a thread costs more. What waits for a disk or for another
+process runs in the writer's thread: the commit of a batch, and all of it when somebody else holds the write lock.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from ledger.errors import LedgerError, StoreUnavailable
@@ -22,11 +24,16 @@ from ledger.stores.engine import (
     Op,
     Renew,
     Replace,
+    begin,
     commit,
+    end,
+    impatient,
     open_ledger,
     open_reader,
+    patient,
     translated,
 )
+from ledger.stores.worker import Worker
 
 FLUSH_SECONDS = 0.1
 MAX_BATCH = 256
@@ -39,9 +46,10 @@ class AsyncSqliteStore:
         """Open or create, blocking briefly. Raises NotALedger, StoreUnavailable."""
         self.path = str(path)
         self._write_db = open_ledger(self.path, durability)
+        impatient(self._write_db)
         self._read_db = open_reader(self.path)
         self._look_db = open_reader(self.path)
-        self._writer = ThreadPoolExecutor(1, "ledger-writer")
+        self._writer = Worker("ledger-writer")
         self._readers = ThreadPoolExecutor(1, "ledger-reader")
         self._queue: list[tuple[Op, asyncio.Future[bool]]] = []
         self._events: list[Event] = []
@@ -87,7 +95,7 @@ class AsyncSqliteStore:
 
     def secret(self, given: bytes | None = None) -> bytes:
         """The ledger's HMAC key; blocks briefly, for the start."""
-        with translated(self.path):
+        with translated(self.path), patient(self._write_db):
             return secret.agree(self._write_db, given, self.path)
 
     async def close(self) -> None:
@@ -98,7 +106,7 @@ class AsyncSqliteStore:
             self._closed = True
             if self._committing is not None:
                 await self._committing
-            self._writer.shutdown()
+            self._writer.close()
             self._readers.shutdown()
             self._read_db.close()
             self._look_db.close()
@@ -119,8 +127,8 @@ class AsyncSqliteStore:
         return await asyncio.get_running_loop().run_in_executor(self._readers, translating)
 
     async def _write(self, op: Op) -> bool:
-        # Shielded: a caller that is cancelled leaves a write that still happens, whole.
-        return await asyncio.shield(self._enqueue(op))
+        # A caller that is cancelled cancels only its future: the write still happens, whole.
+        return await self._enqueue(op)
 
     def _enqueue(self, op: Op) -> asyncio.Future[bool]:
         if self._closed:
@@ -133,20 +141,32 @@ class AsyncSqliteStore:
 
     async def _commit_all(self) -> None:
         """While one batch is being made durable, the next gathers."""
-        loop = asyncio.get_running_loop()
         try:
             while self._queue:
                 batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
                 ops = [op for op, _ in batch]
-                done = await loop.run_in_executor(self._writer, self._commit, ops)
+                applied = self._begin(ops)
+                done = await self._writer.submit(partial(self._commit, ops, applied))
                 for (_, future), result in zip(batch, done, strict=True):
                     _settle(future, result)
         finally:
             self._committing = None
 
-    def _commit(self, ops: list[Op]) -> list[bool | LedgerError]:
+    def _begin(self, ops: list[Op]) -> list[bool] | None:
+        """Apply without waiting; None when that failed, so that the writer tries, and waits."""
         try:
-            return commit(self._write_db, self.path, ops)
+            return begin(self._write_db, self.path, ops)
+        except Exception:
+            return None
+
+    def _commit(self, ops: list[Op], applied: list[bool] | None) -> list[bool | LedgerError]:
+        try:
+            if applied is not None:
+                with contextlib.suppress(LedgerError):
+                    end(self._write_db, self.path)
+                    return list(applied)
+            with translated(self.path), patient(self._write_db):
+                return commit(self._write_db, self.path, ops)
         except Exception as error:  # whoever waits must hear of it, whatever it was
             return [StoreUnavailable(f"the ledger {self.path} cannot be written: {error!r}")] * len(ops)
 
