@@ -1,137 +1,154 @@
-"""What a body says, apart from how it is spelled: JSON, forms, everything else byte by byte.
+"""What a body says, apart from how it is spelled: one reading, whether it comes whole, in pieces or from a file.
 
-A false merge drops a real payment: whatever is not understood completely is compared as raw bytes.
+`read(body, …)` reads bytes, `read_file(file, …)` a binary file in pieces, and `Digest(…)`, `feed`, `finish` whatever
+arrives; equal bytes give equal readings, however they were cut. Raw and multipart bodies are hashed as they pass;
+others are kept up to `MAX_READ`. What each format means lives in modules of its own.
+
+A false merge drops a real payment: whatever is not understood completely is compared as raw bytes. No body makes any
+of this raise.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import BinaryIO
 
-from jsonpath.exceptions import JSONPathError
+from ledger_rules import mediatypes
+from ledger_rules.canonical import encode
+from ledger_rules.encodings import Decoder, Undecodable, codings
+from ledger_rules.jsontext import exact_json
+from ledger_rules.readers import MAX_WHOLE, Reader, Said, reader
+from ledger_rules.views import EVERYTHING, BodyView
 
-from ledger_rules.canonical import ExactFloat, ExactInt, encode
-from ledger_rules.jsonpaths import Path, chosen, without
-from ledger_rules.urls import Pair, form_pairs, sorted_pairs
+__all__ = ["EVERYTHING", "MAX_WHOLE", "BodyView", "Digest", "Reading", "exact_json", "meaning", "read", "read_file"]
 
-MAX_PARSED = 1 << 20
-"""Bodies above 1 MiB are compared as raw bytes: parsing them would stall every other request."""
-
-_LONGEST_INT = 300
-_FORM = "application/x-www-form-urlencoded"
+_PIECE = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class BodyView:
-    """Which part of a body counts: all, all but `ignore`, or `only` (a business key)."""
+class Reading:
+    """A body as it was read.
 
-    ignore: tuple[Path, ...] = ()
-    only: tuple[Path, ...] = ()
+    format: `json`, `graphql`, `form`, `multipart`, `xml`, or `raw`: byte by byte.
+    said: what counts of it, in one spelling; equal for two bodies of one media type that say the same, for no others.
+    notes: for a person, in order: what was undone, what was left out, why it is compared byte by byte.
+    sent: SHA-256 of the bytes as they were sent; size: how many.
+    """
+
+    media_type: str
+    format: str
+    said: tuple[object, ...]
+    notes: tuple[str, ...]
+    sent: bytes
+    size: int
+
+    @property
+    def meaning(self) -> bytes:
+        """Bytes that are equal for two bodies that say the same, and for no others."""
+        return encode((self.format, *self.said))
 
 
-EVERYTHING = BodyView()
+def read(
+    body: bytes, content_type: str | None = None, encoding: str | None = None, view: BodyView = EVERYTHING
+) -> Reading:
+    """Read a whole body. content_type, encoding: the headers Content-Type and Content-Encoding. Never raises."""
+    digest = Digest(content_type, encoding, view)
+    digest.feed(body)
+    return digest.finish()
 
 
-def media_type(content_type: str | None) -> str:
-    """Return the media type without parameters, lower case; empty when there is none."""
-    return (content_type or "").partition(";")[0].strip().lower()
+def read_file(
+    file: BinaryIO, content_type: str | None = None, encoding: str | None = None, view: BodyView = EVERYTHING
+) -> Reading:
+    """Read from where a file stands to its end, in pieces. Raises what reading the file raises (OSError)."""
+    digest = Digest(content_type, encoding, view)
+    while piece := file.read(_PIECE):
+        digest.feed(piece)
+    return digest.finish()
 
 
 def meaning(body: bytes, content_type: str | None, encoding: str | None, view: BodyView = EVERYTHING) -> bytes:
     """Return bytes that are equal for two bodies that say the same, and for no others. Never raises."""
-    kind = media_type(content_type)
-    reader = _reader(kind, content_type, encoding)
-    if reader is not None and len(body) <= MAX_PARSED:
+    return read(body, content_type, encoding, view).meaning
+
+
+class Digest:
+    """Reads one body as it arrives: `feed` any number of times, then `finish` once. Neither raises."""
+
+    def __init__(
+        self, content_type: str | None = None, encoding: str | None = None, view: BodyView = EVERYTHING
+    ) -> None:
+        self._media = mediatypes.read(content_type)
+        self._codings = codings(encoding)
+        self._sent = self._plain = hashlib.sha256()
+        self._size = self._plain_size = 0
+        self._decoder: Decoder | None = None
+        self._reader: Reader | None = None
+        self._why = ""
         try:
-            return encode((kind, reader(body, view)))
-        except (ValueError, RecursionError, JSONPathError):
-            pass  # not what its media type says, or not entirely: raw
-    return encode((kind, encoding, "raw", hashlib.sha256(body).digest()))
+            if self._codings:
+                self._decoder, self._plain = Decoder(self._codings), hashlib.sha256()
+            self._reader = reader(self._media, view)
+        except ValueError as error:
+            self._compare_raw(error)
 
+    def feed(self, data: bytes) -> None:
+        """Take some more of the body."""
+        self._sent.update(data)
+        self._size += len(data)
+        if self._decoder is not None:
+            self._decode(self._decoder.feed(data))
+        elif self._reader is not None:
+            self._pass_on(data)
 
-def exact_json(text: str) -> Any:
-    """Parse JSON with numbers that remember their spelling; ValueError for duplicate keys and non-numbers."""
-    return json.loads(
-        text, parse_int=_integer, parse_float=_float, parse_constant=_not_json, object_pairs_hook=_no_duplicates
-    )
+    def finish(self) -> Reading:
+        """Return what was read."""
+        if self._decoder is not None:
+            self._decode(self._decoder.finish())
+        said = self._understood() or self._raw()
+        notes = said.notes
+        if self._decoder is not None:
+            notes = (f"{' and '.join(self._codings)} decoded: {self._size} bytes became {self._plain_size}", *notes)
+        return Reading(self._media.essence, said.format, said.value, notes, self._sent.digest(), self._size)
 
+    def _decode(self, pieces: Iterator[bytes]) -> None:
+        try:
+            for piece in pieces:
+                self._plain.update(piece)
+                self._plain_size += len(piece)
+                if self._reader is not None:
+                    self._pass_on(piece)
+        except Undecodable as error:
+            self._decoder = None
+            self._compare_raw(Undecodable(f"Content-Encoding {', '.join(self._codings)}: {error}"))
 
-def _reader(
-    kind: str, content_type: str | None, encoding: str | None
-) -> Callable[[bytes, BodyView], Sequence[object]] | None:
-    if encoding not in (None, "", "identity") or not _utf8(content_type or ""):
-        return None
-    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
-        return _json
-    return _form if kind == _FORM else None
+    def _pass_on(self, data: bytes) -> None:
+        try:
+            if self._reader is not None:
+                self._reader.feed(data)
+        except ValueError as error:
+            self._compare_raw(error)
 
+    def _compare_raw(self, why: Exception) -> None:
+        self._reader = None
+        self._why = str(why) or type(why).__name__
 
-def _utf8(content_type: str) -> bool:
-    charset = content_type.lower().partition("charset=")[2].partition(";")[0].strip(" \"'")
-    return charset in ("", "utf-8", "utf8", "us-ascii")
+    def _understood(self) -> Said | None:
+        if self._reader is None:
+            return None
+        try:
+            said = self._reader.finish()
+        except Exception as error:
+            # Whatever a parser finds to raise about bytes from outside, comparing them raw is right.
+            self._compare_raw(error)
+            return None
+        return Said(said.format, (self._media.essence, self._media.parameters, *said.value), said.notes)
 
-
-def _json(body: bytes, view: BodyView) -> Sequence[object]:
-    document = exact_json(body.decode("utf-8"))
-    encode(document)  # refuses deep nesting before any path walks it
-    if view.only and (values := chosen(document, view.only)) is not None:
-        return ("json", "only", values)
-    locations = [location for path in view.ignore for location in path.locations(document)]
-    return ("json", without(document, locations) if locations else document)
-
-
-def _form(body: bytes, view: BodyView) -> Sequence[object]:
-    """A form is to JSONPath an object of lists: `$.name` is every value of that name."""
-    pairs = form_pairs(body.decode("utf-8"))
-    if pairs is None:
-        raise ValueError("malformed escape")
-    if view.only and (values := chosen(_lists(pairs), view.only)) is not None:
-        return ("form", "only", values)
-    return ("form", sorted_pairs(_kept(pairs, view.ignore) if view.ignore else pairs))
-
-
-def _kept(pairs: Sequence[Pair], ignore: Sequence[Path]) -> list[Pair]:
-    gone = {location for path in ignore for location in path.locations(_lists(pairs))}
-    seen: dict[str, int] = {}
-    kept: list[Pair] = []
-    for name, value in pairs:
-        index = seen[name] = seen.get(name, -1) + 1
-        if (name,) not in gone and (name, index) not in gone:
-            kept.append((name, value))
-    return kept
-
-
-def _lists(pairs: Sequence[Pair]) -> dict[str, list[str | None]]:
-    lists: dict[str, list[str | None]] = {}
-    for name, value in pairs:
-        lists.setdefault(name, []).append(value)
-    return lists
-
-
-def _integer(text: str) -> ExactInt | ExactFloat:
-    # Python refuses to convert very long integers; as a float it only has to be comparable.
-    if len(text) > _LONGEST_INT:
-        return _float(text)
-    number = ExactInt(text)
-    number.text = text
-    return number
-
-
-def _float(text: str) -> ExactFloat:
-    number = ExactFloat(text)
-    number.text = text
-    return number
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("duplicate key")
-    return found
-
-
-def _not_json(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not JSON")
+    def _raw(self) -> Said:
+        """Compare the bytes, decoded where that went well, and the whole media type: nothing is known of its format."""
+        media = self._media
+        header = (media.essence, media.parameters, media.charset, media.strange)
+        encoded, plain = ((), self._plain) if self._decoder is not None else (self._codings, self._sent)
+        return Said("raw", (*header, encoded, plain.digest()), (f"compared byte by byte: {self._why}",))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from ledger.policy import OnUnknown, Policy
 from ledger_rules.account import DEFAULT_HEADERS
-from ledger_rules.bodies import BodyView
 from ledger_rules.jsonpaths import Condition
 from ledger_rules.keys import KeyMode
 from ledger_rules.rule import (
@@ -20,6 +19,7 @@ from ledger_rules.rule import (
     UpstreamKey,
 )
 from ledger_rules.schema import Defaults, RuleSpec, ToolSpec
+from ledger_rules.views import BodyView
 from ledger_rules.yamltext import Document, Loc
 
 DEFAULT_WINDOW = 86400.0

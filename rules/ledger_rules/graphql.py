@@ -18,6 +18,7 @@ MAX_DOCUMENT = 256 << 10
 """Longer documents, in characters, are not read: a parser in Python would stall every other request."""
 
 _MAX_TOKENS = 20_000
+_OPTIONAL = ("operationName", "variables", "extensions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,24 @@ def operation(request: Any) -> Operation | None:
     if text is None:
         return _persisted(request, name)
     return _read(text, name or None) if isinstance(text, str) and len(text) <= MAX_DOCUMENT else None
+
+
+def normalise(document: Any) -> bool:
+    """Put the mutations of a request or a batch, parsed from JSON, into one spelling; say whether there are any.
+
+    Changes the document: texts lose what means nothing, parts that are null are left out. Only mutations: a text
+    `{ a }` under `query` may be anything, also a search.
+    """
+    found = False
+    for request in document if isinstance(document, list) else (document,):
+        if isinstance(request, dict) and "query" in request:
+            asked = operation(request)
+            if asked is not None and asked.type == "mutation":
+                request["query"], found = asked.document, True
+                for part in _OPTIONAL:
+                    if request.get(part, part) is None:
+                        del request[part]
+    return found
 
 
 def _persisted(request: Mapping[str, Any], name: str | None) -> Operation | None:

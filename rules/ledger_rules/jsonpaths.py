@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -68,15 +68,6 @@ def without(document: Any, locations: Iterable[Location]) -> Any:
             parent = parent[part]
         del parent[location[-1]]
     return document
-
-
-def chosen(document: Any, paths: Sequence[Path]) -> list[list[Any]] | None:
-    """Return the values each path finds; None where one finds nothing, or nothing but null and empty values.
-
-    A document without its business key has none: going by the rest of the paths would merge what differs.
-    """
-    found = [path.values(document) for path in paths]
-    return None if any(all(value in NOTHING for value in values) for values in found) else found
 
 
 def _removal_order(location: Location) -> tuple[int, list[tuple[bool, int | str]]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from ledger.policy import Policy
+from ledger_rules import bodies
 from ledger_rules.account import account
-from ledger_rules.bodies import meaning, media_type
+from ledger_rules.bodies import Reading
 from ledger_rules.canonical import keyed_hash
 from ledger_rules.errors import MissingKey
 from ledger_rules.keys import KeyMode, generated, read_key
@@ -15,9 +16,9 @@ from ledger_rules.request import Request
 from ledger_rules.rule import Rule
 from ledger_rules.urls import identity, masked
 
-__all__ = ["LEDGER_HEADERS", "VERSION", "MissingKey", "Operation", "identify"]
+__all__ = ["LEDGER_HEADERS", "VERSION", "MissingKey", "Operation", "identify", "read_body"]
 
-VERSION = 1
+VERSION = 2
 """Of the normaliser. It is part of `id` and of nothing else: raise it when equal requests would change their id."""
 
 WORKFLOW_HEADER = "Ledger-Workflow"
@@ -68,15 +69,24 @@ class _Key:
     ignored: bool = False
 
 
-def identify(rule: Rule, request: Request, secret: bytes, wf: str = "default", caller: str | None = None) -> Operation:
+def identify(
+    rule: Rule,
+    request: Request,
+    secret: bytes,
+    wf: str = "default",
+    caller: str | None = None,
+    body: Reading | None = None,
+) -> Operation:
     """Return the operation a matched request is an attempt of; all hashes are HMACs under `secret`.
 
+    body: what `read_body` made of it, for a body that is not in memory; the request's own is read otherwise.
     Raises MissingKey where the rule requires a key and the request has none; nothing else.
     """
     key = _key(rule, request)
     wf = _ledger_header(request, WORKFLOW_HEADER) or wf
     whose = account(request, rule.account, secret)
-    payload = _payload(rule, request, secret)
+    body = body or read_body(rule, request)
+    payload = _payload(rule, request, body, secret)
     method = request.method.upper()
     named = (key.kind, key.value) if key.kind else None
     ignore = rule.fingerprint.query_ignore
@@ -85,7 +95,7 @@ def identify(rule: Rule, request: Request, secret: bytes, wf: str = "default", c
     passed = _passed_key(rule, request, key)
     return Operation(
         id=keyed_hash(secret, "id", VERSION, wf, whose, method, url, named or ("payload", payload)),
-        content_id=keyed_hash(secret, "content", wf, whose, method, whole_url, named or _raw(request)),
+        content_id=keyed_hash(secret, "content", wf, whose, method, whole_url, named or ("body", body.sent)),
         payload_id=keyed_hash(secret, "meaning", wf, whose, method, url, named or ("payload", payload)),
         payload=payload,
         keyed=named is not None,
@@ -95,9 +105,20 @@ def identify(rule: Rule, request: Request, secret: bytes, wf: str = "default", c
         caller=_ledger_header(request, CALLER_HEADER) or caller,
         policy=rule.policy,
         upstream_key_header=rule.upstream_key.header if rule.upstream_key and passed is None else None,
-        about=_about(rule, request),
+        about=_about(rule, request, body),
         passed_key=passed,
     )
+
+
+def read_body(rule: Rule, request: Request, file: BinaryIO | None = None) -> Reading:
+    """Read a request's body as a rule asks for: from `file`, which is read from where it stands, or from memory.
+
+    Raises what reading the file raises (OSError); nothing without one.
+    """
+    kind, encoding = request.header("Content-Type"), request.header("Content-Encoding")
+    if file is None:
+        return bodies.read(request.body, kind, encoding, rule.fingerprint.body)
+    return bodies.read_file(file, kind, encoding, rule.fingerprint.body)
 
 
 def _key(rule: Rule, request: Request) -> _Key:
@@ -130,7 +151,7 @@ def _ledger_header(request: Request, name: str) -> str | None:
     return (request.header(name) or "").strip() or None
 
 
-def _payload(rule: Rule, request: Request, secret: bytes) -> str:
+def _payload(rule: Rule, request: Request, body: Reading, secret: bytes) -> str:
     """Return the fingerprint of the body as the rule reads it and of the headers it lists.
 
     Listed headers are part of it so that under one key another tenant's request is a conflict, never a replay.
@@ -138,19 +159,14 @@ def _payload(rule: Rule, request: Request, secret: bytes) -> str:
     listed = sorted(
         (name.lower(), value) for name in rule.fingerprint.headers if (value := request.header(name)) is not None
     )
-    encoding = (request.header("Content-Encoding") or "").strip().lower()
-    body = meaning(request.body, request.header("Content-Type"), encoding, rule.fingerprint.body)
-    return keyed_hash(secret, "payload", body, listed)
+    return keyed_hash(secret, "payload", body.meaning, listed)
 
 
-def _raw(request: Request) -> tuple[str, bytes]:
-    return ("body", hashlib.sha256(request.body).digest())
-
-
-def _about(rule: Rule, request: Request) -> dict[str, str | int]:
+def _about(rule: Rule, request: Request, body: Reading) -> dict[str, str | int]:
     return {
         "method": request.method.upper(),
         "url": masked(request, rule.masked),
-        "media_type": media_type(request.header("Content-Type")),
-        "request_bytes": len(request.body),
+        "media_type": body.media_type,
+        "request_bytes": body.size,
+        "normaliser": VERSION,
     }

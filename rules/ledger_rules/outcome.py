@@ -9,7 +9,7 @@ from typing import Any
 
 from jsonpath.exceptions import JSONPathError
 
-from ledger_rules.bodies import exact_json
+from ledger_rules.jsontext import exact_json
 from ledger_rules.rule import OutcomeCase, Rule
 
 _MAX_DECODED = 8 << 20

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from ledger.policy import Policy
 from ledger_rules.account import DEFAULT_HEADERS
-from ledger_rules.bodies import EVERYTHING, BodyView
 from ledger_rules.globs import TextGlob
 from ledger_rules.jsonpaths import Condition
 from ledger_rules.keys import STANDARD_HEADER, KeyMode
 from ledger_rules.patterns import Place, UrlPattern
 from ledger_rules.request import Request
 from ledger_rules.urls import Pair, form_pairs, normal_host, readings, split_target
+from ledger_rules.views import EVERYTHING, BodyView
 
 EFFECT_METHODS = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 """What a rule without `method` means."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ledger_rules.bodies import BodyView, meaning
+from ledger_rules.bodies import MAX_WHOLE, BodyView, meaning, read
 from ledger_rules.jsonpaths import NOTHING, Path
 from ledger_rules.urls import identity
 from tests.rules.helpers import request
@@ -97,8 +97,50 @@ class TestJson:
         assert said(deep) == said(deep) != said(deep + " ")
 
     def test_a_huge_body_is_compared_byte_by_byte(self):
-        huge = json.dumps({"a": "x" * (1 << 20)})
-        assert said(huge) != said(huge.replace(": ", ":"))
+        huge = json.dumps({"a": "x" * MAX_WHOLE})
+        one, other = read(huge.encode(), JSON), read(huge.replace(": ", ":").encode(), JSON)
+        assert one.meaning != other.meaning
+        assert one.notes == ("compared byte by byte: larger than 8 MiB",)
+
+    def test_a_large_one_is_read(self):
+        large = json.dumps({"a": "x" * (MAX_WHOLE - 100)})
+        assert said(large) == said(large.replace(": ", ":"))
+
+    def test_a_number_that_python_would_write_otherwise_does_not_change_how_the_rest_is_read(self):
+        for number in ("-0", "1e5", "0.10", "1" * 400, "1e999"):
+            assert said(f'{{"n": {number}, "b": ["\\u00e9", 1]}}') == said(f'{{"b":["é",1],"n":{number}}}')
+
+    def test_numbers_that_python_writes_alike_are_read_by_value_in_paths(self):
+        body = '{"n": 1e0, "items": [{"qty": 1.0, "trace": %d}]}'
+        view = {"ignore": ["$.items[?@.qty == 1].trace"]}
+        assert said(body % 1, **view) == said(body % 2, **view)
+
+    @pytest.mark.parametrize(
+        ("body", "why"),
+        [
+            ('{"a":1,"a":1}', "a key is there twice in one object"),
+            ("NaN", "NaN is not JSON"),
+            ("{", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+            ("[" * 200 + "]" * 200, "nested more than 100 levels deep"),
+        ],
+    )
+    def test_the_notes_say_why_it_is_compared_byte_by_byte(self, body, why):
+        assert read(body.encode(), JSON).notes == (f"compared byte by byte: {why}",)
+
+    def test_as_deep_as_allowed(self):
+        assert said("[" * 100 + "]" * 100) == said("[ " * 100 + "]" * 100)
+        assert said("[" * 101 + "]" * 101) != said("[ " * 101 + "]" * 101)
+
+    def test_many_small_objects_are_not_deep(self):
+        assert said("[" + "{}," * 500 + "{}]") == said("[" + "{}, " * 500 + "{}]")
+
+    @pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf-8"', "us-ascii"])
+    def test_a_charset_that_json_has_anyway_does_not_matter(self, charset):
+        assert said('{"a": 1}', f"{JSON}; charset={charset}") == said('{"a":1}')
+
+    def test_other_parameters_of_the_media_type_do(self):
+        assert said("{}", "application/json; version=1") != said("{}", "application/json; version=2")
+        assert said("{}", "application/json; version=1; a=b") == said("{}", 'Application/JSON;a="b" ;Version=1')
 
     def test_media_types_built_on_json_are_json_and_are_kept_apart(self):
         assert said('{"a": 1}', "application/vnd.api+json") == said(
@@ -107,7 +149,8 @@ class TestJson:
         assert said("{}", JSON) != said("{}", "application/vnd.api+json")
 
     @pytest.mark.parametrize(
-        ("kind", "encoding"), [(None, ""), ("text/plain", ""), (JSON, "gzip"), (JSON + "; charset=latin-1", "")]
+        ("kind", "encoding"),
+        [(None, ""), ("text/plain", ""), (JSON, "gzip"), (JSON, "compress"), (JSON + "; charset=latin-1", "")],
     )
     def test_everything_else_is_raw(self, kind, encoding):
         assert said('{"a": 1}', kind, encoding) != said('{"a":1}', kind, encoding)
@@ -163,6 +206,50 @@ class TestForms:
 
 def urlencoded(pairs) -> str:
     return "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in pairs)
+
+
+class TestGraphQL:
+    PAY = "mutation Pay($in: In!) {\n  pay(input: $in) { id }\n}"
+
+    def body(self, query: str = PAY, **parts) -> str:
+        return json.dumps({"query": query, "variables": {"in": {"amount": 5}}} | parts)
+
+    def test_the_spelling_of_the_query_does_not_matter(self):
+        compact = "mutation Pay($in:In!){pay(input:$in){id}}"
+        assert said(self.body()) == said(self.body(compact)) == said(self.body(compact, operationName=None))
+        assert read(self.body().encode(), JSON).format == "graphql"
+
+    @pytest.mark.parametrize(
+        "parts",
+        [
+            {"variables": {"in": {"amount": 6}}},
+            {"operationName": "Pay"},
+            {"extensions": {"a": 1}},
+            {"query": "mutation Pay($in: In!) { pay(input: $in) { id amount } }"},
+            {"query": "mutation Other($in: In!) { pay(input: $in) { id } }"},
+        ],
+    )
+    def test_everything_else_does(self, parts):
+        assert said(self.body()) != said(self.body(**parts))
+
+    def test_variables_can_be_ignored_or_the_business_key(self):
+        one, other = (self.body(variables={"order": 7, "nonce": nonce}) for nonce in "ab")
+        assert said(one, ignore=["$.variables.nonce"]) == said(other, ignore=["$.variables.nonce"])
+        assert said(one, only=["$.variables.order"]) == said(other, only=["$.variables.order"])
+        assert said(one) != said(other)
+
+    @pytest.mark.parametrize("query", ["{ a }", "{a }", "query { a }", "shoes  red", "mutation  {"])
+    def test_what_is_no_mutation_may_be_a_search(self, query):
+        assert said(json.dumps({"query": query})) != said(json.dumps({"query": query.replace(" ", "  ")}))
+
+    def test_a_batch_is_read_request_by_request(self):
+        assert said(f"[{self.body()},{{}}]") == said(f"[{self.body(self.PAY.replace(' ', '  '))},{{}}]")
+        assert said(f"[{self.body()},{{}}]") != said(f"[{{}},{self.body()}]")
+
+    def test_the_bare_text(self):
+        kind = "application/graphql"
+        assert said(self.PAY, kind) == said(self.PAY.replace("\n", " "), kind) != said("mutation { pay }", kind)
+        assert said("{ a }", kind) != said("{a}", kind)
 
 
 class TestViews:

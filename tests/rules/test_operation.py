@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ledger_rules import LEDGER_HEADERS, MissingKey, identify
+from ledger_rules.operation import VERSION
 from tests.rules.helpers import SECRET, json_request, one_rule, operation, request
 
 RANDOM = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -252,6 +253,7 @@ class TestWhatIsStored:
             "url": "https://hooks.example.com/a?api_key=***&n=1",
             "media_type": "text/plain",
             "request_bytes": 9,
+            "normaliser": VERSION,
         }
         assert secret not in repr(found)
 

@@ -1,0 +1,125 @@
+"""One reader for each format: what a decoded body says, in one spelling. Which reader is whose is at the end.
+
+A reader may raise whatever its parser raises; `bodies` then compares the body byte by byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ledger_rules import graphql, jsontext, multipart, xmltext
+from ledger_rules.mediatypes import UTF8, MediaType
+from ledger_rules.urls import form_pairs, sorted_pairs
+from ledger_rules.views import EVERYTHING, BodyView, business_key, entries, reduced
+
+MAX_WHOLE = 8 << 20
+"""Larger bodies, in bytes once decoded, are compared raw unless they can be read as they pass (multipart)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a body says. format: how it was read; value: in one spelling; notes: for a person."""
+
+    format: str
+    value: tuple[object, ...]
+    notes: tuple[str, ...]
+
+
+class Reader(Protocol):
+    """Reads one body."""
+
+    def feed(self, data: bytes) -> None:
+        """Take some more of it."""
+        ...
+
+    def finish(self) -> Said:
+        """Return what it says."""
+        ...
+
+
+def reader(media: MediaType, view: BodyView) -> Reader:
+    """Return a reader for bodies of a type; raises ValueError, which says why, where they are compared raw."""
+    form = media.format
+    if form == "multipart":
+        return _Parts(media.boundary, view)
+    whole = _WHOLE.get(form)
+    if whole is None:
+        raise ValueError(f"{media.essence or 'a body without a media type'} is not a format that is read here")
+    if media.charset not in UTF8:
+        raise ValueError(f"the charset {media.charset} is not read here")
+    return _Whole(whole, view)
+
+
+class _Whole:
+    """Keeps a body, up to a bound, and reads it at the end."""
+
+    def __init__(self, understand: Callable[[str, BodyView], Said], view: BodyView) -> None:
+        self._understand, self._view = understand, view
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > MAX_WHOLE:
+            raise ValueError(f"larger than {MAX_WHOLE >> 20} MiB")
+        self._pieces.append(data)
+
+    def finish(self) -> Said:
+        return self._understand(b"".join(self._pieces).decode("utf-8"), self._view)
+
+
+class _Parts:
+    """Reads a multipart body as it passes."""
+
+    def __init__(self, boundary: str, view: BodyView) -> None:
+        self._parts, self._view = multipart.Reader(boundary), view
+        self.feed = self._parts.feed
+
+    def finish(self) -> Said:
+        parts = self._parts.finish()
+        names, values = [part.name for part in parts], [part.value for part in parts]
+        key, left, notes = entries(names, values, self._view)
+        if key is not None:
+            return Said("multipart", ("only", key), notes)
+        return Said("multipart", tuple(parts[index].said for index in left), notes)
+
+
+def _json(text: str, view: BodyView) -> Said:
+    document, write = jsontext.read(text)
+    form = "graphql" if graphql.normalise(document) else "json"
+    key, missing = business_key(document, view)
+    if key is not None:
+        return Said(form, ("only", write(key)), missing)
+    left, notes = reduced(document, view)
+    return Said(form, (write(left),), (*missing, *notes))
+
+
+def _graphql(text: str, view: BodyView) -> Said:
+    """The media type `application/graphql`: the bare text of a document."""
+    request = {"query": text}
+    if not graphql.normalise(request):
+        raise ValueError("not a GraphQL mutation")
+    return Said("graphql", (request["query"],), _not_for(view))
+
+
+def _form(text: str, view: BodyView) -> Said:
+    pairs = form_pairs(text)
+    if pairs is None:
+        raise ValueError("an escape is malformed")
+    key, left, notes = entries([name for name, _ in pairs], [value for _, value in pairs], view)
+    if key is not None:
+        return Said("form", ("only", key), notes)
+    return Said("form", sorted_pairs(pairs[index] for index in left), notes)
+
+
+def _xml(text: str, view: BodyView) -> Said:
+    return Said("xml", (xmltext.canonical(text),), _not_for(view))
+
+
+def _not_for(view: BodyView) -> tuple[str, ...]:
+    return ("the paths of the rule say nothing about this format: all of it counts",) if view != EVERYTHING else ()
+
+
+_WHOLE: dict[str, Callable[[str, BodyView], Said]] = {"json": _json, "graphql": _graphql, "form": _form, "xml": _xml}

@@ -1,0 +1,89 @@
+"""Which part of a body counts for a rule: all, all but some paths, or a business key. Knows documents, not bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ledger_rules.jsonpaths import NOTHING, Location, Path, without
+
+
+@dataclass(frozen=True, slots=True)
+class BodyView:
+    """Which part of a body counts: all, all but `ignore`, or `only` (a business key)."""
+
+    ignore: tuple[Path, ...] = ()
+    only: tuple[Path, ...] = ()
+
+
+EVERYTHING = BodyView()
+
+type Notes = tuple[str, ...]
+"""What was done, for a person."""
+
+
+def business_key(document: Any, view: BodyView) -> tuple[list[list[Any]] | None, Notes]:
+    """Return what each path of `only` finds, and notes; None where there is none to find or one is missing.
+
+    A document without its business key has none: going by the rest of the paths would merge what differs.
+    """
+    found: list[list[Any]] = []
+    for path in view.only:
+        values = path.values(document)
+        if all(value in NOTHING for value in values):
+            return None, (f"{path.text} finds nothing: the whole body counts",)
+        found.append(values)
+    return found or None, tuple(f"only {path.text} counts" for path in view.only)
+
+
+def reduced(document: Any, view: BodyView) -> tuple[Any, Notes]:
+    """Return a document without what the view ignores, and notes. Changes the document."""
+    if not view.ignore:
+        return document, ()
+    locations, notes = _located(document, view.ignore)
+    return without(document, locations), notes
+
+
+def entries(
+    names: Sequence[str], values: Sequence[Any], view: BodyView
+) -> tuple[list[list[Any]] | None, Sequence[int], Notes]:
+    """Return a business key, or else the indexes of the entries that count; and notes.
+
+    To JSONPath named values are an object of lists: `$.name` is every value of that name, `$.name[0]` the first.
+    """
+    if view == EVERYTHING:
+        return None, range(len(names)), ()
+    document = _lists(names, values)
+    key, missing = business_key(document, view)
+    if key is not None:
+        return key, (), missing
+    gone, notes = _located(document, view.ignore)
+    return None, _left(names, set(gone)), (*missing, *notes)
+
+
+def _lists(names: Sequence[str], values: Sequence[Any]) -> dict[str, list[Any]]:
+    lists: dict[str, list[Any]] = {}
+    for name, value in zip(names, values, strict=True):
+        lists.setdefault(name, []).append(value)
+    return lists
+
+
+def _left(names: Sequence[str], gone: set[Location]) -> list[int]:
+    seen: dict[str, int] = {}
+    left: list[int] = []
+    for index, name in enumerate(names):
+        place = seen[name] = seen.get(name, -1) + 1
+        if (name,) not in gone and (name, place) not in gone:
+            left.append(index)
+    return left
+
+
+def _located(document: Any, paths: Sequence[Path]) -> tuple[list[Location], Notes]:
+    found: list[Location] = []
+    notes: list[str] = []
+    for path in paths:
+        here = path.locations(document)
+        found += here
+        notes.append(f"ignored {path.text}" if here else f"{path.text}, to be ignored, finds nothing")
+    return found, tuple(notes)
