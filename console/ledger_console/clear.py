@@ -81,10 +81,11 @@ def _removed(store: SqliteStore, records: Sequence[Record]) -> list[Record]:
         found = store.get(record.id)
         if found is None or (found.status, found.epoch) != (record.status, record.epoch):
             continue
-        if found.status is Status.RUNNING and not store.replace(
-            lifecycle.abandon(found, clock.now(), "removed by force")
-        ):
-            continue
-        if store.remove([record.id], clock.now()):
+        status = found.status
+        if status is Status.RUNNING:
+            if not store.replace(lifecycle.abandon(found, clock.now(), "removed by force")):
+                continue
+            status = Status.UNKNOWN
+        if store.remove([record.id], clock.now(), {status}):
             removed.append(record)
     return removed

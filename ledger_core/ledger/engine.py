@@ -43,6 +43,7 @@ class Intent:
             caller=self.caller,
             lease=policy.lease,
             timeout=policy.timeout,
+            window=policy.window,
         )
         return Attempt(draft, policy, Claimant(owners.new_token(), secrets.token_hex(8)), clock.now())
 

@@ -176,8 +176,8 @@ def claim(
 ) -> Change:
     """A further claim of a known record. Raises IllegalTransition when the table has no such row.
 
-    draft: the claiming attempt's row. Its caller, lease and timeout hold from now on, not those of a policy that
-        was; and a closed record opens with the bytes that are sent now.
+    draft: the claiming attempt's row. Its caller, lease, timeout and window hold from now on, not those of a policy
+        that was; and a closed record opens with the bytes that are sent now.
     """
     row = _row(was, trigger)
     if not row.claims:
@@ -185,7 +185,8 @@ def claim(
     spent = 0 if fresh_window or trigger in FORGETS_SPENT else was.spent - (was.status is U)
     record = was.but(spent=max(0, spent), resent=trigger is Trigger.RESEND, error=None, note=None)
     if draft is not None:
-        record.caller, record.lease, record.timeout = draft.caller, draft.lease, draft.timeout
+        record.caller, record.window = draft.caller, draft.window
+        record.lease, record.timeout = draft.lease, draft.timeout
         if was.status in (S, F):
             record.content_id, record.payload_id = draft.content_id, draft.payload_id
     return _change(row, record, was, now, by)

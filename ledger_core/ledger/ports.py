@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ledger.lifecycle import Change
@@ -39,6 +40,14 @@ class Store(Protocol):
         ...
 
 
+CLOSED = frozenset({Status.SUCCESS, Status.FAILED})
+"""What may be removed without force."""
+ENDED = CLOSED | {Status.UNKNOWN}
+"""What the seed's own `delete` and `clear` remove: all that is not running."""
+GRAIN_SECONDS = 300
+"""How finely a store keeps what happened when, once it is no longer recent."""
+
+
 class Held(NamedTuple):
     """A claim as its heartbeat names it."""
 
@@ -49,7 +58,13 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which records or events a screen asks for. before: cursor, exclusive, of the newest-first order."""
+    """Which records or events a screen asks for; all that is given must hold.
+
+    limit: at most so many. before: `cursor` of the last record of the page before; the page goes on after it.
+    since, until: Unix seconds, from and up to but not including; of a record its `created`, of an event its `at`.
+    grep: occurs in the id, tool, workflow, caller, error, note or request; of an event in its detail; ASCII
+        letters in either case.
+    """
 
     wf: str | None = None
     tool: str | None = None
@@ -57,7 +72,31 @@ class Query:
     caller: str | None = None
     id_prefix: str | None = None
     limit: int | None = None
-    before: int | None = None
+    before: str | None = None
+    since: float | None = None
+    until: float | None = None
+    grep: str | None = None
+
+
+def cursor(record: Record) -> str:
+    """Where a page ended, to be given as `Query.before`. Opaque; holds although records come and go."""
+    return f"{record.created.wall!r}:{record.id}"
+
+
+def place_of(cursor: str) -> tuple[float, str]:
+    """The (created, id) that a cursor names. Raises ValueError for one that `cursor` did not make."""
+    created, colon, id = cursor.partition(":")
+    if not colon:
+        raise ValueError(f"{cursor!r} is no cursor")
+    return float(created), id
+
+
+class Dimension(StrEnum):
+    """What a breakdown groups by. The tool of an HTTP operation is its rule's name."""
+
+    TOOL = "tool"
+    WF = "wf"
+    CALLER = "caller"
 
 
 class SyncStore(Store, Protocol):
@@ -94,16 +133,42 @@ class SyncStore(Store, Protocol):
         """Journal lines with seq > after, oldest first."""
         ...
 
+    def timeline(self, id: str) -> list[Event]:
+        """Every journal line of one record, oldest first."""
+        ...
+
     def page(self, query: Query) -> list[Record]:
-        """Records newest first, without results."""
+        """Records newest first (by `created`), without results."""
         ...
 
     def stats(self, query: Query) -> dict[str, int]:
-        """Totals as `totals` names them: actions, attempts, executed, blocked, unknown, running, ..."""
+        """Totals as `totals` names them: actions, attempts, executed, blocked, unknown, running, ...
+
+        With `caller`, `since` or `until` they are what was asked by that caller and in that time, at a grain of
+        `GRAIN_SECONDS`, removed records included; otherwise they are the sums over the records that are here.
+        `running` and `open` always count records that are.
+        """
         ...
 
-    def remove(self, ids: Sequence[str], now: Instant) -> int:
-        """Delete records that are not running; journals each as cleared. Returns how many."""
+    def breakdown(self, query: Query, by: Dimension) -> dict[str, dict[str, int]]:
+        """`stats` for each tool, workflow or caller ("" for none), the one with most attempts first.
+
+        By caller they are what each caller asked, as with `Query.caller`.
+        """
+        ...
+
+    def activity(self, query: Query, seconds: int) -> dict[float, dict[str, int]]:
+        """What happened in each stretch of so many seconds, by its start in Unix seconds, oldest first.
+
+        Stretches in which nothing happened are left out. seconds: a multiple of `GRAIN_SECONDS`, or ValueError.
+        """
+        ...
+
+    def remove(self, ids: Sequence[str], now: Instant, among: Collection[Status] = CLOSED) -> int:
+        """Delete those whose status is among these, in few commits; journals each as cleared. Returns how many.
+
+        Removing an open record (running, unknown) lets an effect that may have happened happen again: by force only.
+        """
         ...
 
     def flush(self) -> None:
@@ -147,19 +212,14 @@ class AsyncStore(Protocol):
         ...
 
 
+_SUMS = (
+    "actions", "attempts", "executed", "failed", "unknown", "replayed", "refused", "held", "conflicts",
+    "running", "open",
+)  # fmt: skip
+
+
 def totals(row: Sequence[Any]) -> dict[str, int]:
     """Name the sums of a stats query, in its order, and add what follows from them."""
-    names = (
-        "actions",
-        "attempts",
-        "executed",
-        "replayed",
-        "refused",
-        "held",
-        "conflicts",
-        "failed",
-        "unknown",
-    )
-    sums = {name: int(value or 0) for name, value in zip((*names, "running", "open"), row, strict=True)}
+    sums = {name: int(value or 0) for name, value in zip(_SUMS, row, strict=True)}
     sums["blocked"] = sums["replayed"] + sums["refused"] + sums["held"] + sums["conflicts"]
     return sums

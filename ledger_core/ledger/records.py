@@ -41,6 +41,7 @@ class EventType(StrEnum):
     RESOLVED = "resolved"
     RELEASED = "released"
     CLEARED = "cleared"
+    WRITTEN = "written"
     WARNING = "warning"
 
 
@@ -93,6 +94,7 @@ class Record:
         one of them is refused: content_id is over raw bytes, payload_id over the normalised payload.
     payload: fingerprint compared when the same key comes again; "" when not compared.
     timeout: seconds after which a crashed execution may run again, see `Policy`; None never.
+    window: seconds for which a success answers duplicates, so that nothing is purged before; None for ever.
     owner: token of the claim's holder. epoch: how many times claimed. generation: which intended effect.
     spent: effects counted toward `max` in the current window. lease: seconds, see `Policy`.
     resent: the running execution repeats an earlier send under the same upstream key.
@@ -118,6 +120,7 @@ class Record:
     generation: int = 0
     lease: float = 30.0
     timeout: float | None = None
+    window: float | None = None
     spent: int = 0
     resent: bool = False
     released: bool = False

@@ -184,6 +184,7 @@ def _draft(operation: Operation) -> Record:
         payload=operation.payload,
         lease=operation.policy.lease,
         timeout=operation.policy.timeout,
+        window=operation.policy.window,
         about=dict(operation.about),
     )
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from ledger import lifecycle
 from ledger.lifecycle import Change, Guard
 from ledger.policy import OnUnknown, Policy
-from ledger.ports import Held, Query, SyncStore
+from ledger.ports import ENDED, Held, Query, SyncStore
 from ledger.records import EventType, Instant, Record, Result, Status
 from ledger.steps import (
     Answer,
@@ -209,11 +209,15 @@ class Workers(RuleBasedStateMachine):
     @rule(id=IDS)
     def a_person_clears_it(self, id: str) -> None:
         row = self.model.get(id)
-        removed = self.store.remove([id], self.now())
+        removed = self.store.remove([id], self.now(), ENDED)
         assert removed == (row is not None and row.record.status is not Status.RUNNING)
         if removed:
             del self.model[id]
             self.allowed[id] += 1
+
+    @rule()
+    def what_was_written_is_filed(self) -> None:
+        getattr(self.store, "file", lambda: None)()
 
     # -- one step of a call ------------------------------------------------------------------------------------
 
@@ -336,6 +340,12 @@ class Workers(RuleBasedStateMachine):
             assert balanced(found[id]), found[id]
             assert found[id].unknown >= (found[id].status is Status.UNKNOWN)
             assert found[id].unknown <= row.record.generation, "a resend that is lost again is no second unknown"
+
+    @invariant()
+    def the_sums_are_those_of_the_records(self) -> None:
+        told = self.store.stats(Query())
+        assert told["actions"] == len(self.model)
+        assert told["attempts"] == sum(row.attempts for row in self.model.values())
 
     @invariant()
     def a_success_had_an_effect_and_a_failure_had_none(self) -> None:

@@ -7,23 +7,8 @@ import pytest
 from ledger import lifecycle
 from ledger.lifecycle import Trigger
 from ledger.ports import Held, Query, SyncStore
-from ledger.records import EventType, Instant, Kind, Record, Result, Status
-from tests.core.world import again, at, balanced, done, draft, failed, first, lost, who
-
-
-def claimed(store: SyncStore, record: Record | None = None, now: Instant | None = None) -> Record:
-    change = first(record, now=now)
-    assert store.insert(change)
-    return change.record
-
-
-def put_through(store: SyncStore, change: lifecycle.Change) -> Record:
-    assert store.replace(change)
-    return change.record
-
-
-def names(store: SyncStore) -> list[str]:
-    return [e.event.value for e in store.events()]
+from ledger.records import EventType, Kind, Result, Status
+from tests.core.world import again, at, balanced, claimed, done, draft, failed, first, lost, names, put_through, who
 
 
 class TestInsert:
@@ -78,6 +63,7 @@ class TestInsert:
             version=3,
             lease=7.5,
             timeout=300.0,
+            window=86400.0,
             about={"url": "https://x/ü", "n": [1, None]},
         )
         written = claimed(store, record, now=at(5))
@@ -223,70 +209,32 @@ class TestHeartbeat:
         assert [r.id for r in store.running()] == ["a1"]
 
 
-class TestScreens:
-    @pytest.fixture(autouse=True)
-    def _three(self, store: SyncStore) -> None:
-        put_through(store, done(claimed(store, draft("aa1", tool="mail", wf="one", caller="A"))))
-        put_through(store, lost(claimed(store, draft("aa2", tool="charge", wf="two", caller="B"))))
-        running = claimed(store, draft("bb3", tool="mail", wf="two"))
-        store.append(lifecycle.answered(running, EventType.BLOCKED, at(2), why="in flight"))
-
-    @pytest.mark.parametrize(
-        ("query", "ids"),
-        [
-            (Query(), ["bb3", "aa2", "aa1"]),
-            (Query(limit=2), ["bb3", "aa2"]),
-            (Query(limit=0), []),
-            (Query(wf="two"), ["bb3", "aa2"]),
-            (Query(tool="mail"), ["bb3", "aa1"]),
-            (Query(caller="A"), ["aa1"]),
-            (Query(status=Status.UNKNOWN), ["aa2"]),
-            (Query(id_prefix="aa"), ["aa2", "aa1"]),
-            (Query(id_prefix="aa", wf="one"), ["aa1"]),
-            (Query(id_prefix=""), ["bb3", "aa2", "aa1"]),
-            (Query(wf="nothing"), []),
-        ],
-    )
-    def test_page(self, store: SyncStore, query: Query, ids: list[str]) -> None:
-        assert [r.id for r in store.page(query)] == ids
-
-    def test_events_follow_a_seq(self, store: SyncStore) -> None:
-        every = store.events()
-        assert [e.event.value for e in every] == ["claimed", "succeeded", "claimed", "unknown", "claimed", "blocked"]
-        assert [e.seq for e in every] == sorted({e.seq for e in every})
-        assert store.events(after=every[2].seq) == every[3:]
-        assert store.events(after=every[2].seq, limit=2) == every[3:5]
-        assert every[-1].detail["why"] == "in flight"
-
-    @pytest.mark.parametrize(
-        ("query", "records"),
-        [
-            (Query(wf="one"), ["aa1", "aa1"]),
-            (Query(tool="charge"), ["aa2", "aa2"]),
-            (Query(caller="B"), ["aa2", "aa2"]),
-            (Query(id_prefix="bb"), ["bb3", "bb3"]),
-        ],
-    )
-    def test_events_filter(self, store: SyncStore, query: Query, records: list[str]) -> None:
-        assert [e.record for e in store.events(query=query)] == records
-
-    def test_stats(self, store: SyncStore) -> None:
-        told = store.stats(Query())
-        assert {k: told[k] for k in ("actions", "attempts", "executed", "unknown", "running", "blocked", "failed")} == {
-            "actions": 3, "attempts": 4, "executed": 1, "unknown": 1, "running": 1, "blocked": 1, "failed": 0,
-        }  # fmt: skip
-        assert store.stats(Query(wf="one"))["actions"] == 1
-        assert store.stats(Query(wf="nothing"))["attempts"] == 0
-
-
 class TestRemove:
-    def test_running_records_stay(self, store: SyncStore) -> None:
+    @pytest.fixture
+    def _one_of_each(self, store: SyncStore) -> None:
         claimed(store, draft("a1"))
         put_through(store, done(claimed(store, draft("b2"))))
         put_through(store, lost(claimed(store, draft("c3"))))
-        assert store.remove(["a1", "b2", "c3", "d4"], at(2)) == 2
-        assert [r.id for r in store.page(Query())] == ["a1"]
+        put_through(store, failed(claimed(store, draft("d4"))))
+
+    @pytest.mark.usefixtures("_one_of_each")
+    def test_what_may_have_an_open_outcome_stays(self, store: SyncStore) -> None:
+        assert store.remove(["a1", "b2", "c3", "d4", "e5"], at(2)) == 2
+        assert [r.id for r in store.page(Query())] == ["c3", "a1"]
         assert names(store)[-2:] == ["cleared", "cleared"]
+
+    @pytest.mark.usefixtures("_one_of_each")
+    def test_unless_it_is_named(self, store: SyncStore) -> None:
+        assert store.remove(["a1", "c3"], at(2), {Status.UNKNOWN}) == 1
+        assert store.remove(["a1"], at(2), set(Status)) == 1
+        assert [r.id for r in store.page(Query())] == ["d4", "b2"]
+
+    def test_many_at_once(self, store: SyncStore) -> None:
+        ids = [f"{n:04x}" for n in range(2_500)]
+        for id in ids:
+            store.put(draft(id, status=Status.SUCCESS, attempts=1, runs=1))
+        assert store.remove(ids, at(2)) == len(ids)
+        assert store.stats(Query())["attempts"] == 0
 
     def test_a_removed_operation_is_new_and_answers_from_nothing_old(self, store: SyncStore) -> None:
         put_through(store, done(claimed(store), b"old"))

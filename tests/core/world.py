@@ -12,7 +12,7 @@ from typing import Any
 from ledger import lifecycle
 from ledger.lifecycle import Change, Claimant, Trigger
 from ledger.policy import Policy
-from ledger.ports import Held, Query
+from ledger.ports import CLOSED, Dimension, Held, Query, SyncStore
 from ledger.records import Event, Instant, Record, Result, Status
 from ledger.steps import Attempt
 from ledger.stores.sqlite import SqliteStore
@@ -69,6 +69,21 @@ def balanced(record: Record) -> bool:
     return record.attempts == ended + (record.status is Status.RUNNING)
 
 
+def claimed(store: SyncStore, record: Record | None = None, now: Instant | None = None) -> Record:
+    change = first(record, now=now)
+    assert store.insert(change)
+    return change.record
+
+
+def put_through(store: SyncStore, change: lifecycle.Change) -> Record:
+    assert store.replace(change)
+    return change.record
+
+
+def names(store: SyncStore) -> list[str]:
+    return [e.event.value for e in store.events()]
+
+
 class AwaitedStore:
     """`AsyncSqliteStore` as a `SyncStore`, on a loop of its own; a screen's store reads what it wrote."""
 
@@ -107,6 +122,22 @@ class AwaitedStore:
         self.flush()
         return self._screen.events(after, limit, query)
 
+    def timeline(self, id: str) -> list[Event]:
+        self.flush()
+        return self._screen.timeline(id)
+
+    def breakdown(self, query: Query, by: Dimension) -> dict[str, dict[str, int]]:
+        self.flush()
+        return self._screen.breakdown(query, by)
+
+    def activity(self, query: Query, seconds: int) -> dict[float, dict[str, int]]:
+        self.flush()
+        return self._screen.activity(query, seconds)
+
+    def file(self) -> None:
+        self.flush()
+        self._screen.file()
+
     def page(self, query: Query) -> list[Record]:
         self.flush()
         return self._screen.page(query)
@@ -115,8 +146,8 @@ class AwaitedStore:
         self.flush()
         return self._screen.stats(query)
 
-    def remove(self, ids: Sequence[str], now: Instant) -> int:
-        return self._screen.remove(ids, now)
+    def remove(self, ids: Sequence[str], now: Instant, among: Collection[Status] = CLOSED) -> int:
+        return self._screen.remove(ids, now, among)
 
     def flush(self) -> None:
         self._run(self._store.flush())

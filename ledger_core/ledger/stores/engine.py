@@ -15,8 +15,8 @@ from ledger.errors import LedgerError, NotALedger, StoreBusy, StoreUnavailable
 from ledger.lifecycle import ANSWERED, Change, Guard
 from ledger.ports import Held
 from ledger.records import Event, EventType, Instant, Record, Status
-from ledger.stores import schema
-from ledger.stores.rows import COUNTERS, counter_row, event_row, record_from, result_row, state_row
+from ledger.stores import filing, schema
+from ledger.stores.rows import COUNTERS, counter_row, event_row, fixed_row, record_from, result_row, state_row
 
 BUSY_SECONDS = 10.0
 
@@ -59,13 +59,19 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Records to delete, unless running."""
+    """Records to delete if their status is among these."""
 
     ids: Sequence[str]
     now: Instant
+    among: Collection[Status]
 
 
-type Op = Insert | Replace | Append | Renew | Put | Remove
+@dataclass(frozen=True, slots=True)
+class File:
+    """One batch of rows to enter the screens' indexes and sums."""
+
+
+type Op = Insert | Replace | Append | Renew | Put | Remove | File
 
 
 @contextlib.contextmanager
@@ -207,8 +213,8 @@ def _migrate(db: sqlite3.Connection, path: str) -> None:
         raise
 
 
-def commit(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[bool | LedgerError]:
-    """Write all of `ops` in one durable transaction; each gets True if it changed something, or its error.
+def commit(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[int | LedgerError]:
+    """Write all of `ops` in one durable transaction; each gets how much it changed (a bool or a number), or its error.
 
     If the batch fails, each is tried alone, so that one that cannot be written fails no other.
     """
@@ -220,13 +226,13 @@ def commit(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[bool | 
         return [result for op in ops for result in commit(db, path, [op])]
 
 
-def _transaction(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[bool]:
+def _transaction(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[int]:
     done = begin(db, path, ops)
     end(db, path)
     return done
 
 
-def begin(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[bool]:
+def begin(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[int]:
     """Apply all of `ops` in a transaction that stays open for `end`; nothing is durable yet.
 
     Raises StoreBusy when the connection's busy timeout is over, StoreUnavailable; then no transaction is open.
@@ -258,7 +264,7 @@ def _roll_back(db: sqlite3.Connection) -> None:
         db.execute("ROLLBACK")
 
 
-def _apply(db: sqlite3.Connection, op: Op) -> bool:
+def _apply(db: sqlite3.Connection, op: Op) -> int:
     match op:
         case Insert(change):
             return _insert(db, change)
@@ -271,22 +277,23 @@ def _apply(db: sqlite3.Connection, op: Op) -> bool:
             db.executemany(schema.RENEW, [(*stamp, c.record, c.owner, c.epoch) for c in claims])
             return True
         case Put(record):
-            db.execute(schema.PUT, (record.id, *state_row(record), *counter_row(record)))
-            db.execute(schema.DELETE_RESULT, (record.id,))
-            _put_result(db, record)
-            return True
-        case Remove(ids, now):
-            return _remove(db, ids, now)
+            return _put(db, record)
+        case Remove(ids, now, among):
+            return _remove(db, ids, now, among)
+        case File():
+            return filing.file_some(db)
         case _:
             assert_never(op)
 
 
 def _insert(db: sqlite3.Connection, change: Change) -> bool:
     r = change.record
-    counts = tuple(change.counts.get(c, 0) for c in COUNTERS)
-    if not db.execute(schema.INSERT, (r.id, *state_row(r), *counts, r.content_id, r.payload_id)).rowcount:
+    if _open_twin(db, r):
         return False
-    db.execute(schema.PUT_EVENT, event_row(change.event))
+    counts = tuple(change.counts.get(c, 0) for c in COUNTERS)
+    if not db.execute(schema.INSERT, (*fixed_row(r), *state_row(r), *counts)).rowcount:
+        return False
+    db.execute(schema.PUT_EVENT, event_row(change.event, 1, change.counts))
     return True
 
 
@@ -294,14 +301,34 @@ def _replace(db: sqlite3.Connection, change: Change) -> bool:
     r, was = change.record, change.was
     if was is None:
         raise ValueError("a replacement needs the row it replaces")
+    if change.opens and _open_twin(db, r):
+        return False
     counts = tuple(change.counts.get(c, 0) for c in COUNTERS)
     seen = (was.id, was.owner, was.epoch, was.status.value)
     guard = (change.guard is Guard.OWNER, was.touched.wall, was.released)
-    beside = (r.content_id, r.payload_id) if change.opens else (None, None)
-    if not db.execute(schema.REPLACE, (*state_row(r), *counts, *seen, *guard, *beside)).rowcount:
+    if not db.execute(schema.REPLACE, (*state_row(r), *counts, *seen, *guard)).rowcount:
         return False
     _put_result(db, r)
-    db.execute(schema.PUT_EVENT, event_row(change.event))
+    db.execute(schema.PUT_EVENT, event_row(change.event, 0, change.counts))
+    return True
+
+
+def _open_twin(db: sqlite3.Connection, r: Record) -> bool:
+    """Whether an open record has the same content. A guarded call has none to compare."""
+    if r.content_id is None and r.payload_id is None:
+        return False
+    return bool(db.execute(schema.OPEN_TWIN, (r.content_id, r.payload_id)).fetchone()[0])
+
+
+def _put(db: sqlite3.Connection, record: Record) -> bool:
+    row = db.execute(schema.GET, (record.id,)).fetchone()
+    before = counter_row(record_from(row)) if row else (0,) * len(COUNTERS)
+    added = {name: now - was for name, now, was in zip(COUNTERS, counter_row(record), before, strict=True)}
+    db.execute(schema.PUT, (*fixed_row(record), *state_row(record), *counter_row(record)))
+    db.execute(schema.DELETE_RESULT, (record.id,))
+    _put_result(db, record)
+    event = Event(EventType.WRITTEN, record.id, record.tool, record.wf, record.touched.wall, record.caller)
+    db.execute(schema.PUT_EVENT, event_row(event, 0 if row else 1, added))
     return True
 
 
@@ -312,24 +339,31 @@ def _put_result(db: sqlite3.Connection, record: Record) -> None:
 
 
 def _append(db: sqlite3.Connection, events: Sequence[Event]) -> bool:
+    rows = []
     for event in events:
-        counts = ANSWERED.get(event.event)
+        counts = ANSWERED.get(event.event, {})
         if counts:
-            db.execute(schema.COUNT, (*(counts.get(c, 0) for c in COUNTERS), event.record))
-    db.executemany(schema.PUT_EVENT, [event_row(e) for e in events])
+            counted = db.execute(schema.COUNT, (*(counts.get(c, 0) for c in COUNTERS), event.record)).rowcount
+            # What was removed meanwhile counts nowhere, so that the sums stay those of the records.
+            counts = counts if counted else {}
+        rows.append(event_row(event, 0, counts))
+    db.executemany(schema.PUT_EVENT, rows)
     return True
 
 
-def _remove(db: sqlite3.Connection, ids: Sequence[str], now: Instant) -> bool:
-    removed = False
+def _remove(db: sqlite3.Connection, ids: Sequence[str], now: Instant, among: Collection[Status]) -> int:
+    removed = 0
     for id in ids:
         row = db.execute(schema.GET, (id,)).fetchone()
         record = record_from(row) if row else None
-        if record is None or record.status is Status.RUNNING:
+        if record is None or record.status not in among:
             continue
-        db.execute(schema.DELETE, (id,))
         db.execute(schema.DELETE_RESULT, (id,))
+        db.execute(schema.DELETE, (id,))
         event = Event(EventType.CLEARED, id, record.tool, record.wf, now.wall, record.caller)
-        db.execute(schema.PUT_EVENT, event_row(event))
-        removed = True
+        taken = {name: -count for name, count in zip(COUNTERS, counter_row(record), strict=True)}
+        db.execute(schema.PUT_EVENT, event_row(event, -1, taken))
+        removed += 1
+    if removed:
+        filing.taken_back(db)
     return removed

@@ -8,8 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 from ledger import clock
 from ledger.lifecycle import ANSWERED, Change, Claimant, Guard, first_claim
 from ledger.owners import new_token
-from ledger.ports import Held, Query, totals
+from ledger.ports import CLOSED, ENDED, Dimension, Held, Query
 from ledger.records import Event, EventType, Instant, Record, Status
+from ledger.stores import listing
+from ledger.stores.listing import Line
 from ledger.stores.rows import COUNTERS
 
 _OPEN = (Status.RUNNING, Status.UNKNOWN)
@@ -20,7 +22,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
-        self._journal: list[Event] = []
+        self._journal: list[Line] = []
         self._lock = threading.RLock()
 
     def insert(self, change: Change) -> bool:
@@ -50,9 +52,10 @@ class MemoryStore:
     def append(self, event: Event) -> None:
         with self._lock:
             found = self._records.get(event.record)
+            counts = ANSWERED.get(event.event, {}) if found is not None else {}
             if found is not None:
-                _add(found, ANSWERED.get(event.event, {}))
-            self._log(event)
+                _add(found, counts)
+            self._log(event, 0, counts)
 
     def renew(self, claims: Collection[Held], now: Instant) -> None:
         with self._lock:
@@ -67,25 +70,35 @@ class MemoryStore:
 
     def events(self, after: int = 0, limit: int = 1000, query: Query = Query()) -> list[Event]:  # noqa: B008
         with self._lock:
-            return [e for e in self._journal[after:] if _wanted(query, e, e.record)][:limit]
+            return [e.event for e in self._journal[after:] if listing.wanted(query, e.event)][:limit]
+
+    def timeline(self, id: str) -> list[Event]:
+        with self._lock:
+            return [line.event for line in self._journal if line.event.record == id]
 
     def page(self, query: Query) -> list[Record]:
         with self._lock:
-            found = [r.but(result=None) for r in self._records.values() if _wanted(query, r, r.id)]
-        return found[::-1][: query.limit]
+            return listing.page(self._records.values(), query)
 
     def stats(self, query: Query) -> dict[str, int]:
-        rows = self.page(query)
-        names = ("attempts", "runs", "replayed", "refused", "held", "conflicts", "failed", "unknown")
-        open_ = [sum(r.status is s for r in rows) for s in _OPEN]
-        return totals([len(rows), *(sum(getattr(r, n) for r in rows) for n in names), *open_])
-
-    def remove(self, ids: Sequence[str], now: Instant) -> int:
         with self._lock:
-            gone = [r for i in ids if (r := self._records.get(i)) and r.status is not Status.RUNNING]
+            return listing.stats(self._records.values(), self._journal, query)
+
+    def breakdown(self, query: Query, by: Dimension) -> dict[str, dict[str, int]]:
+        with self._lock:
+            return listing.breakdown(self._records.values(), self._journal, query, by)
+
+    def activity(self, query: Query, seconds: int) -> dict[float, dict[str, int]]:
+        with self._lock:
+            return listing.activity(self._records.values(), self._journal, query, seconds)
+
+    def remove(self, ids: Sequence[str], now: Instant, among: Collection[Status] = CLOSED) -> int:
+        with self._lock:
+            gone = [r for i in ids if (r := self._records.get(i)) and r.status in among]
             for r in gone:
                 del self._records[r.id]
-                self._log(Event(EventType.CLEARED, r.id, r.tool, r.wf, now.wall, r.caller))
+                taken = {name: -count for name, count in _counters(r).items()}
+                self._log(Event(EventType.CLEARED, r.id, r.tool, r.wf, now.wall, r.caller), -1, taken)
             return len(gone)
 
     def flush(self) -> None:
@@ -105,16 +118,21 @@ class MemoryStore:
 
     def put(self, r: Record) -> None:
         with self._lock:
+            before = self._records.get(r.id)
+            was = _counters(before) if before else {}
+            added = {name: count - was.get(name, 0) for name, count in _counters(r).items()}
             self._records[r.id] = r.but()
+            written = Event(EventType.WRITTEN, r.id, r.tool, r.wf, r.touched.wall, r.caller)
+            self._log(written, 0 if before else 1, added)
 
     def delete(self, id: str) -> None:
-        self.remove([id], clock.now())
+        self.remove([id], clock.now(), ENDED)
 
     def all(self, wf: str | None = None) -> list[Record]:
         return self.page(Query(wf=wf))
 
     def clear(self, wf: str | None = None) -> None:
-        self.remove([r.id for r in self.all(wf)], clock.now())
+        self.remove([r.id for r in self.all(wf)], clock.now(), ENDED)
 
     def _open_twin(self, record: Record) -> Record | None:
         for name in ("payload_id", "content_id"):
@@ -127,11 +145,12 @@ class MemoryStore:
     def _write(self, record: Record, change: Change) -> None:
         _add(record, change.counts)
         self._records[record.id] = record
-        self._log(change.event)
+        self._log(change.event, 1 if change.was is None else 0, change.counts)
 
-    def _log(self, e: Event) -> None:
+    def _log(self, e: Event, actions: int, counts: Mapping[str, int]) -> None:
         seq = len(self._journal) + 1
-        self._journal.append(Event(e.event, e.record, e.tool, e.wf, e.at, e.caller, e.detail, seq))
+        event = Event(e.event, e.record, e.tool, e.wf, e.at, e.caller, e.detail, seq)
+        self._journal.append(Line(event, actions, counts))
 
 
 def _holds(guard: Guard, was: Record, found: Record) -> bool:
@@ -147,11 +166,3 @@ def _counters(record: Record) -> dict[str, int]:
 def _add(record: Record, counts: Mapping[str, int]) -> None:
     for name, delta in counts.items():
         setattr(record, name, getattr(record, name) + delta)
-
-
-def _wanted(query: Query, row: Record | Event, id: str) -> bool:
-    for name in ("wf", "tool", "status", "caller"):
-        value = getattr(query, name)
-        if value is not None and hasattr(row, name) and getattr(row, name) != value:
-            return False
-    return query.id_prefix is None or id.startswith(query.id_prefix)

@@ -1,14 +1,28 @@
-"""What every SQLite store reads, over one connection. Never writes."""
+"""What every SQLite store reads of records and journal, over one connection. Sums are in `counting`. Never writes."""
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
-from ledger.ports import Query, totals
-from ledger.records import Event, Record
+from ledger.ports import Query, place_of
+from ledger.records import Event, Record, Status
 from ledger.stores import schema
 from ledger.stores.rows import event_from, record_from
+
+_NEWEST_FIRST = "ORDER BY r.created DESC, r.seq DESC"
+
+
+@contextlib.contextmanager
+def snapshot(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Several reads of one moment."""
+    db.execute("BEGIN")
+    try:
+        yield db
+    finally:
+        db.execute("COMMIT")
 
 
 def get(db: sqlite3.Connection, id: str) -> Record | None:
@@ -29,28 +43,39 @@ def look(db: sqlite3.Connection, record: Record) -> Record | None:
 
 def running(db: sqlite3.Connection) -> list[Record]:
     """Every running record."""
-    return [record_from(row) for row in db.execute(schema.RUNNING)]
+    return page(db, Query(status=Status.RUNNING))
 
 
 def events(db: sqlite3.Connection, after: int, limit: int, query: Query) -> list[Event]:
-    """Journal lines after a seq, oldest first; of the query, wf, tool, caller and record prefix apply."""
-    where, values = _where(query, "", ("wf", "tool", "caller"), "record")
-    sql = f"{schema.EVENTS}{where} ORDER BY seq LIMIT ?"
+    """Journal lines after a seq, oldest first; `status`, `limit` and `before` of the query do not apply."""
+    where, values = of_events(query)
+    sql = f"{schema.EVENTS} WHERE seq > ?{where} ORDER BY seq LIMIT ?"
     return [event_from(row) for row in db.execute(sql, (after, *values, limit))]
+
+
+def timeline(db: sqlite3.Connection, id: str) -> list[Event]:
+    """The journal of one record, oldest first."""
+    sql = f"""{schema.EVENTS} WHERE filed = 1 AND record = ?
+        UNION ALL {schema.EVENTS} WHERE {schema.UNFILED_EVENTS} AND record = ? ORDER BY seq"""
+    return [event_from(row) for row in db.execute(sql, (id, id))]
 
 
 def page(db: sqlite3.Connection, query: Query) -> list[Record]:
     """Records newest first, without results."""
-    where, values = _where(query, "r.", ("wf", "tool", "caller", "status"), "id")
-    sql = f"{schema.PAGE} WHERE 1{where} ORDER BY r.seq DESC LIMIT ?"
+    where, values = of_records(query)
+    if query.before is not None:
+        created, id = place_of(query.before)
+        where += " AND (r.created, r.seq) < (?, coalesce((SELECT seq FROM records WHERE id = ?), 0))"
+        values += [created, id]
     limit = -1 if query.limit is None else query.limit
-    return [record_from(row) for row in db.execute(sql, (*values, limit))]
-
-
-def stats(db: sqlite3.Connection, query: Query) -> dict[str, int]:
-    """Totals of the records the query names."""
-    where, values = _where(query, "r.", ("wf", "tool", "caller", "status"), "id")
-    return totals(db.execute(f"{schema.TOTALS} WHERE 1{where}", values).fetchone())
+    # Both halves are sorted, so this is a merge; the newest, not yet filed half is short.
+    parts = [
+        f"SELECT * FROM ({schema.RECORDS.replace(' FROM', ', r.seq AS seq FROM')} "
+        f"WHERE {half}{where} {_NEWEST_FIRST} LIMIT ?)"
+        for half in ("r.filed = 1", schema.UNFILED_RECORDS)
+    ]
+    sql = f"{' UNION ALL '.join(parts)} ORDER BY created DESC, seq DESC LIMIT ?"
+    return [record_from(row[:-1]) for row in db.execute(sql, (*values, limit, *values, limit, limit))]
 
 
 def last_seq(db: sqlite3.Connection) -> int:
@@ -58,15 +83,51 @@ def last_seq(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
 
-def _where(query: Query, table: str, names: tuple[str, ...], id_column: str) -> tuple[str, list[Any]]:
-    terms, values = [], []
+def of_records(query: Query) -> tuple[str, list[Any]]:
+    """The query as SQL terms on `records r`, each with a leading AND, and their values; not the cursor."""
+    terms, values = _where(query, "r.", ("wf", "tool", "caller", "status"), "id", "created")
+    if query.grep is not None:
+        text = " || char(10) || ".join(
+            f"ifnull(r.{c}, '')" for c in ("id", "tool", "wf", "caller", "error", "note", "about")
+        )
+        terms += f" AND {text} LIKE ? ESCAPE '\\'"
+        values.append(_like(query.grep))
+    return terms, values
+
+
+def of_events(query: Query) -> tuple[str, list[Any]]:
+    """The query as SQL terms on `events`, each with a leading AND, and their values."""
+    terms, values = _where(query, "", ("wf", "tool", "caller"), "record", "at")
+    if query.grep is not None:
+        text = " || char(10) || ".join(f"ifnull({c}, '')" for c in ("record", "tool", "wf", "caller", "detail"))
+        terms += f" AND {text} LIKE ? ESCAPE '\\'"
+        values.append(_like(query.grep))
+    return terms, values
+
+
+def _where(query: Query, table: str, names: tuple[str, ...], id_column: str, time_column: str) -> tuple[str, list[Any]]:
+    terms: list[str] = []
+    values: list[Any] = []
     for name in names:
         value = getattr(query, name)
         if value is not None:
             terms.append(f" AND {table}{name} = ?")
             values.append(str(value))
+    if query.status is not None and query.status is not Status.SUCCESS and "status" in names:
+        # Said twice: the second lets SQLite see that the index of what is not a success holds all of them.
+        terms.append(f" AND {table}status <> 'success'")
     if query.id_prefix is not None:
         # Ids are hexadecimal, so the next string after every one with this prefix ends in a "g".
         terms.append(f" AND {table}{id_column} >= ? AND {table}{id_column} < ?")
         values += [query.id_prefix, f"{query.id_prefix}g"]
+    for sign, moment in ((">=", query.since), ("<", query.until)):
+        if moment is not None:
+            terms.append(f" AND {table}{time_column} {sign} ?")
+            values.append(moment)
     return "".join(terms), values
+
+
+def _like(text: str) -> str:
+    for special in ("\\", "%", "_"):
+        text = text.replace(special, f"\\{special}")
+    return f"%{text}%"

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ledger.records import Event, EventType, Instant, Kind, Record, Result, Status
 
+FIXED = ("id", "kind", "tool", "rule", "wf", "payload", "version", "created")
+"""Columns that never change once a record is there."""
 STATE = (
-    "kind", "tool", "rule", "wf", "caller", "content_id", "payload_id", "payload", "version",
-    "status", "owner", "epoch", "generation", "lease", "timeout", "spent", "resent", "released", "upstream_key",
-    "created", "touched", "touched_mono", "touched_boot", "began", "began_mono", "began_boot",
+    "caller", "content_id", "payload_id",
+    "status", "owner", "epoch", "generation", "lease", "timeout", "window", "spent", "resent", "released",
+    "upstream_key", "touched", "touched_mono", "touched_boot", "began", "began_mono", "began_boot",
     "error", "note", "about",
 )  # fmt: skip
 COUNTERS = ("attempts", "runs", "failed", "unknown", "replayed", "refused", "held", "conflicts")
-COLUMNS = ("id", *STATE, *COUNTERS)
+COLUMNS = (*FIXED, *STATE, *COUNTERS)
+COUNTED = ("actions", *COUNTERS)
+"""What a journal line adds to the sums; `actions` is the number of records."""
 
-_dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str).encode
+dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str).encode
+"""Small JSON as it is kept."""
+
+
+def fixed_row(r: Record) -> tuple[Any, ...]:
+    """The values of `FIXED`, in order."""
+    return (r.id, r.kind.value, r.tool, r.rule, r.wf, r.payload, r.version, r.created.wall)
 
 
 def state_row(r: Record) -> tuple[Any, ...]:
     """The values of `STATE`, in order."""
+    touched, began = r.touched, r.began
     return (
-        r.kind.value, r.tool, r.rule, r.wf, r.caller, r.content_id, r.payload_id, r.payload, r.version,
-        r.status.value, r.owner, r.epoch, r.generation, r.lease, r.timeout, r.spent, r.resent, r.released,
-        r.upstream_key, r.created.wall, *_instant(r.touched), *_instant(r.began),
-        r.error, r.note, _dumps(r.about),
+        r.caller, r.content_id, r.payload_id,
+        r.status.value, r.owner, r.epoch, r.generation, r.lease, r.timeout, r.window, r.spent, r.resent, r.released,
+        r.upstream_key, touched.wall, touched.mono, touched.boot, began.wall, began.mono, began.boot,
+        r.error, r.note, dumps(r.about) if r.about else "{}",
     )  # fmt: skip
 
 
@@ -35,16 +46,17 @@ def counter_row(r: Record) -> tuple[int, ...]:
     return (r.attempts, r.runs, r.failed, r.unknown, r.replayed, r.refused, r.held, r.conflicts)
 
 
-def event_row(e: Event) -> tuple[Any, ...]:
-    """One journal line without its seq."""
-    return (e.at, e.event.value, e.record, e.tool, e.wf, e.caller, _dumps(dict(e.detail)))
+def event_row(e: Event, actions: int, counts: Mapping[str, int]) -> tuple[Any, ...]:
+    """One journal line without its seq, and what it adds to the sums: see `COUNTED`."""
+    added = [counts.get(name, 0) for name in COUNTERS]
+    return (e.at, e.event.value, e.record, e.tool, e.wf, e.caller, dumps(dict(e.detail)), actions, *added)
 
 
 def result_row(r: Record) -> tuple[Any, ...] | None:
-    """The result's row, tied to its epoch so that no later claim can answer from it."""
+    """The result's epoch, so that no later claim can answer from it, meta and body, and whose it is."""
     if r.result is None:
         return None
-    return (r.id, r.epoch, _dumps(dict(r.result.meta)), r.result.body)
+    return (r.epoch, dumps(dict(r.result.meta)), r.result.body, r.id)
 
 
 def record_from(row: Sequence[Any]) -> Record:
@@ -65,7 +77,3 @@ def event_from(row: Sequence[Any]) -> Event:
     """An event from (seq, at, event, record, tool, wf, caller, detail)."""
     seq, at, event, record, tool, wf, caller, detail = row
     return Event(EventType(event), record, tool, wf, at, caller, json.loads(detail), seq)
-
-
-def _instant(i: Instant) -> tuple[float, float, str]:
-    return i.wall, i.mono, i.boot

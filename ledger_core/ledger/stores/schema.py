@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from ledger.stores.rows import COLUMNS, COUNTERS, STATE
+from ledger.stores.rows import COLUMNS, COUNTED, COUNTERS, STATE
 
 APPLICATION_ID = 0x4C646772
 """PRAGMA application_id of a ledger: "Ldgr"."""
+
+_ADDED_TO_EVENTS = "; ".join(f"ALTER TABLE events ADD COLUMN {c} INTEGER NOT NULL DEFAULT 0" for c in COUNTED)
+_SUMS = ", ".join(f"{c} INTEGER NOT NULL" for c in COUNTED)
+_SUM_OF_COUNTERS = ", ".join(f"sum({c})" for c in COUNTERS)
 
 MIGRATIONS: tuple[str, ...] = (
     """
@@ -34,39 +38,70 @@ MIGRATIONS: tuple[str, ...] = (
         tool TEXT NOT NULL, wf TEXT NOT NULL, caller TEXT, detail TEXT NOT NULL
     );
     """,
+    # A claim pays for no screen: rows enter the indexes and the sums when `filing` marks them, many at once.
+    f"""
+    DROP INDEX records_open_content;
+    DROP INDEX records_open_payload;
+    ALTER TABLE records ADD COLUMN window REAL;
+    ALTER TABLE records ADD COLUMN filed INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX records_open_content ON records (content_id)
+        WHERE content_id IS NOT NULL AND status IN ('running', 'unknown');
+    CREATE INDEX records_open_payload ON records (payload_id)
+        WHERE payload_id IS NOT NULL AND status IN ('running', 'unknown');
+    CREATE INDEX records_filed ON records (created) WHERE filed = 1;
+    CREATE INDEX records_filed_wf ON records (wf, created) WHERE filed = 1;
+    CREATE INDEX records_filed_tool ON records (tool, created) WHERE filed = 1;
+    CREATE INDEX records_filed_caller ON records (caller, created) WHERE filed = 1 AND caller IS NOT NULL;
+    CREATE INDEX records_filed_status ON records (status, created) WHERE filed = 1 AND status <> 'success';
+    ALTER TABLE results RENAME TO results_by_id;
+    CREATE TABLE results (seq INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, meta TEXT NOT NULL, body BLOB);
+    INSERT INTO results SELECT r.seq, x.epoch, x.meta, x.body FROM results_by_id x JOIN records r ON r.id = x.record;
+    DROP TABLE results_by_id;
+    {_ADDED_TO_EVENTS};
+    ALTER TABLE events ADD COLUMN filed INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX events_filed ON events (record) WHERE filed = 1;
+    CREATE TABLE filed (what TEXT PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO filed VALUES ('records', 0), ('events', 0);
+    CREATE TABLE totals (wf TEXT NOT NULL, tool TEXT NOT NULL, {_SUMS}, PRIMARY KEY (wf, tool)) WITHOUT ROWID;
+    CREATE TABLE tools (tool TEXT PRIMARY KEY, {_SUMS}) WITHOUT ROWID;
+    INSERT INTO totals SELECT wf, tool, count(*), {_SUM_OF_COUNTERS} FROM records GROUP BY wf, tool;
+    INSERT INTO tools SELECT tool, count(*), {_SUM_OF_COUNTERS} FROM records GROUP BY tool;
+    CREATE TABLE activity (
+        grain INTEGER NOT NULL, tool TEXT NOT NULL, caller TEXT NOT NULL, {_SUMS},
+        PRIMARY KEY (grain, tool, caller)
+    ) WITHOUT ROWID;
+    """,
 )
 """One script per version; `PRAGMA user_version` counts those applied."""
 
 _OPEN = "status IN ('running', 'unknown')"
 _ALL = ", ".join(f"r.{c}" for c in COLUMNS)
 _WITH_RESULT = f"""SELECT {_ALL}, x.meta, x.body FROM records r
-    LEFT JOIN results x ON x.record = r.id AND x.epoch = r.epoch"""
+    LEFT JOIN results x ON x.seq = r.seq AND x.epoch = r.epoch"""
 
-INSERT = f"""INSERT INTO records ({", ".join(COLUMNS)})
-    SELECT {", ".join("?" * len(COLUMNS))}
-    WHERE NOT EXISTS (SELECT 1 FROM records WHERE content_id = ? AND {_OPEN})
-      AND NOT EXISTS (SELECT 1 FROM records WHERE payload_id = ? AND {_OPEN})
-    ON CONFLICT (id) DO NOTHING"""
+_VALUES = ", ".join("?" * len(COLUMNS))
+INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({_VALUES}) ON CONFLICT (id) DO NOTHING"
 _SET = ", ".join(f"{c} = ?" for c in STATE)
 _ADD = ", ".join(f"{c} = {c} + ?" for c in COUNTERS)
 REPLACE = f"""UPDATE records SET {_SET}, {_ADD}
-    WHERE id = ? AND owner = ? AND epoch = ? AND status = ? AND (? OR (touched = ? AND released = ?))
-      AND NOT EXISTS (SELECT 1 FROM records WHERE content_id = ? AND {_OPEN})
-      AND NOT EXISTS (SELECT 1 FROM records WHERE payload_id = ? AND {_OPEN})"""
+    WHERE id = ? AND owner = ? AND epoch = ? AND status = ? AND (? OR (touched = ? AND released = ?))"""
+OPEN_TWIN = f"""SELECT EXISTS (SELECT 1 FROM records WHERE content_id = ? AND {_OPEN})
+    OR EXISTS (SELECT 1 FROM records WHERE payload_id = ? AND {_OPEN})"""
 COUNT = f"UPDATE records SET {_ADD} WHERE id = ?"
-PUT = f"""INSERT INTO records ({", ".join(COLUMNS)}) VALUES ({", ".join("?" * len(COLUMNS))})
+PUT = f"""INSERT INTO records ({", ".join(COLUMNS)}) VALUES ({_VALUES})
     ON CONFLICT (id) DO UPDATE SET {", ".join(f"{c} = excluded.{c}" for c in COLUMNS[1:])}"""
-PUT_RESULT = "INSERT OR REPLACE INTO results (record, epoch, meta, body) VALUES (?, ?, ?, ?)"
-PUT_EVENT = "INSERT INTO events (at, event, record, tool, wf, caller, detail) VALUES (?, ?, ?, ?, ?, ?, ?)"
+PUT_RESULT = "INSERT OR REPLACE INTO results (seq, epoch, meta, body) SELECT seq, ?, ?, ? FROM records WHERE id = ?"
+PUT_EVENT = f"""INSERT INTO events (at, event, record, tool, wf, caller, detail, {", ".join(COUNTED)})
+    VALUES (?, ?, ?, ?, ?, ?, ?, {", ".join("?" * len(COUNTED))})"""
 RENEW = """UPDATE records SET touched = ?, touched_mono = ?, touched_boot = ?
     WHERE id = ? AND owner = ? AND epoch = ? AND status = 'running'"""
 GET = f"{_WITH_RESULT} WHERE r.id = ?"
 OPEN_PAYLOAD = f"{_WITH_RESULT} WHERE r.payload_id = ? AND r.{_OPEN} LIMIT 1"
 OPEN_CONTENT = f"{_WITH_RESULT} WHERE r.content_id = ? AND r.{_OPEN} LIMIT 1"
-RUNNING = f"SELECT {_ALL} FROM records r WHERE r.{_OPEN} AND r.status = 'running'"
 DELETE = "DELETE FROM records WHERE id = ?"
-DELETE_RESULT = "DELETE FROM results WHERE record = ?"
-EVENTS = "SELECT seq, at, event, record, tool, wf, caller, detail FROM events WHERE seq > ?"
-PAGE = f"SELECT {_ALL} FROM records r"
-TOTALS = """SELECT count(*), sum(attempts), sum(runs), sum(replayed), sum(refused), sum(held), sum(conflicts),
-    sum(failed), sum(unknown), sum(status = 'running'), sum(status = 'unknown') FROM records r"""
+DELETE_RESULT = "DELETE FROM results WHERE seq = (SELECT seq FROM records WHERE id = ?)"
+EVENTS = "SELECT seq, at, event, record, tool, wf, caller, detail FROM events"
+RECORDS = f"SELECT {_ALL} FROM records r"
+_FILED_UPTO = "(SELECT upto FROM filed WHERE what = '{0}')"
+UNFILED_RECORDS = f"r.seq > {_FILED_UPTO.format('records')} AND r.filed = 0"
+UNFILED_EVENTS = f"seq > {_FILED_UPTO.format('events')} AND filed = 0"

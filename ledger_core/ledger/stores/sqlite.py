@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from ledger import clock
 from ledger.errors import LedgerError, StoreUnavailable
 from ledger.lifecycle import Change, Claimant, first_claim
 from ledger.owners import new_token
-from ledger.ports import Held, Query
-from ledger.records import Event, Instant, Record
-from ledger.stores import reading, secret
+from ledger.ports import CLOSED, ENDED, Dimension, Held, Query
+from ledger.records import Event, Instant, Record, Status
+from ledger.stores import counting, filing, reading, secret
 from ledger.stores.engine import (
     Append,
+    File,
     Insert,
     Op,
     Put,
@@ -29,6 +31,8 @@ from ledger.stores.engine import (
 )
 
 FLUSH_SECONDS = 0.1
+MUCH_UNFILED = 10_000
+REMOVED_AT_ONCE = 1_000
 MAX_BUFFERED = 100_000
 """Answered attempts kept while the ledger cannot be written; the oldest are forgotten first."""
 
@@ -40,13 +44,13 @@ class _Ticket:
 
     def __init__(self, op: Op) -> None:
         self.op = op
-        self.done: bool | LedgerError | None = None
+        self.done: int | LedgerError | None = None
 
-    def result(self) -> bool:
+    def result(self) -> int:
         """What became of it; raises what it failed with."""
         if isinstance(self.done, LedgerError):
             raise self.done
-        return bool(self.done)
+        return self.done or 0
 
 
 class SqliteStore:
@@ -66,19 +70,20 @@ class SqliteStore:
 
     def insert(self, change: Change) -> bool:
         """See `SyncStore`."""
-        return self._write(Insert(change))
+        return bool(self._write(Insert(change)))
 
     def replace(self, change: Change) -> bool:
         """See `SyncStore`."""
-        return self._write(Replace(change))
+        return bool(self._write(Replace(change)))
 
     def renew(self, claims: Collection[Held], now: Instant) -> None:
         """See `SyncStore`."""
         self._write(Renew(claims, now))
 
-    def remove(self, ids: Sequence[str], now: Instant) -> int:
+    def remove(self, ids: Sequence[str], now: Instant, among: Collection[Status] = CLOSED) -> int:
         """See `SyncStore`."""
-        return sum(self._write_all([Remove([id], now) for id in ids]))
+        chunks = [ids[start : start + REMOVED_AT_ONCE] for start in range(0, len(ids), REMOVED_AT_ONCE)]
+        return sum(self._write(Remove(chunk, now, among)) for chunk in chunks)
 
     def append(self, event: Event) -> None:
         """See `SyncStore`."""
@@ -121,17 +126,35 @@ class SqliteStore:
         with self._reading, translated(self.path):
             return reading.events(self._reader, after, limit, query)
 
+    def timeline(self, id: str) -> list[Event]:
+        """See `SyncStore`."""
+        with self._screen() as db:
+            return reading.timeline(db, id)
+
     def page(self, query: Query) -> list[Record]:
         """See `SyncStore`."""
-        self._flush_if_possible()
-        with self._reading, translated(self.path):
-            return reading.page(self._reader, query)
+        with self._screen() as db:
+            return reading.page(db, query)
 
     def stats(self, query: Query) -> dict[str, int]:
         """See `SyncStore`."""
-        self._flush_if_possible()
-        with self._reading, translated(self.path):
-            return reading.stats(self._reader, query)
+        with self._screen() as db:
+            return counting.stats(db, query)
+
+    def breakdown(self, query: Query, by: Dimension) -> dict[str, dict[str, int]]:
+        """See `SyncStore`."""
+        with self._screen() as db:
+            return counting.breakdown(db, query, by)
+
+    def activity(self, query: Query, seconds: int) -> dict[float, dict[str, int]]:
+        """See `SyncStore`."""
+        with self._screen() as db:
+            return counting.activity(db, query, seconds)
+
+    def file(self) -> None:
+        """Make what was written quick to find and to sum up; screens and sweeps do it when there is much."""
+        while self._write(File()):
+            pass
 
     def last_seq(self) -> int:
         """The journal's newest seq."""
@@ -165,7 +188,7 @@ class SqliteStore:
 
     def delete(self, id: str) -> None:
         """See `Store`. A running record stays."""
-        self.remove([id], clock.now())
+        self.remove([id], clock.now(), ENDED)
 
     def all(self, wf: str | None = None) -> list[Record]:
         """See `Store`."""
@@ -173,7 +196,7 @@ class SqliteStore:
 
     def clear(self, wf: str | None = None) -> None:
         """See `Store`. Running records stay."""
-        self.remove([r.id for r in self.all(wf)], clock.now())
+        self.remove([r.id for r in self.all(wf)], clock.now(), ENDED)
 
     def close(self) -> None:
         """See `SyncStore`."""
@@ -188,22 +211,34 @@ class SqliteStore:
         """A store of its own on the same file, for a forked child: no SQLite connection may cross a fork."""
         return SqliteStore(self.path, self._durability)
 
+    @contextlib.contextmanager
+    def _screen(self) -> Iterator[sqlite3.Connection]:
+        """One snapshot for a screen, of everything that was written and counted."""
+        self._flush_if_possible()
+        self._file_if_much()
+        with self._reading, translated(self.path), reading.snapshot(self._reader) as db:
+            yield db
+
+    def _file_if_much(self) -> None:
+        with self._reading, translated(self.path):
+            much = filing.waiting(self._reader) > MUCH_UNFILED
+        if much:
+            with contextlib.suppress(LedgerError):
+                self.file()
+
     def _flush_if_possible(self) -> None:
         """A count that cannot be written now waits; it is no reason to refuse an answer or a screen."""
         with contextlib.suppress(LedgerError):
             self.flush()
 
-    def _write(self, op: Op) -> bool:
-        return self._write_all([op])[0]
-
-    def _write_all(self, ops: Sequence[Op]) -> list[bool]:
-        tickets = [_Ticket(op) for op in ops]
+    def _write(self, op: Op) -> int:
+        ticket = _Ticket(op)
         with self._mutex:
-            self._queue += tickets
+            self._queue.append(ticket)
         with self._writing:
-            if any(ticket.done is None for ticket in tickets):
+            if ticket.done is None:
                 self._lead()
-        return [ticket.result() for ticket in tickets]
+        return ticket.result()
 
     def _lead(self) -> None:
         """Whoever gets the writing lock commits for everybody who queued meanwhile."""

@@ -51,7 +51,7 @@ class AsyncSqliteStore:
         self._look_db = open_reader(self.path)
         self._writer = Worker("ledger-writer")
         self._readers = ThreadPoolExecutor(1, "ledger-reader")
-        self._queue: list[tuple[Op, asyncio.Future[bool]]] = []
+        self._queue: list[tuple[Op, asyncio.Future[int]]] = []
         self._events: list[Event] = []
         self._timer: asyncio.TimerHandle | None = None
         self._committing: asyncio.Task[None] | None = None
@@ -59,11 +59,11 @@ class AsyncSqliteStore:
 
     async def insert(self, change: Change) -> bool:
         """See `AsyncStore`."""
-        return await self._write(Insert(change))
+        return bool(await self._write(Insert(change)))
 
     async def replace(self, change: Change) -> bool:
         """See `AsyncStore`."""
-        return await self._write(Replace(change))
+        return bool(await self._write(Replace(change)))
 
     async def renew(self, claims: Collection[Held], now: Instant) -> None:
         """See `AsyncStore`."""
@@ -126,14 +126,14 @@ class AsyncSqliteStore:
 
         return await asyncio.get_running_loop().run_in_executor(self._readers, translating)
 
-    async def _write(self, op: Op) -> bool:
+    async def _write(self, op: Op) -> int:
         # A caller that is cancelled cancels only its future: the write still happens, whole.
         return await self._enqueue(op)
 
-    def _enqueue(self, op: Op) -> asyncio.Future[bool]:
+    def _enqueue(self, op: Op) -> asyncio.Future[int]:
         if self._closed:
             raise StoreUnavailable(f"the ledger {self.path} is closed")
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._queue.append((op, future))
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit_all())
@@ -152,14 +152,14 @@ class AsyncSqliteStore:
         finally:
             self._committing = None
 
-    def _begin(self, ops: list[Op]) -> list[bool] | None:
+    def _begin(self, ops: list[Op]) -> list[int] | None:
         """Apply without waiting; None when that failed, so that the writer tries, and waits."""
         try:
             return begin(self._write_db, self.path, ops)
         except Exception:
             return None
 
-    def _commit(self, ops: list[Op], applied: list[bool] | None) -> list[bool | LedgerError]:
+    def _commit(self, ops: list[Op], applied: list[int] | None) -> list[int | LedgerError]:
         try:
             if applied is not None:
                 with contextlib.suppress(LedgerError):
@@ -171,7 +171,7 @@ class AsyncSqliteStore:
             return [StoreUnavailable(f"the ledger {self.path} cannot be written: {error!r}")] * len(ops)
 
 
-def _settle(future: asyncio.Future[bool], result: bool | LedgerError) -> None:
+def _settle(future: asyncio.Future[int], result: int | LedgerError) -> None:
     if future.cancelled():
         return
     if isinstance(result, LedgerError):
