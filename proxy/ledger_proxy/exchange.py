@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ledger import clock, owners
 from ledger.calls import AsyncCall
@@ -127,8 +127,8 @@ class Exchange:
         if self._draining:
             return _not_sent(record, None, "the sidecar is stopping, nothing was sent")
         headers = _headers(request, operation, record)
-        resendable = operation.upstream_key_header is not None
-        send = asyncio.ensure_future(self._upstream.send(request, headers=headers, resendable=resendable))
+        keyed = _keyed(request, operation, record)
+        send = asyncio.ensure_future(self._upstream.send(keyed, headers=headers, resendable=operation.takes_key))
         self._sending.add(send)
         try:
             answer = await send
@@ -151,7 +151,7 @@ class Exchange:
         headers = tuple(end_to_end(answer.headers))
         text = [(to_text(n), to_text(v)) for n, v in headers]
         status = Status(classify(rule, answer.status, text, answer.body))
-        if record.resent and not settles(rule, answer.status):
+        if record.resent and not settles(rule, answer.status, text, answer.body):
             # Most refusals come before the provider's idempotency layer: they prove nothing of the first send.
             status = Status.UNKNOWN
         reason = answer.reason.encode("latin-1", "replace")
@@ -190,7 +190,7 @@ def _draft(operation: Operation) -> Record:
 
 
 def _claimant(operation: Operation) -> Claimant:
-    nonce = secrets.token_hex(16) if operation.upstream_key_header else ""
+    nonce = secrets.token_hex(16) if operation.takes_key else ""
     return Claimant(owners.new_token(), nonce, operation.passed_key)
 
 
@@ -202,6 +202,12 @@ def _headers(request: Request, operation: Operation, record: Record) -> list[tup
     if key and record.upstream_key:
         headers.append((key, record.upstream_key))
     return headers
+
+
+def _keyed(request: Request, operation: Operation, record: Record) -> Request:
+    """The request with our key in its body, where that is where the provider reads it."""
+    slot = operation.upstream_key_slot
+    return replace(request, body=slot.filled(record.upstream_key)) if slot and record.upstream_key else request
 
 
 def _broken(sent: list[tuple[Record, Outcome]], error: Exception) -> Response:

@@ -91,7 +91,7 @@ class Compiler:
             return
         prints = spec.fingerprint
         if spec.upstream_key is None:
-            text = "on_unknown: resend needs 'upstream_key', the header in which the provider honours our key"
+            text = "on_unknown: resend needs 'upstream_key', the place where the provider honours our key"
             self._problem((*loc, "on_unknown"), text)
         for part, view, used in (
             ("body", "ignore", prints.body.ignore),
@@ -158,7 +158,10 @@ def tool_policy(spec: ToolSpec) -> Policy:
 
 def _upstream_key(spec: RuleSpec) -> UpstreamKey | None:
     key = spec.upstream_key
-    return UpstreamKey(key.header, key.retention) if key else None
+    if key is None:
+        return None
+    member = tuple(key.body.removeprefix("$.").split(".")) if key.body else ()
+    return UpstreamKey(key.retention, key.header, member, key.directive)
 
 
 def _first(*values: float | None) -> float:

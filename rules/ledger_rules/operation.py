@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import BinaryIO
 
-from ledger.policy import Policy
+from ledger.policy import OnUnknown, Policy
 from ledger_rules import bodies
 from ledger_rules.account import account
 from ledger_rules.bodies import Reading
@@ -14,6 +16,8 @@ from ledger_rules.errors import MissingKey
 from ledger_rules.keys import KeyMode, generated, read_key
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
+from ledger_rules.slots import Slot
+from ledger_rules.upstream_keys import key_slot
 from ledger_rules.urls import identity, masked
 
 __all__ = ["LEDGER_HEADERS", "VERSION", "MissingKey", "Operation", "identify", "read_body"]
@@ -38,8 +42,8 @@ class Operation:
     payload: what is asked for; under a key, another payload is a conflict.
     keyed: the identity came from a respected key or from Ledger-Operation-Id.
     ignored_key: a generated key was treated as noise.
-    upstream_key_header: where our own key goes, replacing what is there; None when the provider honours none or
-        the client's respected key is passed through.
+    upstream_key_header, upstream_key_slot: where our own key goes, replacing what is there; both None when the
+        provider honours none, the client's respected key is passed through, or its body is not ours to edit.
     passed_key: that key as it was sent: what a resend has to repeat.
     about: what may be stored of the request; never credentials, never the body.
     """
@@ -57,15 +61,24 @@ class Operation:
     upstream_key_header: str | None
     about: dict[str, str | int]
     passed_key: str | None = None
+    upstream_key_slot: Slot | None = None
+
+    @property
+    def takes_key(self) -> bool:
+        """A key of ours goes upstream with it."""
+        return self.upstream_key_header is not None or self.upstream_key_slot is not None
 
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """What names the operation. kind: `operation` (Ledger-Operation-Id), `key` (respected) or none."""
+    """What names the operation. kind: `operation` (Ledger-Operation-Id), `key` (respected) or none.
+
+    passed: the client's key as it was sent, where it is respected and stands where the provider honours one.
+    """
 
     kind: str | None = None
     value: str | None = None
-    header: str | None = None
+    passed: str | None = None
     ignored: bool = False
 
 
@@ -82,17 +95,20 @@ def identify(
     body: what `read_body` made of it, for a body that is not in memory; the request's own is read otherwise.
     Raises MissingKey where the rule requires a key and the request has none; nothing else.
     """
-    key = _key(rule, request)
+    slot = _slot(rule, request) if body is None else None
+    key = _key(rule, request, slot)
     wf = _ledger_header(request, WORKFLOW_HEADER) or wf
     whose = account(request, rule.account, secret)
-    body = body or read_body(rule, request)
+    body = body or _read(rule, request, slot)
     payload = _payload(rule, request, body, secret)
     method = request.method.upper()
     named = (key.kind, key.value) if key.kind else None
     ignore = rule.fingerprint.query_ignore
     whole_url = identity(request)
     url = identity(request, ignore) if ignore else whole_url
-    passed = _passed_key(rule, request, key)
+    ours = rule.upstream_key if key.passed is None else None
+    header, slot = (ours.header, slot) if ours else (None, None)
+    reachable = key.passed is not None or header is not None or slot is not None
     return Operation(
         id=keyed_hash(secret, "id", VERSION, wf, whose, method, url, named or ("payload", payload)),
         content_id=keyed_hash(secret, "content", wf, whose, method, whole_url, named or ("body", body.sent)),
@@ -103,10 +119,11 @@ def identify(
         rule=rule.name,
         wf=wf,
         caller=_ledger_header(request, CALLER_HEADER) or caller,
-        policy=rule.policy,
-        upstream_key_header=rule.upstream_key.header if rule.upstream_key and passed is None else None,
+        policy=rule.policy if reachable else _holding(rule.policy),
+        upstream_key_header=header,
         about=_about(rule, request, body),
-        passed_key=passed,
+        passed_key=key.passed,
+        upstream_key_slot=slot,
     )
 
 
@@ -115,36 +132,57 @@ def read_body(rule: Rule, request: Request, file: BinaryIO | None = None) -> Rea
 
     Raises what reading the file raises (OSError); nothing without one.
     """
-    kind, encoding = request.header("Content-Type"), request.header("Content-Encoding")
     if file is None:
-        return bodies.read(request.body, kind, encoding, rule.fingerprint.body)
+        return _read(rule, request, _slot(rule, request))
+    kind, encoding = request.header("Content-Type"), request.header("Content-Encoding")
     return bodies.read_file(file, kind, encoding, rule.fingerprint.body)
 
 
-def _key(rule: Rule, request: Request) -> _Key:
+def _read(rule: Rule, request: Request, slot: Slot | None) -> Reading:
+    """Read a body in memory. An idempotency key in it says nothing: two attempts carry two, or one of them none."""
+    kind, encoding = request.header("Content-Type"), request.header("Content-Encoding")
+    if slot is None:
+        return bodies.read(request.body, kind, encoding, rule.fingerprint.body)
+    reading = bodies.read(slot.emptied, kind, encoding, rule.fingerprint.body)
+    notes = (*reading.notes, "left out the idempotency key")
+    return replace(reading, notes=notes, sent=sha256(request.body).digest(), size=len(request.body))
+
+
+def _slot(rule: Rule, request: Request) -> Slot | None:
+    ours = rule.upstream_key
+    return None if ours is None or ours.header else key_slot(request, ours.member, ours.directive)
+
+
+def _holding(policy: Policy) -> Policy:
+    """No key can go with this request, so the provider would not recognise it: it must not be sent again."""
+    return replace(policy, on_unknown=OnUnknown.HOLD) if policy.on_unknown is OnUnknown.RESEND else policy
+
+
+def _key(rule: Rule, request: Request, slot: Slot | None) -> _Key:
     operation = _ledger_header(request, OPERATION_HEADER)
     if operation:
         return _Key("operation", operation)
     if rule.key_mode is KeyMode.IGNORE:
         return _Key()
     ignored = False
-    for header in rule.key_headers:
-        value = read_key(request.header(header))
-        if value is None:
-            continue
+    for value, passed in _client_keys(rule, request, slot):
         if rule.key_mode is not KeyMode.IGNORE_GENERATED or not generated(value):
-            return _Key("key", value, header)
+            return _Key("key", value, passed)
         ignored = True
     if rule.key_mode is KeyMode.REQUIRE:
         raise MissingKey(rule.name, rule.key_headers[0])
     return _Key(ignored=ignored)
 
 
-def _passed_key(rule: Rule, request: Request, key: _Key) -> str | None:
-    """Return the client's key where it is respected and in the very header the provider honours."""
-    if key.kind != "key" or key.header is None or rule.upstream_key is None:
-        return None
-    return request.header(key.header) if key.header == rule.upstream_key.header else None
+def _client_keys(rule: Rule, request: Request, slot: Slot | None) -> Iterator[tuple[str, str | None]]:
+    """Yield the client's own keys and, for those where the provider honours one, how they were sent."""
+    if slot is not None and slot.found is not None:
+        yield slot.found, slot.found
+    own = rule.upstream_key.header if rule.upstream_key else None
+    for header in rule.key_headers:
+        sent = request.header(header)
+        if (value := read_key(sent)) is not None:
+            yield value, sent if header == own else None
 
 
 def _ledger_header(request: Request, name: str) -> str | None:

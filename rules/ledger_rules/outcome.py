@@ -31,7 +31,7 @@ def classify(rule: Rule, status: int, headers: Sequence[tuple[str, str]], body: 
 
     Where a condition is written for this status and the body cannot be read, the outcome is unknown.
     """
-    cases = [case for case in rule.outcomes if case.low <= status <= case.high]
+    cases = _cases(rule, status)
     conditional = [case for case in cases if case.condition is not None]
     if conditional:
         document = _document(headers, body)
@@ -60,14 +60,22 @@ def by_status(status: int) -> Outcome:
     return Outcome.UNKNOWN
 
 
-def settles(rule: Rule, status: int) -> bool:
-    """Say whether the answer to a recovery send settles an unknown outcome: only a 2xx does.
+def settles(rule: Rule, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> bool:
+    """Say whether the answer to a recovery send settles an unknown outcome: a 2xx does, or a proved replay.
 
     401, 403, 409, 429 and most others can be given before the provider's idempotency layer is asked; a 5xx may
-    be the first answer replayed.
+    be the first answer replayed. A replay is proved by a condition in the rule's `outcomes` that calls the answer a
+    success: GoCardless answers a completed duplicate with 409 and the id of what was created.
     """
-    del rule  # packs that can prove a replay by other means will say so in their rules
-    return 200 <= status < 300
+    if 200 <= status < 300:
+        return True
+    proofs = [case for case in _cases(rule, status) if case.condition is not None and case.outcome == Outcome.SUCCESS]
+    document = _document(headers, body) if proofs else _NO_DOCUMENT
+    return document is not _NO_DOCUMENT and any(_holds(case, document) for case in proofs)
+
+
+def _cases(rule: Rule, status: int) -> list[OutcomeCase]:
+    return [case for case in rule.outcomes if case.low <= status <= case.high]
 
 
 def _holds(case: OutcomeCase, document: Any) -> bool:

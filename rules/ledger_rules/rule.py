@@ -38,10 +38,15 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamKey:
-    """The header in which the provider honours an idempotency key, and for how long (seconds)."""
+    """Where the provider honours an idempotency key, and for how long (seconds).
 
-    header: str
+    One of three: a header; a member of the JSON body, by the names that lead to it; a GraphQL directive's `key`.
+    """
+
     retention: float
+    header: str | None = None
+    member: tuple[str, ...] = ()
+    directive: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ class Rule:
     @property
     def key_headers(self) -> tuple[str, ...]:
         """Where the client's own key may be: the provider's header first, then the standard one."""
-        own = self.upstream_key.header if self.upstream_key else STANDARD_HEADER
+        own = (self.upstream_key.header if self.upstream_key else None) or STANDARD_HEADER
         return (own,) if own.lower() == STANDARD_HEADER.lower() else (own, STANDARD_HEADER)
 
     def matches(self, seen: Sighting) -> bool:

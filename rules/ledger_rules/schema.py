@@ -29,6 +29,8 @@ NOT_YET = frozenset(
 """Keys (and `key: value`) of the format that this version does not act on; they are refused, never ignored."""
 
 _HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_MEMBER = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_]*){1,8}")
+_DIRECTIVE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:\-]{0,99}")
 
 
@@ -88,6 +90,8 @@ Duration = Annotated[float, PlainValidator(seconds)]
 MaybeDuration = Annotated[float | None, PlainValidator(seconds)]
 Header = Annotated[str, _text(_fitting(_HEADER, "a header name"))]
 Name = Annotated[str, _text(_fitting(_NAME, "a name of letters, digits and . _ / : - (up to 100)"))]
+Member = Annotated[str, _text(_fitting(_MEMBER, "the path of one member of the body, such as $.idempotency_key"))]
+Directive = Annotated[str, _text(_fitting(_DIRECTIVE, "the name of a GraphQL directive, without @"))]
 Glob = Annotated[TextGlob, _text(TextGlob.parse)]
 Url = Annotated[UrlPattern, _text(UrlPattern.parse)]
 Origin = Annotated[UrlPattern, _text(_origin)]
@@ -143,8 +147,16 @@ class FingerprintSpec(Strict):
 class UpstreamKeySpec(Strict):
     """The provider's own idempotency."""
 
-    header: Header
+    header: Header | None = None
+    body: Member | None = None
+    directive: Directive | None = None
     retention: Duration
+
+    @model_validator(mode="after")
+    def _in_one_place(self) -> UpstreamKeySpec:
+        if sum(place is not None for place in (self.header, self.body, self.directive)) != 1:
+            raise ValueError("expected one of 'header', 'body' and 'directive': where the provider reads the key")
+        return self
 
 
 class Defaults(Strict):

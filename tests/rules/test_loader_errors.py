@@ -154,10 +154,10 @@ EXCLUDE = "the provider would see another payload under one key; use on_unknown:
 
 CONTRADICTIONS = {
     RULE + "    on_unknown: resend": (
-        "4:17: on_unknown: resend needs 'upstream_key', the header in which the provider honours our key"
+        "4:17: on_unknown: resend needs 'upstream_key', the place where the provider honours our key"
     ),
     "defaults: {on_unknown: resend}\n" + RULE: (
-        "3:5: on_unknown: resend needs 'upstream_key', the header in which the provider honours our key"
+        "3:5: on_unknown: resend needs 'upstream_key', the place where the provider honours our key"
     ),
     RESEND + "    fingerprint: {body: {ignore: ['$.at']}}": (
         f"6:34: 'ignore' in the body and on_unknown: resend exclude each other: {EXCLUDE}"

@@ -80,7 +80,41 @@ def test_conditions_compare_numbers_texts_and_nested_values():
 
 
 def test_on_a_recovery_send_only_a_2xx_settles():
-    assert {status for status in range(100, 600) if settles(PLAIN, status)} == set(range(200, 300))
+    settling = {status for status in range(100, 600) if settles(PLAIN, status, (), b'{"id": 1}')}
+    assert settling == set(range(200, 300))
+
+
+PROVED = "409 $.error.errors[?@.reason == 'idempotent_creation_conflict'].links.conflicting_resource_id"
+CONFLICT = b'{"error": {"errors": [{"reason": "%s", "links": {%s}}]}}'
+
+
+class TestAProvedReplay:
+    rule = one_rule(f'outcomes: {{"{PROVED}": success}}')
+
+    def test_settles_too(self):
+        body = CONFLICT % (b"idempotent_creation_conflict", b'"conflicting_resource_id": "PM1"')
+        assert settles(self.rule, 409, (), body)
+        assert outcome(409, body, rule=self.rule) == "success"
+        assert not settles(self.rule, 422, (), body)
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            CONFLICT % (b"idempotent_creation_conflict", b""),
+            CONFLICT % (b"other", b'"conflicting_resource_id": "PM1"'),
+            b"{}",
+            b"",
+            b"not JSON",
+        ],
+    )
+    def test_needs_its_proof(self, body):
+        assert not settles(self.rule, 409, (), body)
+
+    def test_is_not_a_status_that_was_declared_a_success(self):
+        assert not settles(one_rule("outcomes: {409: success}"), 409, (), b'{"id": 1}')
+
+    def test_is_not_a_proof_of_failure(self):
+        assert not settles(one_rule('outcomes: {"409 $.id": failed}'), 409, (), b'{"id": 1}')
 
 
 class TestPolicies:
