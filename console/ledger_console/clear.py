@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ledger.records import Record, Status
-from ledger_console import ledgers, options, screen
+from ledger_console import actions, ledgers, options, screen
+from ledger_console.actions import Reason
 from ledger_console.problems import USAGE, Problem
-
-if TYPE_CHECKING:
-    from ledger.ports import Query
-    from ledger.stores.sqlite import SqliteStore
-
-CLOSED = (Status.SUCCESS, Status.FAILED)
-OPEN = (Status.RUNNING, Status.UNKNOWN)
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Force = Annotated[bool, typer.Option("--force", help="Remove running and unknown records, too.")]
@@ -34,6 +24,7 @@ def clear(
     caller: options.Caller = None,
     yes: Yes = False,
     force: Force = False,
+    note: options.Note = None,
 ) -> None:
     """Remove records. What is removed runs again when it is asked for again."""
     from ledger.ports import Query
@@ -41,28 +32,18 @@ def clear(
     where = ledgers.only_place(db, word)
     with ledgers.opened(where) as store:
         query = Query(wf, tool, status, caller)
-        chosen = _chosen(store, query, (*CLOSED, *OPEN) if force else CLOSED)
-        kept = [] if force else _chosen(store, query, OPEN)
+        chosen, kept = actions.removable(store, query, force)
         if kept:
-            screen.aside(f"Kept: {_counted(kept)}. They are removed with --force only.")
+            screen.aside(f"Kept: {actions.told(actions.counted(kept))}. They are removed with --force only.")
         if not chosen:
             screen.line("Nothing to remove.")
             return
-        screen.aside(f"This removes {_counted(chosen)} from {where.path}; the same operations will run again.")
+        what = actions.told(actions.counted(chosen))
+        screen.aside(f"This removes {what} from {where.path}; the same operations will run again.")
         if not yes:
             _ask()
-        screen.line(f"Removed {_counted(_removed(store, chosen)) or 'nothing'}.")
-
-
-def _chosen(store: SqliteStore, query: Query, among: Sequence[Status]) -> list[Record]:
-    wanted = [s for s in among if query.status in (None, s)]
-    return [record for status in wanted for record in store.page(replace(query, status=status))]
-
-
-def _counted(records: Sequence[Record]) -> str:
-    """How many of each status, as in "3 success, 1 failed"."""
-    counts = Counter(record.status for record in records)
-    return ", ".join(f"{counts[status]} {status}" for status in (*CLOSED, *OPEN) if counts[status])
+        removed = actions.remove(store, chosen, Reason(note, actions.myself()))
+        screen.line(f"Removed {actions.told(removed) or 'nothing'}.")
 
 
 def _ask() -> None:
@@ -70,22 +51,3 @@ def _ask() -> None:
         raise Problem("nobody to ask: stdin is not a terminal; add --yes", USAGE)
     if not typer.confirm("Remove them?", err=True):
         raise Problem("nothing was removed")
-
-
-def _removed(store: SqliteStore, records: Sequence[Record]) -> list[Record]:
-    """Those that were removed: a record that moved on since it was listed stays."""
-    from ledger import clock, lifecycle
-
-    removed = []
-    for record in records:
-        found = store.get(record.id)
-        if found is None or (found.status, found.epoch) != (record.status, record.epoch):
-            continue
-        status = found.status
-        if status is Status.RUNNING:
-            if not store.replace(lifecycle.abandon(found, clock.now(), "removed by force")):
-                continue
-            status = Status.UNKNOWN
-        if store.remove([record.id], clock.now(), {status}):
-            removed.append(record)
-    return removed

@@ -240,17 +240,19 @@ def takes_late(record: Record, status: Status) -> bool:
     return (record.status, status) in ((U, S), (F, S)) or ((record.status, status) == (U, F) and not record.resent)
 
 
-def resolve(was: Record, done: bool, now: Instant, note: str | None, result: Result | None = None) -> Change:
-    """A person's or a verifier's word on an unknown."""
+def resolve(
+    was: Record, done: bool, now: Instant, note: str | None, result: Result | None = None, *, by: str | None = None
+) -> Change:
+    """A person's or a verifier's word on an unknown. by: who says so, for the journal."""
     trigger = Trigger.RESOLVE_DONE if done else Trigger.RESOLVE_NOT_DONE
     record = was.but(note=note, result=result if done else None, released=False)
-    return _change(_row(was, trigger), record, was, now, detail={"done": done, "note": note})
+    return _change(_row(was, trigger), record, was, now, detail={"done": done, "note": note, "by": by})
 
 
-def release(was: Record, now: Instant, note: str | None = None) -> Change:
-    """Allow the next attempt to execute. Refused while running: the row does not exist."""
+def release(was: Record, now: Instant, note: str | None = None, *, by: str | None = None) -> Change:
+    """Allow the next attempt to execute. Refused while running: the row does not exist. by: who allows it."""
     record = was.but(released=True, note=note)
-    return _change(_row(was, Trigger.RELEASE), record, was, now, detail={"note": note})
+    return _change(_row(was, Trigger.RELEASE), record, was, now, detail={"note": note, "by": by})
 
 
 def answered(record: Record, event: EventType, now: Instant, **detail: object) -> Event:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ledger.lifecycle import Change
@@ -43,6 +44,7 @@ class Store(Protocol):
 CLOSED = frozenset({Status.SUCCESS, Status.FAILED})
 """What may be removed without force."""
 ENDED = CLOSED | {Status.UNKNOWN}
+NO_REASON: Mapping[str, str] = MappingProxyType({})
 """What the seed's own `delete` and `clear` remove: all that is not running."""
 GRAIN_SECONDS = 300
 """How finely a store keeps what happened when, once it is no longer recent."""
@@ -164,9 +166,12 @@ class SyncStore(Store, Protocol):
         """
         ...
 
-    def remove(self, ids: Sequence[str], now: Instant, among: Collection[Status] = CLOSED) -> int:
+    def remove(
+        self, ids: Sequence[str], now: Instant, among: Collection[Status] = CLOSED, why: Mapping[str, str] = NO_REASON
+    ) -> int:
         """Delete those whose status is among these, in few commits; journals each as cleared. Returns how many.
 
+        why: what the journal's lines say besides, such as who did it.
         Removing an open record (running, unknown) lets an effect that may have happened happen again: by force only.
         """
         ...

@@ -125,3 +125,17 @@ def test_a_function_call_takes_no_http_answer(agent: Agent, ledger: Ledger, tmp_
     said = ledger("resolve", ID, "--done", "--body-file", "body")
     assert said.code == 2
     assert "function call" in said.err
+
+
+def test_the_journal_keeps_who_settled_it_and_why(
+    agent: Agent, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOGNAME", "ada")
+    agent.ask(ID, Status.UNKNOWN)
+    assert ledger("resolve", ID, "--done", "--note", "on the bank statement").code == 0
+    assert ledger("retry", ID, "--note", "refunded").code == 0
+    assert ledger("clear", "--yes", "--note", "a test").code == 0
+    resolved, released, cleared = ledger("tail", "--no-follow", "--json").json[-3:]
+    assert (resolved["detail"]["by"], resolved["detail"]["note"]) == ("ada", "on the bank statement")
+    assert (released["detail"]["by"], released["detail"]["note"]) == ("ada", "refunded")
+    assert cleared["detail"] == {"by": "ada", "note": "a test"}

@@ -6,14 +6,14 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
 from ledger.errors import LedgerError, NotALedger, StoreBusy, StoreUnavailable
 from ledger.lifecycle import ANSWERED, Change, Guard
-from ledger.ports import Held
+from ledger.ports import NO_REASON, Held
 from ledger.records import Event, EventType, Instant, Record, Status
 from ledger.stores import filing, schema
 from ledger.stores.rows import COUNTERS, counter_row, event_row, fixed_row, record_from, result_row, state_row
@@ -59,11 +59,12 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Records to delete if their status is among these."""
+    """Records to delete if their status is among these. why: for the journal."""
 
     ids: Sequence[str]
     now: Instant
     among: Collection[Status]
+    why: Mapping[str, str] = NO_REASON
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +279,8 @@ def _apply(db: sqlite3.Connection, op: Op) -> int:
             return True
         case Put(record):
             return _put(db, record)
-        case Remove(ids, now, among):
-            return _remove(db, ids, now, among)
+        case Remove():
+            return _remove(db, op)
         case File():
             return filing.file_some(db)
         case _:
@@ -351,16 +352,16 @@ def _append(db: sqlite3.Connection, events: Sequence[Event]) -> bool:
     return True
 
 
-def _remove(db: sqlite3.Connection, ids: Sequence[str], now: Instant, among: Collection[Status]) -> int:
+def _remove(db: sqlite3.Connection, op: Remove) -> int:
     removed = 0
-    for id in ids:
+    for id in op.ids:
         row = db.execute(schema.GET, (id,)).fetchone()
         record = record_from(row) if row else None
-        if record is None or record.status not in among:
+        if record is None or record.status not in op.among:
             continue
         db.execute(schema.DELETE_RESULT, (id,))
         db.execute(schema.DELETE, (id,))
-        event = Event(EventType.CLEARED, id, record.tool, record.wf, now.wall, record.caller)
+        event = Event(EventType.CLEARED, id, record.tool, record.wf, op.now.wall, record.caller, op.why)
         taken = {name: -count for name, count in zip(COUNTERS, counter_row(record), strict=True)}
         db.execute(schema.PUT_EVENT, event_row(event, -1, taken))
         removed += 1

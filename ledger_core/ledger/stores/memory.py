@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from ledger import clock
 from ledger.lifecycle import ANSWERED, Change, Claimant, Guard, first_claim
 from ledger.owners import new_token
-from ledger.ports import CLOSED, ENDED, Dimension, Held, Query
+from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
 from ledger.records import Event, EventType, Instant, Record, Status
 from ledger.stores import listing
 from ledger.stores.listing import Line
@@ -92,13 +92,15 @@ class MemoryStore:
         with self._lock:
             return listing.activity(self._records.values(), self._journal, query, seconds)
 
-    def remove(self, ids: Sequence[str], now: Instant, among: Collection[Status] = CLOSED) -> int:
+    def remove(
+        self, ids: Sequence[str], now: Instant, among: Collection[Status] = CLOSED, why: Mapping[str, str] = NO_REASON
+    ) -> int:
         with self._lock:
             gone = [r for i in ids if (r := self._records.get(i)) and r.status in among]
             for r in gone:
                 del self._records[r.id]
                 taken = {name: -count for name, count in _counters(r).items()}
-                self._log(Event(EventType.CLEARED, r.id, r.tool, r.wf, now.wall, r.caller), -1, taken)
+                self._log(Event(EventType.CLEARED, r.id, r.tool, r.wf, now.wall, r.caller, why), -1, taken)
             return len(gone)
 
     def flush(self) -> None:

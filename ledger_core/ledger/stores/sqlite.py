@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ledger import clock
 from ledger.errors import LedgerError, StoreUnavailable
 from ledger.lifecycle import Change, Claimant, first_claim
 from ledger.owners import new_token
-from ledger.ports import CLOSED, ENDED, Dimension, Held, Query
+from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
 from ledger.records import Event, Instant, Record, Status
 from ledger.stores import counting, filing, reading, secret
 from ledger.stores.engine import (
@@ -80,10 +80,12 @@ class SqliteStore:
         """See `SyncStore`."""
         self._write(Renew(claims, now))
 
-    def remove(self, ids: Sequence[str], now: Instant, among: Collection[Status] = CLOSED) -> int:
+    def remove(
+        self, ids: Sequence[str], now: Instant, among: Collection[Status] = CLOSED, why: Mapping[str, str] = NO_REASON
+    ) -> int:
         """See `SyncStore`."""
         chunks = [ids[start : start + REMOVED_AT_ONCE] for start in range(0, len(ids), REMOVED_AT_ONCE)]
-        return sum(self._write(Remove(chunk, now, among)) for chunk in chunks)
+        return sum(self._write(Remove(chunk, now, among, why)) for chunk in chunks)
 
     def append(self, event: Event) -> None:
         """See `SyncStore`."""
