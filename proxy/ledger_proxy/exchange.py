@@ -7,9 +7,11 @@ cannot be claimed durably is refused, and nothing is sent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from ledger import clock, owners
 from ledger.calls import AsyncCall
@@ -71,17 +73,18 @@ class Exchange:
         self.tally = Tally()
         self._known = Recent()
         self._draining = False
-        self._running: set[asyncio.Task[Response]] = set()
-        self._sending: set[asyncio.Task[UpstreamAnswer]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
+        self._sending: set[asyncio.Task[Any]] = set()
 
     async def answer(self, rule: Rule, request: Request, caller: Caller, gone: Callable[[], bool]) -> Response:
-        """Answer one attempt, in a task that outlives whoever waits for it."""
+        """Answer one attempt. The calling task must outlive its client, as the front's do.
+
+        A task that is cancelled all the same while it sends records an unknown outcome and ends.
+        """
         if self._draining:
             return answers.problem(answers.UNAVAILABLE, detail="The sidecar is stopping.")
-        task = asyncio.create_task(self._answer(rule, request, caller, gone))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
+        with _listed(self._running):
+            return await self._answer(rule, request, caller, gone)
 
     async def drain(self, seconds: float) -> int:
         """Let exchanges in flight end; then give up the sends, so that they are recorded as unknown.
@@ -128,20 +131,19 @@ class Exchange:
             return _not_sent(record, None, "the sidecar is stopping, nothing was sent")
         headers = _headers(request, operation, record)
         keyed = _keyed(request, operation, record)
-        send = asyncio.ensure_future(self._upstream.send(keyed, headers=headers, resendable=operation.takes_key))
-        self._sending.add(send)
         try:
-            answer = await send
+            with _listed(self._sending):
+                answer = await self._upstream.send(keyed, headers=headers, resendable=operation.takes_key)
         except NotSent as error:
             return _not_sent(record, error, str(error))
         except MaybeSent as error:
             return Outcome(Status.UNKNOWN, error, error=str(error))
         except asyncio.CancelledError:
+            # Given up, but not before its outcome is recorded.
+            cast("asyncio.Task[Any]", asyncio.current_task()).uncancel()
             return Outcome(Status.UNKNOWN, None, error=STOPPED)
         except Exception as error:
             return Outcome(Status.UNKNOWN, None, error=f"the exchange failed: {error!r}")
-        finally:
-            self._sending.discard(send)
         try:
             return self._judge(rule, record, answer)
         except Exception as error:
@@ -164,6 +166,17 @@ class Exchange:
             None if status is Status.SUCCESS else f"the upstream answered {answer.status}",
             {"response_status": answer.status},
         )
+
+
+@contextlib.contextmanager
+def _listed(tasks: set[asyncio.Task[Any]]) -> Iterator[None]:
+    """The current task is one of `tasks` meanwhile."""
+    task = cast("asyncio.Task[Any]", asyncio.current_task())
+    tasks.add(task)
+    try:
+        yield
+    finally:
+        tasks.discard(task)
 
 
 def _not_sent(record: Record, value: object, why: str) -> Outcome:
