@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ledger.guards import Guard
 
 if TYPE_CHECKING:
+    from ledger.compat import BLOCKED, Record, _Mem, _SQLite
     from ledger.errors import (
         Conflict,
         InFlight,
@@ -25,13 +26,12 @@ if TYPE_CHECKING:
     )
     from ledger.policy import OnUnknown, Policy
     from ledger.ports import Store
-    from ledger.records import Event, Record, Result, Status
+    from ledger.records import Event, Result, Status
     from ledger.stores.memory import MemoryStore
-    from ledger.stores.memory import MemoryStore as _Mem
     from ledger.stores.sqlite import SqliteStore
-    from ledger.stores.sqlite import SqliteStore as _SQLite
 
 __all__ = [
+    "BLOCKED",
     "Conflict",
     "Event",
     "Guard",
@@ -63,21 +63,19 @@ guard = Guard()
 _HOMES = {
     "policy": "OnUnknown Policy",
     "ports": "Store",
-    "records": "Event Record Result Status",
+    "records": "Event Result Status",
+    "compat": "BLOCKED Record _Mem _SQLite",
     "stores.memory": "MemoryStore",
     "stores.sqlite": "SqliteStore",
     "errors": "Conflict InFlight KeyMismatch LedgerError NotALedger OutcomeUnknown ResultUnavailable StoreBusy "
     "StoreUnavailable UnstableArgument",
 }
-_ALIASES = {"_Mem": "MemoryStore", "_SQLite": "SqliteStore"}
-"""The seed's names."""
 
 
 def __getattr__(name: str) -> Any:
-    wanted = _ALIASES.get(name, name)
     for module, names in _HOMES.items():
-        if wanted in names.split():
-            value = getattr(import_module(f"ledger.{module}"), wanted)
+        if name in names.split():
+            value = getattr(import_module(f"ledger.{module}"), name)
             globals()[name] = value
             return value
     raise AttributeError(f"module 'ledger' has no attribute {name!r}")

@@ -11,8 +11,8 @@ from ledger.records import Record, Status
 from ledger.steps import Answer, Outcome, Reply
 
 
-def value_of(reply: Reply, policy: Policy) -> Any:
-    """The result, live or replayed; None when blocked.
+def value_of(reply: Reply, policy: Policy, blocked: object = None, itself: bool = False) -> Any:
+    """The result, live or replayed; `blocked` when blocked. itself: the call came from inside this very execution.
 
     Raises what the function raised; OutcomeUnknown, InFlight, ResultUnavailable, Conflict.
     """
@@ -23,15 +23,16 @@ def value_of(reply: Reply, policy: Policy) -> Any:
         case Answer.REPLAYED:
             return _replayed(record)
         case Answer.BLOCKED | Answer.GONE:
-            return None
+            return blocked
         case Answer.IN_FLIGHT:
             if not policy.replay:
-                return None
-            raise InFlight(f"{record.tool} is still running, or its process died; try again later ({_named(record)})")
+                return blocked
+            raise InFlight(f"{record.tool} {_why_in_flight(itself)} ({_named(record)})", record.id)
         case Answer.HELD:
-            raise OutcomeUnknown(_held(record))
+            raise OutcomeUnknown(_held(record), record.id)
         case Answer.CONFLICT:
-            raise Conflict(f"{record.tool} was called under the same key with other arguments ({_named(record)})")
+            why = f"{record.tool} was called under the same key with other arguments ({_named(record)})"
+            raise Conflict(why, record.id)
         case _:
             assert_never(reply.answer)
 
@@ -52,14 +53,19 @@ def live(outcome: Outcome | None, record: Record) -> Any:
 
 def _replayed(record: Record) -> Any:
     if record.result is None:
-        raise ResultUnavailable(f"{record.tool} ran, but its result was not kept, so nothing can be replayed; "
-                                f"it is not run again ({_named(record)})")  # fmt: skip
+        why = "its result was not kept, so nothing can be replayed; it is not run again"
+        raise ResultUnavailable(f"{record.tool} ran, but {why} ({_named(record)})", record.id)
     try:
         return codec.decode(record.result)
     except codec.CannotLoad as error:
-        raise ResultUnavailable(
-            f"{record.tool} ran, but its result cannot be read: {error} ({_named(record)})"
-        ) from None
+        why = f"its result cannot be read: {error}"
+        raise ResultUnavailable(f"{record.tool} ran, but {why} ({_named(record)})", record.id) from None
+
+
+def _why_in_flight(itself: bool) -> str:
+    if itself:
+        return "calls itself through guard with the same arguments, and cannot wait for its own end"
+    return "is still running, or its process died; try again later"
 
 
 def _held(record: Record) -> str:

@@ -13,12 +13,16 @@ from ledger.keeper import AsyncKeeper, Keeper
 from ledger.lifecycle import Change
 from ledger.ports import AsyncStore, SyncStore
 from ledger.records import Event, Instant, Record, Status
-from ledger.steps import Finish, Outcome, Seen, Written
+from ledger.steps import Attempt, Execute, Finish, Outcome, Seen, Verdict, Written
 
 LOOK_AGAIN_SECONDS = 1.0
 """A waiter looks at the owner's liveness at least this often."""
 POLL_SECONDS = 0.05
 """How often a waiter reads the store for an execution of another process."""
+
+
+_NOT_BEGUN = Outcome(Status.FAILED, error="interrupted before it began")
+_INTERRUPTED = Outcome(Status.UNKNOWN, error="interrupted")
 
 
 def _seen(record: Record | None) -> Seen | None:
@@ -27,23 +31,44 @@ def _seen(record: Record | None) -> Seen | None:
     return Seen(record, owners.alive(record.owner) if record.status is Status.RUNNING else None)
 
 
-class Call:
-    """A `drivers.Port` on a synchronous store."""
+def cannot_tell(record: Record) -> Verdict:
+    """The verifier of a call that has none."""
+    return Verdict(None)
 
-    def __init__(self, store: SyncStore, keeper: Keeper, effect: Callable[[Record], Outcome]) -> None:
-        self._store, self._keeper, self._effect = store, keeper, effect
+
+class Call:
+    """A `drivers.Port` on a synchronous store.
+
+    effect: causes the effect, once. verify: asks the world about an unknown.
+    """
+
+    def __init__(
+        self,
+        store: SyncStore,
+        keeper: Keeper,
+        effect: Callable[[Record], Outcome],
+        verify: Callable[[Record], Verdict] = cannot_tell,
+    ) -> None:
+        self._store, self._keeper, self._effect, self._verify = store, keeper, effect, verify
+        self.mine: Record | None = None
+        """The claim that is ours and whose outcome is neither durable nor owed."""
+        self.outcome: Outcome | None = None
+        """What the effect came to, once it ended."""
+        self._fate = _NOT_BEGUN
 
     def now(self) -> Instant:
         return clock.now()
 
     def claim(self, change: Change) -> bool:
-        return self._store.insert(change)
+        self.mine = change.record
+        return self._won(self._store.insert(change))
 
     def look(self, record: Record) -> Seen | None:
         return _seen(self._store.look(record))
 
     def swap(self, change: Change) -> bool:
-        return self._store.replace(change)
+        self.mine = change.record if change.record.status is Status.RUNNING else None
+        return self._won(self._store.replace(change))
 
     def wait(self, record: Record, seconds: float) -> bool:
         deadline = time.monotonic() + min(seconds, LOOK_AGAIN_SECONDS)
@@ -58,24 +83,47 @@ class Call:
         found = self._store.look(record)
         return found is None or (found.status, found.epoch) != (record.status, record.epoch)
 
+    def verify(self, record: Record) -> Verdict:
+        return self._verify(record)
+
     def execute(self, record: Record) -> Outcome:
+        self.begin(record)
+        return self.ended(self._effect(record))
+
+    def begin(self, record: Record) -> None:
+        """The claim is renewed from now until its outcome is durable."""
+        self.mine, self._fate = record, _INTERRUPTED
         self._keeper.take(record)
-        try:
-            return self._effect(record)
-        finally:
-            self._keeper.drop(record)
+
+    def ended(self, outcome: Outcome) -> Outcome:
+        """What it came to, kept for `rescue`."""
+        self.outcome = self._fate = outcome
+        return outcome
 
     def finish(self, step: Finish) -> Written:
         """The effect has happened, so a store that fails now must not cost the caller its outcome."""
         try:
-            return Written.YES if self._store.replace(step.change) else Written.NO
+            written = self._store.replace(step.change)
         except LedgerError:
-            self._keeper.owe(step, self)
+            self._owe(step)
             return Written.OWED
-        except BaseException:
-            # An interrupt here must not cost the record its outcome.
-            self._keeper.owe(step, self)
-            raise
+        self.mine = None
+        self._keeper.drop(step.record)
+        return Written.YES if written else Written.NO
+
+    def rescue(self, attempt: Attempt) -> None:
+        """After whatever broke the call off, be it Ctrl-C between effect and commit: owe what is known of its claim."""
+        if self.mine is not None:
+            self._owe(Execute(attempt, self.mine).next(self._fate, clock.now()))
+
+    def _won(self, won: bool) -> bool:
+        if not won:
+            self.mine = None
+        return won
+
+    def _owe(self, step: Finish) -> None:
+        self.mine = None
+        self._keeper.owe(step, self)
 
     def note(self, event: Event) -> None:
         self._store.append(event)
@@ -117,6 +165,9 @@ class AsyncCall:
             async with asyncio.timeout(limit):
                 await (ended or asyncio.Event()).wait()
         return self._gone()
+
+    async def verify(self, record: Record) -> Verdict:
+        return cannot_tell(record)
 
     async def execute(self, record: Record) -> Outcome:
         if self._effect is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from types import CoroutineType
+from types import AsyncGeneratorType, GeneratorType
 from typing import Any
 
 from ledger import codec
@@ -59,15 +59,22 @@ _ANSWERED_NAMES = _names("urllib.error.HTTPError")
 """The other side answered: an ordinary exception, whatever it inherits from, unless its status follows an effect."""
 
 
+class StillToAwait(Exception):
+    """The function was a plain one, and what it returned is to be awaited: the effect is only beginning."""
+
+    def __init__(self, value: Awaitable[Any]) -> None:
+        super().__init__(value)
+        self.value = value
+
+
 def perform(fn: Callable[[], Any], keep: bool) -> Outcome:
-    """Call it. keep: warn when the result cannot be kept, because replays will want it."""
+    """Call it. keep: warn when the result cannot be kept, because replays will want it. Raises StillToAwait."""
     try:
         value = fn()
-        if type(value) is CoroutineType:
-            value.close()
-            raise TypeError("it returned a coroutine that nothing awaits; guard the async function itself")
     except BaseException as error:
         return failure(error)
+    if hasattr(type(value), "__await__"):
+        raise StillToAwait(value)
     return success(value, keep)
 
 
@@ -130,6 +137,8 @@ def _chain(error: BaseException, met: set[int]) -> Iterator[BaseException]:
 
 def _kept(value: object, keep: bool) -> Result | None:
     try:
+        if isinstance(value, GeneratorType | AsyncGeneratorType):
+            tell("⚠  it returned a generator: what that does is not guarded; guard what runs it to its end")
         return codec.encode(value)
     except Exception as error:  # whatever a value does when it is looked at, its effect has happened
         if keep:

@@ -4,95 +4,74 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import secrets
+import os
 import weakref
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
-from ledger import answers, clock, effects, owners
+from ledger import answers, effects, verdicts
 from ledger.calls import Call
 from ledger.drivers import arun, run
+from ledger.effects import StillToAwait
 from ledger.errors import LedgerError
+from ledger.intents import Intent
 from ledger.keeper import Keeper
-from ledger.lifecycle import Claimant
-from ledger.policy import Policy
 from ledger.ports import SyncStore
-from ledger.records import Kind, Record
-from ledger.steps import Attempt, Outcome, begin
+from ledger.records import Record, Status
+from ledger.steps import Attempt, Claim, Execute, Outcome, Reply, begin
+
+_executing: ContextVar[frozenset[str]] = ContextVar("ledger_executing", default=frozenset())
+"""The operations that this thread or task is inside of: who asks for one of them again must not wait for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """One call as the guard understood it."""
+class _InChild(BaseException):
+    """The function forked, and this is the child: the claim, the store and the keeper are the parent's."""
 
-    id: str
-    tool: str
-    wf: str
-    caller: str | None
-    policy: Policy
-
-    def attempt(self) -> Attempt:
-        """It arrives now."""
-        policy = self.policy
-        draft = Record(
-            id=self.id,
-            tool=self.tool,
-            kind=Kind.CALL,
-            wf=self.wf,
-            caller=self.caller,
-            lease=policy.lease,
-            timeout=policy.timeout,
-            window=policy.window,
-        )
-        return Attempt(draft, policy, Claimant(owners.new_token(), secrets.token_hex(8)), clock.now())
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
 
 
 class Engine:
     """Opened by the first guarded call of a process."""
 
-    def __init__(self, store: SyncStore, owns: bool) -> None:
-        """owns: the store is closed with the engine; otherwise it belongs to whoever passed it in."""
-        self.store, self._owns = store, owns
+    def __init__(self, store: SyncStore, owns: bool, observe: Callable[[Reply], None] = lambda _: None) -> None:
+        """owns: the store is closed with the engine; otherwise it belongs to whoever passed it in.
+
+        observe: hears of every reply before the caller does.
+        """
+        self.store, self._owns, self._observe = store, owns, observe
         self.keeper = Keeper(store)
+        self._returns_awaitables: set[str] = set()
         _open.add(self)
 
     def call(self, intent: Intent, fn: Callable[[], Any]) -> Any:
-        """Drive one call; see `answers.value_of`."""
-        ran: list[Outcome] = []
-
-        def effect(record: Record) -> Outcome:
-            ran.append(effects.perform(fn, intent.policy.replay))
-            return ran[0]
-
-        attempt = intent.attempt()
+        """Drive one call; see `answers.value_of`. Where `fn` turns out to be async, a coroutine."""
+        if intent.function in self._returns_awaitables:
+            return self.acall(intent, fn)
+        itself = intent.id in _executing.get()
+        attempt = intent.attempt(itself)
+        call = Call(self.store, self.keeper, _effect(intent, fn), partial(verdicts.ask, intent.verify))
         try:
-            reply = run(begin(attempt, attempt.arrived), Call(self.store, self.keeper, effect))
-        except LedgerError:
-            # Once it ran, its own end is what the caller must hear, whatever the ledger then met with.
-            if not ran:
-                raise
-            return answers.live(ran[0], attempt.draft)
-        return answers.value_of(reply, intent.policy)
+            reply = run(begin(attempt, attempt.arrived), call)
+        except StillToAwait as still:
+            self._returns_awaitables.add(intent.function)
+            return self._finish_awaiting(intent, _Unawaited(call, attempt, still.value))
+        except BaseException as error:
+            return _salvaged(error, call, attempt)
+        self._observe(reply)
+        told = partial(answers.value_of, reply, intent.policy, intent.blocked, itself)
+        if reply.record.about.get("awaited") and reply.outcome is None:
+            return _awaitable(told)
+        return told()
 
     async def acall(self, intent: Intent, fn: Callable[[], Awaitable[Any]]) -> Any:
         """As `call`, awaiting."""
-        from ledger.inloop import InLoopCall
-
-        ran: list[Outcome] = []
-
-        async def effect(record: Record) -> Outcome:
-            ran.append(await effects.aperform(fn, intent.policy.replay))
-            return ran[0]
-
-        attempt = intent.attempt()
-        try:
-            reply = await arun(begin(attempt, attempt.arrived), InLoopCall(self.store, self.keeper, effect))
-        except LedgerError:
-            if not ran:
-                raise
-            return answers.live(ran[0], attempt.draft)
-        return answers.value_of(reply, intent.policy)
+        itself = intent.id in _executing.get()
+        attempt = intent.attempt(itself)
+        return await self._drive(begin(attempt, attempt.arrived), attempt, intent, fn, itself)
 
     def close(self) -> None:
         """Write what is owed and buffered; close the store if it is ours."""
@@ -109,7 +88,111 @@ class Engine:
         _inherited.append(self)
         _open.discard(self)
         reopened = getattr(self.store, "reopened", None)
-        return Engine(reopened(), owns=True) if reopened else Engine(self.store, owns=self._owns)
+        if reopened is not None:
+            return Engine(reopened(), owns=True, observe=self._observe)
+        return Engine(self.store, owns=self._owns, observe=self._observe)
+
+    async def _drive(
+        self,
+        step: Claim | Execute | Any,
+        attempt: Attempt,
+        intent: Intent,
+        fn: Callable[[], Awaitable[Any]],
+        itself: bool = False,
+        about: dict[str, object] | None = None,
+    ) -> Any:
+        from ledger.inloop import InLoopCall
+
+        effect = _aeffect(intent, fn, about)
+        call = InLoopCall(self.store, self.keeper, effect, partial(verdicts.aask, intent.verify))
+        try:
+            reply = await arun(step, call)
+        except BaseException as error:
+            return _salvaged(error, call, attempt)
+        self._observe(reply)
+        return answers.value_of(reply, intent.policy, intent.blocked, itself)
+
+    async def _finish_awaiting(self, intent: Intent, unawaited: _Unawaited) -> Any:
+        """The rest of a call whose function returned something to be awaited."""
+        record, value = unawaited.taken_over()
+        step = Execute(unawaited.attempt, record)
+        return await self._drive(step, unawaited.attempt, intent, lambda: value, about={"awaited": True})
+
+
+class _Unawaited:
+    """A claim whose effect begins only when the caller awaits it. If nobody ever does, its outcome is owed."""
+
+    def __init__(self, call: Call, attempt: Attempt, value: Awaitable[Any]) -> None:
+        self._call: Call | None = call
+        self.attempt, self._value = attempt, value
+
+    def taken_over(self) -> tuple[Record, Awaitable[Any]]:
+        """The caller awaits it: who drives it from here owes its outcome."""
+        call, self._call = self._call, None
+        if call is None or call.mine is None:
+            raise RuntimeError("it was awaited already")
+        return call.mine, self._value
+
+    def __del__(self) -> None:
+        if self._call is None:
+            return
+        # A coroutine that was never started has done nothing; of anything else nobody knows.
+        started = getattr(self._value, "cr_frame", None) is None or getattr(self._value, "cr_running", True)
+        getattr(self._value, "close", lambda: None)()
+        status = Status.UNKNOWN if started else Status.FAILED
+        self._call.ended(Outcome(status, error="its result was never awaited"))
+        self._call.rescue(self.attempt)
+
+
+def _effect(intent: Intent, fn: Callable[[], Any]) -> Callable[[Record], Outcome]:
+    pid = os.getpid()
+
+    def effect(record: Record) -> Outcome:
+        with _inside(record):
+            outcome = effects.perform(fn, intent.policy.replay)
+        if os.getpid() != pid:
+            raise _InChild(outcome)
+        return outcome
+
+    return effect
+
+
+def _aeffect(
+    intent: Intent, fn: Callable[[], Awaitable[Any]], about: dict[str, object] | None
+) -> Callable[[Record], Awaitable[Outcome]]:
+    async def effect(record: Record) -> Outcome:
+        with _inside(record):
+            outcome = await effects.aperform(fn, intent.policy.replay)
+        return (
+            outcome if about is None else Outcome(outcome.status, outcome.value, outcome.result, outcome.error, about)
+        )
+
+    return effect
+
+
+@contextlib.contextmanager
+def _inside(record: Record) -> Iterator[None]:
+    token = _executing.set(_executing.get() | {record.id})
+    try:
+        yield
+    finally:
+        _executing.reset(token)
+
+
+def _salvaged(error: BaseException, call: Any, attempt: Attempt) -> Any:
+    """What a caller hears when the driver broke off. Once the function ran, its own end, whatever came after it."""
+    if isinstance(error, _InChild):
+        return answers.live(error.outcome, attempt.draft)
+    if not isinstance(error, LedgerError):
+        call.rescue(attempt)
+        raise error
+    if call.outcome is None:
+        raise error
+    return answers.live(call.outcome, attempt.draft)
+
+
+async def _awaitable(told: Callable[[], Any]) -> Any:
+    return told()
 
 
 _open: weakref.WeakSet[Engine] = weakref.WeakSet()

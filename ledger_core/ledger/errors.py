@@ -27,19 +27,27 @@ class IllegalTransition(LedgerError):
     """A lifecycle transition that the table does not have was asked for: a bug, never an input."""
 
 
-class OutcomeUnknown(LedgerError):
+class NotAnswered(LedgerError):
+    """Base of what a duplicate meets when the record has no answer for it. record: the record's id."""
+
+    def __init__(self, message: str, record: str = "") -> None:
+        super().__init__(message)
+        self.record = record
+
+
+class OutcomeUnknown(NotAnswered):
     """An earlier execution may have happened; running again could do it twice."""
 
 
-class InFlight(LedgerError):
+class InFlight(NotAnswered):
     """The same operation was still running when the wait was over."""
 
 
-class ResultUnavailable(LedgerError):
+class ResultUnavailable(NotAnswered):
     """The operation succeeded, but its result was not kept, so it cannot be replayed."""
 
 
-class Conflict(LedgerError):
+class Conflict(NotAnswered):
     """The same key came with another payload."""
 
 

@@ -9,14 +9,27 @@ import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
 
 from ledger.errors import UnstableArgument
-from ledger.functions import Tool, instance_of, signature_of, tool_of
+from ledger.functions import Tool, instance_of, known
 from ledger.normal import NoStableForm, normal
 
 VERSION = 1
 """Of the normaliser; part of every id, so that a change of it can be told from a new operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of one call by their parameters' names, defaults included. given: those that were passed.
+
+    A builtin that tells no signature has positions for names.
+    """
+
+    named: dict[str, Any]
+    given: AbstractSet[str]
 
 
 def operation_id(
@@ -26,33 +39,57 @@ def operation_id(
 
     Raises UnstableArgument, naming the argument, and TypeError for arguments the function does not take.
     """
-    tool = tool_of(fn)
-    told: Any = ["key", key] if key is not None else ["args", _arguments(fn, tool, args, kwargs)]
-    whole = [VERSION, tool.identity, _instance(tool, fn), wf, told]
-    return hashlib.sha256(json.dumps(whole, separators=(",", ":")).encode()).hexdigest()[:32]
+    tool = known(fn).tool
+    told = None if key is not None else normalised(fn, tool, bind(fn, tool.name, args, kwargs))
+    return identify(tool, fn, wf, told, key)
 
 
-def _arguments(fn: Callable[..., Any], tool: Tool, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
+def bind(fn: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arguments:
+    """Who gets what. Raises TypeError as Python tells it, under the name of the tool."""
     if isinstance(fn, functools.partial):
-        return _arguments(fn.func, tool, (*fn.args, *args), {**fn.keywords, **kwargs})
-    signature = signature_of(fn)
+        return bind(fn.func, name, (*fn.args, *args), {**fn.keywords, **kwargs})
+    function = known(fn)
+    signature = function.signature
     if signature is None:
-        return [[name, _stable(tool, name, value)] for name, value in (*enumerate(args), *sorted(kwargs.items()))]
+        named = {**{str(at): value for at, value in enumerate(args)}, **kwargs}
+        return Arguments(named, named.keys())
     try:
-        bound = signature.bind(*args, **kwargs)
+        found = signature.bind(*args, **kwargs)
     except TypeError as error:
-        raise TypeError(f"{tool.name}(): {error}") from None
-    given = set(bound.arguments)
-    bound.apply_defaults()
+        raise TypeError(f"{name}(): {error}") from None
+    given = set(found.arguments)
+    found.apply_defaults()
+    named = found.arguments
+    if function.rest is not None:
+        # One by one, so that each can be named; a name that is taken is a positional-only parameter's.
+        more = {k if k not in named else f"**{k}": v for k, v in named.pop(function.rest).items()}
+        named.update(more)
+        given.update(more)
+    return Arguments(named, given)
+
+
+def normalised(fn: Callable[..., Any], tool: Tool, arguments: Arguments) -> list[tuple[str, Any]]:
+    """Each argument's name and normal form, by name; without what a framework filled in. Raises UnstableArgument."""
+    ignored = known(fn).ignored
     told = []
-    for name, value in sorted(bound.arguments.items()):
+    for name, value in sorted(arguments.named.items()):
+        if name in ignored:
+            continue
         try:
-            told.append([name, _stable(tool, name, value)])
+            told.append((name, _stable(tool, name, value)))
         except UnstableArgument:
             # A default that nobody passed, such as a client or a sentinel, tells no two calls apart.
-            if name in given:
+            if name in arguments.given:
                 raise
     return told
+
+
+def identify(
+    tool: Tool, fn: Callable[..., Any], wf: str, told: list[tuple[str, Any]] | None, key: str | None = None
+) -> str:
+    """The id, from the key if there is one, else from the normalised arguments."""
+    whole = [VERSION, tool.identity, _instance(tool, fn), wf, ["args", told] if key is None else ["key", key]]
+    return hashlib.sha256(json.dumps(whole, separators=(",", ":")).encode()).hexdigest()[:32]
 
 
 def _stable(tool: Tool, name: object, value: object) -> Any:

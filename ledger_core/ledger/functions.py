@@ -7,51 +7,88 @@ import hashlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from types import CodeType, MethodType
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from ledger.injected import injected_by_a_framework
 from ledger.normal import identity_of_type
+
+
+class Shape(Enum):
+    """What calling it gives."""
+
+    PLAIN = "a value"
+    ASYNC = "a coroutine"
+    GENERATOR = "a generator"
+    ASYNC_GENERATOR = "an async generator"
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A guarded function. identity: what its operations are named by. name: what people see."""
+    """A guarded function. identity: what its operations are named by. name: what people see.
+
+    also: the identity of the function behind a framework's tool object, which policies may go by, too.
+    """
 
     identity: str
     name: str
+    also: str = ""
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Names a policy may call it by, the most particular last: `send`, `Mailer.send`, `app.send`, its identity."""
+        last = self.name.rpartition(".")[2]
+        module = self.identity.removesuffix(self.name).rstrip(".")
+        return tuple(dict.fromkeys((last, self.name, f"{module}.{last}", self.also, self.identity)))
 
 
-def is_async(fn: Callable[..., Any]) -> bool:
-    """Whether calling it gives a coroutine. Raises TypeError for what can be neither called nor awaited once."""
+@dataclass(frozen=True, slots=True)
+class Function:
+    """What there is to know of a callable.
+
+    ignored: parameters that a framework fills in, not the caller. rest: the name of its `**kwargs`.
+    """
+
+    tool: Tool
+    shape: Shape
+    signature: inspect.Signature | None
+    ignored: frozenset[str]
+    rest: str | None
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether `key` is an argument of the function itself."""
+        return self.signature is not None and "key" in self.signature.parameters
+
+    @property
+    def awaited(self) -> bool:
+        """Whether its call is to be awaited."""
+        return self.shape in (Shape.ASYNC, Shape.ASYNC_GENERATOR)
+
+
+def known(fn: Callable[..., Any]) -> Function:
+    """What there is to know of it, remembered for as long as it lives. Raises TypeError for what cannot be called."""
     if not callable(fn):
         raise TypeError(
             f"guard takes a function and its arguments, not a {type(fn).__name__}; write guard(fn, x), not guard(fn(x))"
         )
-    call = getattr(type(fn), "__call__", None)  # noqa: B004 (an instance with an async __call__)
-    for candidate in (fn, call):
-        if inspect.isgeneratorfunction(candidate) or inspect.isasyncgenfunction(candidate):
-            raise TypeError(
-                f"{tool_of(fn).name} is a generator: its effects happen after the call, so it cannot be guarded"
-            )
-    return any(inspect.iscoroutinefunction(candidate) for candidate in (fn, call))
+    where = fn.__func__ if isinstance(fn, MethodType) else fn
+    owner = _owner(fn) if isinstance(fn, MethodType) else None
+    name = getattr(fn, "__name__", None)
+    try:
+        found = _known.get(where)
+    except TypeError:  # unhashable, or nothing that can be referred to weakly
+        return _look_at(fn)
+    if found is not None and found[:2] == (owner, name):
+        return found[2]
+    told = _look_at(fn)
+    _known[where] = (owner, name, told)
+    return told
 
 
-def tool_of(fn: Callable[..., Any]) -> Tool:
-    """`module.qualname`, or `module.__name__` where `__name__` was set to something else (a renamed closure).
-
-    A method belongs to the class of its instance, so that two classes never share one; the instance itself is
-    told apart only by its `__ledger_id__`.
-    """
-    if isinstance(fn, functools.partial):
-        return tool_of(fn.func)
-    if isinstance(fn, MethodType):
-        owner = fn.__self__ if isinstance(fn.__self__, type) else type(fn.__self__)
-        return Tool(f"{identity_of_type(owner)}.{fn.__name__}", f"{owner.__name__}.{fn.__name__}")
-    qualname = getattr(fn, "__qualname__", None)
-    if qualname is None or isinstance(fn, type):
-        owner = fn if isinstance(fn, type) else type(fn)
-        return Tool(identity_of_type(owner), owner.__name__)
-    return _function(fn, qualname)
+_known: WeakKeyDictionary[Callable[..., Any], tuple[type | None, str | None, Function]] = WeakKeyDictionary()
 
 
 def instance_of(fn: Callable[..., Any]) -> object:
@@ -61,18 +98,63 @@ def instance_of(fn: Callable[..., Any]) -> object:
     return fn.__self__ if isinstance(fn, MethodType) else fn
 
 
-def takes_key(fn: Callable[..., Any]) -> bool:
-    """Whether `key` is an argument of the function itself."""
-    signature = signature_of(fn)
-    return signature is not None and "key" in signature.parameters
+def is_method(fn: Callable[..., Any]) -> bool:
+    """Whether it is a function of a class that is still to be bound to an instance, as a decorator meets it."""
+    if isinstance(fn, MethodType):
+        return False
+    qualname = getattr(fn, "__qualname__", "").rpartition("<locals>.")[2]
+    code = getattr(fn, "__code__", None)
+    return "." in qualname and code is not None and code.co_varnames[:1] in (("self",), ("cls",))
 
 
-def signature_of(fn: Callable[..., Any]) -> inspect.Signature | None:
-    """Its signature, None for builtins that tell none."""
+def _look_at(fn: Callable[..., Any]) -> Function:
+    signature = _signature(fn)
+    base = fn
+    while isinstance(base, functools.partial):
+        base = base.func
+    parameters = signature.parameters.values() if signature is not None else ()
+    rest = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
+    return Function(_tool(base), _shape(base), signature, injected_by_a_framework(base), rest)
+
+
+def _signature(fn: Callable[..., Any]) -> inspect.Signature | None:
+    """None for builtins that tell none."""
     try:
         return inspect.signature(fn)
     except (TypeError, ValueError):
         return None
+
+
+def _shape(fn: Callable[..., Any]) -> Shape:
+    call = getattr(type(fn), "__call__", None)  # noqa: B004 (an instance with an async __call__)
+    for candidate in (fn, call):
+        if inspect.iscoroutinefunction(candidate):
+            return Shape.ASYNC
+        if inspect.isgeneratorfunction(candidate):
+            return Shape.GENERATOR
+        if inspect.isasyncgenfunction(candidate):
+            return Shape.ASYNC_GENERATOR
+    return Shape.PLAIN
+
+
+def _tool(fn: Callable[..., Any]) -> Tool:
+    """`module.qualname`, or `module.__name__` where `__name__` was set to something else (a renamed closure).
+
+    A method belongs to the class of its instance, so that two classes never share one; the instance itself is
+    told apart only by its `__ledger_id__`.
+    """
+    if isinstance(fn, MethodType):
+        owner = _owner(fn)
+        return Tool(f"{identity_of_type(owner)}.{fn.__name__}", f"{owner.__name__}.{fn.__name__}")
+    qualname = getattr(fn, "__qualname__", None)
+    if qualname is None or isinstance(fn, type):
+        owner = fn if isinstance(fn, type) else type(fn)
+        return Tool(identity_of_type(owner), owner.__name__)
+    return _function(fn, qualname)
+
+
+def _owner(fn: MethodType) -> type:
+    return fn.__self__ if isinstance(fn.__self__, type) else type(fn.__self__)
 
 
 def _function(fn: Callable[..., Any], qualname: str) -> Tool:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Literal, overload
+from collections.abc import Callable, Coroutine, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from ledger import settings
-from ledger.scope import Setting, Use
+from ledger.scope import Scoped, Setting
 
 if TYPE_CHECKING:
-    from ledger.engine import Engine, Intent
-    from ledger.policy import OnUnknown, Policy
-    from ledger.ports import SyncStore
+    from pathlib import Path
 
-CRASH_TIMEOUT = 300.0
-"""Seconds without a heartbeat after which a call whose process died may run again (the seed's contract)."""
+    from ledger.compat import Record
+    from ledger.engine import Engine
+    from ledger.policy import OnUnknown
+    from ledger.ports import SyncStore
+    from ledger.workings import Workings
+
+_NOT_GIVEN: Any = object()
 
 
 class Guard:
@@ -30,10 +30,25 @@ class Guard:
         if store is not None and not hasattr(store, "insert"):
             raise TypeError(f"{type(store).__name__} is not a store of Ledger's; use SqliteStore or MemoryStore")
         self._store, self._strict = store, strict
-        self._policies: dict[str, dict[str, Any]] = {}
         self._workflow, self._caller = Setting("ledger_workflow"), Setting("ledger_caller")
-        self._opened: tuple[int, Engine] | None = None
-        self._opening = threading.Lock()
+
+    @property
+    def _works(self) -> Workings:
+        """Made when it is first needed; whoever of two threads comes second takes the first one's."""
+        found = self.__dict__.get("_made")
+        if found is None:
+            from ledger.workings import Workings
+
+            fresh = Workings(self._store, self._strict, self._workflow, self._caller)
+            found = self.__dict__.setdefault("_made", fresh)
+        return found  # type: ignore[no-any-return]
+
+    @property
+    def _engine(self) -> Engine:
+        """This process's open ledger; `_engine.store` is what Ledger-Once's users reach for in tests."""
+        return self._works.opening.engine
+
+    # -- calls -------------------------------------------------------------------------------------------------
 
     @overload
     def __call__[T](
@@ -47,110 +62,202 @@ class Guard:
         key: what names this one effect, instead of the arguments.
         Returns its result; None for a duplicate, or the recorded result under `policy(fn, replay=True)`.
         Raises what `fn` raises (the next call may run), OutcomeUnknown when an earlier call may have happened,
-        StoreUnavailable when nothing can be recorded (then `fn` was not called), and under replay InFlight and
-        ResultUnavailable.
+        StoreUnavailable when nothing can be recorded (then `fn` was not called), UnstableArgument for an argument
+        that no retry could be recognised by, and under replay InFlight and ResultUnavailable.
         """
-        from ledger import functions
+        return self._works.run(fn, args, kwargs, key=key)
 
-        awaited = functions.is_async(fn)
-        if key is not None and functions.takes_key(fn):
-            kwargs["key"], key = key, None
-        intent = self._intent(fn, args, kwargs, key)
-        if awaited:
-            return self._engine.acall(intent, lambda: fn(*args, **kwargs))
-        return self._engine.call(intent, lambda: fn(*args, **kwargs))
+    def once(self, fn: Callable[..., Any] | None = None, /, **policy: Any) -> Any:
+        """Guard a function at every call, as a decorator: `@guard.once` or `@guard.once(replay=True)`.
+
+        Takes what `policy` takes; `blocked_return=` is what a blocked duplicate returns instead of None. A call may
+        name its effect with `key=`.
+        """
+        if fn is None:
+            return lambda found: self.once(found, **policy)
+        if isinstance(fn, classmethod | staticmethod):
+            return type(fn)(self.once(fn.__func__, **policy))
+        blocked = policy.pop("blocked_return", None)
+        if policy:
+            self.policy(fn, **policy)
+        return self._works.wrapped(fn, blocked)
+
+    @overload
+    def wrap_tools[T: Any](self, tools: Mapping[str, T], *, blocked_return: Any = None) -> dict[str, T]: ...
+    @overload
+    def wrap_tools[T: Any](self, tools: list[T] | tuple[T, ...], *, blocked_return: Any = None) -> list[T]: ...
+    def wrap_tools(self, tools: Any, *, blocked_return: Any = None) -> Any:
+        """Guard a whole toolset: functions, LangChain tools, OpenAI Agents function tools; a dict or a list of them.
+
+        blocked_return: what a blocked duplicate returns instead of None. Each call may name its effect with `key=`.
+        Raises TypeError for what is no tool, ValueError for two different ones that one name stands for.
+        """
+        from ledger import toolsets
+
+        return toolsets.wrapped(tools, lambda tool: self._works.wrapped(tool, blocked_return), self._works.tool_of)
+
+    def force(self, fn: Callable[..., Any], /, *args: Any, key: str | None = None, **kwargs: Any) -> Any:
+        """Call `fn` now, whatever the record says; `await` it if it is async. Raises what `fn` raises."""
+        return self._works.run(fn, args, kwargs, key=key, forced=True)
+
+    # -- what holds for a tool ---------------------------------------------------------------------------------
 
     def policy(
         self,
-        fn: Callable[..., Any],
+        tool: Callable[..., Any] | str | Any,
         *,
+        unlimited: bool | None = None,
+        replay: bool | None = None,
         max: int | None = None,
         ttl: float | None = None,
-        replay: bool | None = None,
+        wait: float | None = None,
         timeout: float | Literal["default"] | None = "default",
         on_unknown: OnUnknown | str | None = None,
-    ) -> None:
-        """How duplicates of `fn` are answered. A later call changes only what it names.
+        verify: Callable[..., Any] | None = None,
+        key: str | Callable[..., str] | None = None,
+        collect: bool | None = None,
+    ) -> Self:
+        """How calls of a tool are answered; the tool is a function, or its name. A later call changes only what it
+        names.
 
-        max: effects allowed per window. ttl: seconds a success answers duplicates. replay: answer them with the
-        recorded result, waiting while it is still running. timeout: seconds without a heartbeat after which a call
-        whose process died may run again; None holds it. on_unknown: "hold" or "retry". Raises ValueError.
+        unlimited: it only reads, so always run it. max: effects allowed per window. ttl: seconds a success answers
+        duplicates. replay: answer them with the recorded result, waiting while it is still running; wait: for so many
+        seconds at most. timeout: seconds without a heartbeat after which a call whose process died may run again; None
+        holds it. on_unknown: "hold", or "retry", which accepts a second effect. verify: a function of the same
+        arguments that finds out whether an unknown happened: True, False, None when it cannot tell, or
+        (True, result). key: a template over the arguments, "email-{order_id}", or a function of them that returns
+        what names the effect. collect: run a generator to its end; its items are the result.
+        Raises ValueError and TypeError; then nothing is changed.
         """
-        from ledger.functions import tool_of
         from ledger.policy import OnUnknown
 
-        told: dict[str, Any] = {"max": max, "window": ttl, "replay": replay}
+        told: dict[str, Any] = {"unlimited": unlimited, "replay": replay, "max": max, "window": ttl, "wait": wait}
+        told |= {"verify": verify, "key": key, "collect": collect}
         changes = {name: value for name, value in told.items() if value is not None}
         if timeout != "default":
             changes["timeout"] = timeout
         if on_unknown is not None:
             changes["on_unknown"] = OnUnknown(on_unknown)
-        identity = tool_of(fn).identity
-        together = {**self._policies.get(identity, {}), **changes}
-        self._compile(together)
-        self._policies[identity] = together
+        self._works.policies.tell(tool if isinstance(tool, str) else self._works.tool_of(tool).identity, changes)
+        return self
 
-    def workflow(self, name: str) -> Use:
+    # -- whose calls they are, and where they are kept ---------------------------------------------------------
+
+    def workflow(self, id: str) -> Scoped:
         """Scope what follows to one order, run or request: as a statement, or `with guard.workflow(...)`."""
-        return self._workflow.use(name)
+        return Scoped(self, (self._workflow.use(id),))
 
-    def as_caller(self, name: str) -> Use:
+    def as_caller(self, caller: str) -> Scoped:
         """Tag what follows with who asked: as a statement or in a `with`."""
-        return self._caller.use(name)
+        return Scoped(self, (self._caller.use(caller),))
 
-    def stats(self, wf: str | None = None) -> dict[str, int]:
-        """Totals: actions, attempts, executed, blocked, failed, unknown, running, replayed, held, ..."""
+    def persist(self, path: str | Path = "ledger.db") -> Self:
+        """Keep the records in this file from now on. Raises StoreUnavailable, NotALedger."""
+        self._works.opening.move(str(path))
+        return self
+
+    def quiet(self) -> Self:
+        """Print nothing about calls; `log` still prints."""
+        self._works.observers.quiet = True
+        return self
+
+    def on_success(self, fn: Callable[[Record], Any]) -> Self:
+        """Call `fn` with the record after every execution that succeeded; the last one given counts. What it raises
+        is printed and changes nothing."""
+        return self._on("success", fn)
+
+    def on_block(self, fn: Callable[[Record], Any]) -> Self:
+        """As `on_success`, for every duplicate that was answered without an execution."""
+        return self._on("block", fn)
+
+    def on_failure(self, fn: Callable[[Record], Any]) -> Self:
+        """As `on_success`, for every execution that failed and may be tried again."""
+        return self._on("failure", fn)
+
+    def on_unknown(self, fn: Callable[[Record], Any]) -> Self:
+        """As `on_success`, for every execution that may have happened."""
+        return self._on("unknown", fn)
+
+    # -- a person's word ---------------------------------------------------------------------------------------
+
+    def retry(self, fn: Callable[..., Any] | Any, /, *args: Any, key: str | None = None, **kwargs: Any) -> None:
+        """Let the next call of `fn` with these arguments run, whatever became of it before.
+
+        Raises LedgerError while it is running.
+        """
+        from ledger import settling
+
+        settling.release(self._engine.store, self._works.id_of(fn, args, kwargs, key))
+
+    def resolve(
+        self,
+        what: Callable[..., Any] | str | Any,
+        /,
+        *args: Any,
+        done: bool,
+        result: Any = _NOT_GIVEN,
+        note: str | None = None,
+        key: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Settle a call that may have happened: `resolve(fn, *its arguments, done=True)`, or by the record's id,
+        which OutcomeUnknown has as `record`.
+
+        done: it happened; False lets the next call run. result: what duplicates are answered with under replay.
+        Raises LedgerError for what is not unknown.
+        """
+        from ledger import effects, settling
+
+        id = what if isinstance(what, str) else self._works.id_of(what, args, kwargs, key)
+        kept = None if result is _NOT_GIVEN else effects.success(result, keep=True).result
+        settling.resolve(self._engine.store, id, done, kept, note)
+
+    def reset(self, wf: str | None = None) -> None:
+        """Forget every record, of one workflow if given, so that everything runs again. Running calls stay."""
+        from ledger import settling
+
+        settling.forget(self._engine.store, wf)
+
+    # -- what happened -----------------------------------------------------------------------------------------
+
+    def log(self, wf: str | None = None) -> None:
+        """Print every operation: its attempts, executions and blocked duplicates."""
+        from ledger import reporting
         from ledger.ports import Query
 
-        return self._engine.store.stats(Query(wf=wf))
+        print(reporting.log(reversed(self._engine.store.page(Query(wf=wf)))))
+
+    def stats(self, wf: str | None = None) -> dict[str, int]:
+        """Totals: actions, attempts, executed, blocked, failed; and unknown, running, replayed, held, conflicts."""
+        from ledger.ports import Query
+        from ledger.reporting import Stats
+
+        return Stats(self._engine.store.stats(Query(wf=wf)))
+
+    def history(
+        self, tool: Callable[..., Any] | str | Any = None, wf: str | None = None, *, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """The records, oldest first, of one tool and one workflow if given. limit: only the newest so many."""
+        from ledger import reporting
+        from ledger.ports import Query
+
+        wanted = tool if tool is None or isinstance(tool, str) else self._works.tool_of(tool)
+        name = wanted if wanted is None or isinstance(wanted, str) else wanted.name
+        rows = self._engine.store.page(Query(wf=wf, tool=name, limit=limit))
+        if wanted is not None and not isinstance(wanted, str):
+            rows = [row for row in rows if row.about.get("function", wanted.identity) == wanted.identity]
+        return [reporting.history_of(row) for row in reversed(rows)]
+
+    def check(self) -> bool:
+        """Try the promise in memory: True, or AssertionError that says what is wrong."""
+        from ledger.selftest import check
+
+        return check(type(self))
 
     def close(self) -> None:
         """Write what is owed and buffered, and let go of the file. The next call opens it again."""
-        with self._opening:
-            opened, self._opened = self._opened, None
-        if opened is not None and opened[0] == os.getpid():
-            opened[1].close()
+        self._works.opening.close()
 
-    @property
-    def _engine(self) -> Engine:
-        opened, pid = self._opened, os.getpid()
-        if opened is not None and opened[0] == pid:
-            return opened[1]
-        if opened is not None:
-            # A forked child, with one thread: whoever held the lock in the parent is not here to release it.
-            self._opening = threading.Lock()
-        with self._opening:
-            if self._opened is None or self._opened[0] != pid:
-                self._opened = (pid, self._opened[1].after_fork() if self._opened else self._open())
-            return self._opened[1]
-
-    def _open(self) -> Engine:
-        from ledger.engine import Engine
-
-        if self._store is not None:
-            return Engine(self._store, owns=False)
-        from ledger.errors import StoreUnavailable
-        from ledger.stores.sqlite import SqliteStore
-
-        path = settings.database()
-        if "://" in path:
-            raise StoreUnavailable(f"LEDGER_DB={path} is a URL, and guard opens files; give the path of a file")
-        return Engine(SqliteStore(path), owns=True)
-
-    def _intent(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], key: str | None) -> Intent:
-        from ledger.engine import Intent
-        from ledger.fingerprint import operation_id
-        from ledger.functions import tool_of
-
-        tool = tool_of(fn)
-        wf = self._workflow.value() or settings.workflow()
-        id = operation_id(fn, args, kwargs, wf, key)
-        return Intent(id, tool.name, wf, self._caller.value(), self._compile(self._policies.get(tool.identity, {})))
-
-    def _compile(self, told: dict[str, Any]) -> Policy:
-        from ledger.policy import Policy
-
-        strict = settings.strict() if self._strict is None else self._strict
-        # Without replay a duplicate is simply blocked; with it, it waits for as long as the owner lives.
-        wait = float("inf") if told.get("replay") else 0.0
-        return Policy(**{"timeout": None if strict else CRASH_TIMEOUT, "wait": wait, **told})
+    def _on(self, what: str, fn: Callable[[Record], Any]) -> Self:
+        self._works.observers.callbacks[what] = fn
+        return self

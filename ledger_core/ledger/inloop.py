@@ -11,7 +11,7 @@ from ledger.keeper import Keeper
 from ledger.lifecycle import Change
 from ledger.ports import SyncStore
 from ledger.records import Event, Instant, Record
-from ledger.steps import Finish, Outcome, Seen, Written
+from ledger.steps import Attempt, Finish, Outcome, Seen, Verdict, Written
 
 
 class InLoopCall:
@@ -21,8 +21,14 @@ class InLoopCall:
     cancellation cannot lose it.
     """
 
-    def __init__(self, store: SyncStore, keeper: Keeper, effect: Callable[[Record], Awaitable[Outcome]]) -> None:
-        self._call, self._keeper, self._effect = Call(store, keeper, _never), keeper, effect
+    def __init__(
+        self,
+        store: SyncStore,
+        keeper: Keeper,
+        effect: Callable[[Record], Awaitable[Outcome]],
+        verify: Callable[[Record], Awaitable[Verdict]],
+    ) -> None:
+        self._call, self._effect, self._verify = Call(store, keeper, _never), effect, verify
 
     def now(self) -> Instant:
         return self._call.now()
@@ -44,15 +50,24 @@ class InLoopCall:
                 break
         return False
 
+    async def verify(self, record: Record) -> Verdict:
+        return await self._verify(record)
+
     async def execute(self, record: Record) -> Outcome:
-        self._keeper.take(record)
-        try:
-            return await self._effect(record)
-        finally:
-            self._keeper.drop(record)
+        self._call.begin(record)
+        return self._call.ended(await self._effect(record))
 
     async def finish(self, step: Finish) -> Written:
         return self._call.finish(step)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """As `Call.outcome`."""
+        return self._call.outcome
+
+    def rescue(self, attempt: Attempt) -> None:
+        """As `Call.rescue`."""
+        self._call.rescue(attempt)
 
     def note(self, event: Event) -> None:
         self._call.note(event)

@@ -145,6 +145,6 @@ def _by_repr(value: Any) -> Any:
     if shape.__repr__ is object.__repr__ or hasattr(value, "read"):
         raise NoStableForm(f"a {kind}")
     text = repr(value)
-    if any(sign in text for sign in _ABBREVIATED):
+    if any(sign in text for sign in _ABBREVIATED) or text != repr(value):
         raise NoStableForm(f"a {kind}, shown as {text[:60]}")
     return ["repr", kind, text]

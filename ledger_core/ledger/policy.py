@@ -15,6 +15,8 @@ class OnUnknown(StrEnum):
     """Send again under the same upstream key, while the provider still remembers it."""
     RETRY = "retry"
     """Run again and accept a second effect (what Ledger-Once did)."""
+    VERIFY = "verify"
+    """Ask the world whether it happened, and go by that; hold while it cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Policy:
     max: effects allowed per window; successes and unknowns both count.
     window: how long a success answers duplicates; None is for ever.
     replay: answer duplicates with the recorded result, otherwise refuse without one.
-    unlimited: never deduplicate (reads).
+    unlimited: never deduplicate, never wait (reads): it runs again whatever became of it before.
     wait: how long a duplicate waits for the execution in flight.
     lease: how long a claim is believed without a heartbeat.
     timeout: seconds without a heartbeat after which a crashed execution may run again; None never

@@ -101,7 +101,7 @@ class Dimension(StrEnum):
     CALLER = "caller"
 
 
-class SyncStore(Store, Protocol):
+class SyncStore(Protocol):
     """What Ledger's own stores add for correctness, speed and the screens.
 
     Every method raises StoreUnavailable when the ledger cannot be read or written.

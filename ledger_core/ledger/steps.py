@@ -9,6 +9,7 @@ and execute. Proxy and guard both go through these steps, there is no second pat
     Claim -> Look -> Wait -> Look -> ...                     a duplicate while the owner lives
     Claim -> Look -> Swap -> Execute -> Finish -> Reply      failed before, window over, resend, takeover
     Claim -> Look -> Swap -> Look -> ...                     the owner is gone: marked unknown, looked at again
+    Claim -> Look -> Verify -> Swap -> Look -> ...           unknown: the world was asked, and knew
     Finish -> Overtaken -> Finish | Reply                    marked unknown meanwhile: the true outcome, late
 
 A driver handles every member of `Step`, or its `assert_never` fails the type check.
@@ -16,7 +17,7 @@ A driver handles every member of `Step`, or its `assert_never` fails the type ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
 from ledger import lifecycle
@@ -59,10 +60,20 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the world says of an unknown. happened: None when it cannot tell. result: what a replay answers with."""
+
+    happened: bool | None
+    result: Result | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One arrival of an operation.
 
     draft: the row to insert if nobody has seen it. remark: goes into the event of an answer from the record.
+    forced: a person wants it executed whatever the record says.
     """
 
     draft: Record
@@ -70,6 +81,7 @@ class Attempt:
     by: Claimant
     arrived: Instant
     remark: str | None = None
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +151,21 @@ class Swap:
 
 
 @dataclass(frozen=True, slots=True)
+class Verify:
+    """Ask the world whether the unknown effect happened."""
+
+    attempt: Attempt
+    record: Record
+
+    def next(self, verdict: Verdict, now: Instant) -> Swap | Reply:
+        """Settle the record by it and look again; hold when the world cannot tell."""
+        if verdict.happened is None:
+            return _held(self.attempt, self.record, now)
+        note = verdict.note or "verified"
+        return Swap(self.attempt, lifecycle.resolve(self.record, verdict.happened, now, note, verdict.result))
+
+
+@dataclass(frozen=True, slots=True)
 class Execute:
     """Cause the effect, once."""
 
@@ -195,7 +222,7 @@ class Reply:
     event: Event | None = None
 
 
-type Step = Claim | Look | Wait | Swap | Execute | Finish | Overtaken | Reply
+type Step = Claim | Look | Wait | Swap | Verify | Execute | Finish | Overtaken | Reply
 
 _LIVE = {
     Status.SUCCESS: Answer.EXECUTED,
@@ -221,6 +248,8 @@ def _decide(attempt: Attempt, seen: Seen, now: Instant) -> Step:
     record = seen.record
     if not record.same_operation(attempt.draft):
         return _other_rules(attempt, seen, now)
+    if attempt.forced:
+        return _swap(attempt, record, Trigger.FORCE, now)
     if attempt.draft.payload and record.payload and attempt.draft.payload != record.payload:
         return _reply(attempt, Answer.CONFLICT, record, EventType.CONFLICT, now)
     match record.status:
@@ -236,6 +265,10 @@ def _decide(attempt: Attempt, seen: Seen, now: Instant) -> Step:
 
 def _running(attempt: Attempt, seen: Seen, now: Instant) -> Step:
     record = seen.record
+    if attempt.policy.unlimited and record.id == attempt.draft.id:
+        # A read waits for nobody: it gets a row of its own beside the one that is running.
+        beside = attempt.draft.but(id=record.id[:-8] + attempt.by.token[-8:])
+        return begin(replace(attempt, draft=beside), now)
     silent = now.since(record.touched)
     if record.timeout is not None and silent > record.timeout and seen.alive is not True:
         return _swap(attempt, record, Trigger.TAKE_OVER, now)
@@ -266,8 +299,14 @@ def _unknown(attempt: Attempt, record: Record, now: Instant) -> Step:
         return _swap(attempt, record, Trigger.RELEASED, now)
     if policy.on_unknown is OnUnknown.RESEND and _key_honoured(attempt, record, now):
         return _swap(attempt, record, Trigger.RESEND, now)
-    if policy.on_unknown is OnUnknown.RETRY:
+    if policy.on_unknown is OnUnknown.RETRY or policy.unlimited:
         return _swap(attempt, record, Trigger.RERUN, now)
+    if policy.on_unknown is OnUnknown.VERIFY:
+        return Verify(attempt, record)
+    return _held(attempt, record, now)
+
+
+def _held(attempt: Attempt, record: Record, now: Instant) -> Reply:
     return _reply(attempt, Answer.HELD, record, EventType.HELD, now)
 
 
@@ -275,7 +314,7 @@ def _other_rules(attempt: Attempt, seen: Seen, now: Instant) -> Step:
     """The same bytes are open under another identity: never run beside them, never answer from them."""
     if seen.record.status is Status.RUNNING:
         return _running(attempt, seen, now)
-    return _reply(attempt, Answer.HELD, seen.record, EventType.HELD, now)
+    return _held(attempt, seen.record, now)
 
 
 def _key_honoured(attempt: Attempt, record: Record, now: Instant) -> bool:

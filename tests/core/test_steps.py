@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 import pytest
@@ -23,6 +24,8 @@ from ledger.steps import (
     Seen,
     Step,
     Swap,
+    Verdict,
+    Verify,
     Wait,
     Written,
     begin,
@@ -244,6 +247,52 @@ class TestUnknown:
 
     def test_a_person_allowed_it(self) -> None:
         Call(attempt()).meets(a(Status.UNKNOWN).but(released=True)).swaps(Trigger.RELEASED)
+
+
+class TestVerified:
+    """The world is asked before anybody is held."""
+
+    def _asked(self) -> Call:
+        return Call(attempt(on_unknown=OnUnknown.VERIFY, replay=True)).meets(a(Status.UNKNOWN)).asks(Verify)
+
+    def test_it_happened(self) -> None:
+        call = self._asked().hears(Verdict(True, note="found"), at(6)).swaps(Trigger.RESOLVE_DONE)
+        assert isinstance(call.step, Swap)
+        settled = call.step.change.record
+        assert settled.note == "found"
+        call.hears(True).asks(Look).hears(Seen(settled, None), at(6)).replies(Answer.REPLAYED, EventType.REPLAYED)
+
+    def test_it_did_not_happen_so_it_runs_now(self) -> None:
+        call = self._asked().hears(Verdict(False), at(6)).swaps(Trigger.RESOLVE_NOT_DONE)
+        assert isinstance(call.step, Swap)
+        settled = call.step.change.record
+        call.hears(True).asks(Look).hears(Seen(settled, None), at(6)).swaps(Trigger.RECLAIM)
+
+    def test_nobody_can_tell(self) -> None:
+        self._asked().hears(Verdict(None), at(6)).replies(Answer.HELD, EventType.HELD)
+
+    def test_somebody_settled_it_meanwhile(self) -> None:
+        self._asked().hears(Verdict(False), at(6)).hears(False).asks(Look)
+
+
+class TestForced:
+    @pytest.mark.parametrize("status", list(Status))
+    def test_it_runs_whatever_the_record_says(self, status: Status) -> None:
+        Call(replace(attempt(), forced=True)).meets(a(status), alive=True).swaps(Trigger.FORCE)
+
+
+class TestUnlimited:
+    @pytest.mark.parametrize(
+        ("status", "trigger"),
+        [(Status.SUCCESS, Trigger.REPEAT), (Status.FAILED, Trigger.RECLAIM), (Status.UNKNOWN, Trigger.RERUN)],
+    )
+    def test_a_read_runs_again(self, status: Status, trigger: Trigger) -> None:
+        Call(attempt(unlimited=True)).meets(a(status)).swaps(trigger)
+
+    def test_a_read_waits_for_nobody(self) -> None:
+        call = Call(attempt(unlimited=True)).meets(a(Status.RUNNING), alive=True).asks(Claim)
+        assert isinstance(call.step, Claim)
+        assert call.step.change.record.id != a(Status.RUNNING).id
 
 
 class TestUnderAnotherName:

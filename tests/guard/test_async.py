@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 
 import pytest
 
@@ -100,11 +101,58 @@ async def test_what_raises_may_be_retried(guard: Guard, tool: Tool) -> None:
     assert await guard(tool.acharge, "a") == {"id": "ch_2"}
 
 
-def test_a_coroutine_behind_a_plain_function_is_not_taken_for_a_result(guard: Guard, tool: Tool) -> None:
-    with pytest.raises(TypeError, match="guard the async function itself"):
+class TestAsyncFunctionsThatLookPlain:
+    """A decorator that is not async, a lambda, a C function: only the returned value tells."""
+
+    async def test_they_are_awaited_and_guarded(self, guard: Guard, tool: Tool) -> None:
+        def charge(customer: str) -> object:
+            return tool.acharge(customer)
+
+        guard.policy(charge, replay=True)
+        assert await guard(charge, "a") == {"id": "ch_1"}
+        assert await guard(charge, "a") == {"id": "ch_1"}
+        assert tool.effects == [("a", 0.0)]
+
+    async def test_another_process_knows_from_the_record_that_it_is_to_be_awaited(self, tool: Tool) -> None:
+        def charge(customer: str) -> object:
+            return tool.acharge(customer)
+
+        for expected in ({"id": "ch_1"}, None):
+            guard = Guard()
+            assert await guard(charge, "a") == expected
+            guard.close()
+        assert len(tool.effects) == 1
+
+    async def test_concurrent_ones_run_once_and_nobody_waits_for_the_loop(self, guard: Guard) -> None:
+        effects: list[int] = []
+
+        async def slow(order: int) -> str:
+            effects.append(order)
+            await asyncio.sleep(0.05)
+            return "done"
+
+        def plain(order: int) -> object:
+            return slow(order)
+
+        guard.policy(plain, replay=True)
+        assert await asyncio.gather(*(guard(plain, 1) for _ in range(10))) == ["done"] * 10
+        assert effects == [1]
+
+    async def test_what_raises_may_be_retried(self, guard: Guard, tool: Tool) -> None:
+        tool.raises = [ValueError("declined")]
+        with pytest.raises(ValueError, match="declined"):
+            await guard(lambda: tool.acharge("a"))
+
+    def test_one_that_nobody_awaits_has_failed(self, guard: Guard, tool: Tool) -> None:
+        with pytest.warns(RuntimeWarning, match="never awaited"):
+            self._forget(guard, tool)
+        guard._engine.keeper.beat()
+        assert tool.effects == []
+        assert (guard.stats()["failed"], guard.stats()["running"]) == (1, 0)
+
+    def _forget(self, guard: Guard, tool: Tool) -> None:
         guard(lambda: tool.acharge("a"))
-    assert tool.effects == []
-    assert guard.stats()["failed"] == 1
+        gc.collect()
 
 
 async def test_the_workflow_is_the_one_of_the_call_not_of_the_await(guard: Guard, tool: Tool) -> None:

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from ledger import UnstableArgument
 from ledger.fingerprint import operation_id
-from ledger.functions import tool_of
+from ledger.functions import known
 
 
 def pay(to: str, amount: Any = 0, *more: Any, currency: str = "usd", **rest: Any) -> None: ...
@@ -217,7 +217,7 @@ class TestTools:
             return tool
 
         assert call(fn=make("a")) == call(fn=make("a")) != call(fn=make("b"))
-        assert tool_of(make("a")).identity == f"{__name__}.a"
+        assert known(make("a")).tool.identity == f"{__name__}.a"
 
     def test_lambdas_are_told_apart_by_their_code(self) -> None:
         one, two, also_one = (lambda: 1), (lambda: 2), (lambda: 1)

@@ -35,7 +35,7 @@ def agent(tmp_path: Path, end: str, then: str, **env: str) -> subprocess.Complet
     code = AGENT.replace("END", end) + then
     return subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "effects")],
-        env={"LEDGER_DB": str(tmp_path / "ledger.db"), **env},
+        env={"LEDGER_DB": str(tmp_path / "ledger.db"), "LEDGER_QUIET": "1", **env},
         capture_output=True,
         text=True,
         check=False,
@@ -97,7 +97,7 @@ def test_two_processes_of_many_threads_run_it_once(tmp_path: Path) -> None:
         "print(sum(t == {'order': 7} for t in told))"
     )
     code = AGENT.replace("END", "time.sleep(0.3)") + then
-    env = {"LEDGER_DB": str(tmp_path / "ledger.db")}
+    env = {"LEDGER_DB": str(tmp_path / "ledger.db"), "LEDGER_QUIET": "1"}
     command = [sys.executable, "-c", code, str(tmp_path / "effects")]
     agents = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [a.communicate(timeout=30)[0] for a in agents] == ["50\n", "50\n"]
@@ -140,7 +140,7 @@ def test_a_paused_owner_lives_and_is_not_replaced(tmp_path: Path) -> None:
     code = AGENT.replace("END", "print('began', flush=True); time.sleep(0.5)") + (
         "guard.policy(charge, timeout=0.2); print(guard(charge, 7))"
     )
-    env = {"LEDGER_DB": str(tmp_path / "ledger.db")}
+    env = {"LEDGER_DB": str(tmp_path / "ledger.db"), "LEDGER_QUIET": "1"}
     command = [sys.executable, "-c", code, str(tmp_path / "effects")]
     paused = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
     assert paused.stdout is not None

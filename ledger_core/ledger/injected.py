@@ -1,0 +1,47 @@
+"""Parameters that an agent framework fills in by itself: contexts, call ids, configurations. They differ in every
+retry and say nothing of what is intended, so they never count for a fingerprint.
+
+Frameworks are recognised by the names of their classes; none is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, get_args, get_type_hints
+
+_CLASSES = {
+    # https://openai.github.io/openai-agents-python/tools/ (ToolContext inherits from it)
+    "agents": {"RunContextWrapper"},
+    # https://python.langchain.com/docs/how_to/tool_runtime/ (InjectedToolCallId inherits from it)
+    "langchain_core": {
+        *("InjectedToolArg", "_DirectlyInjectedToolArg", "RunnableConfig", "BaseCallbackManager", "BaseRunManager"),
+    },
+    "mcp": {"Context"},
+    "fastmcp": {"Context"},
+    "pydantic_ai": {"RunContext"},
+}
+
+
+def injected_by_a_framework(fn: Callable[..., Any]) -> frozenset[str]:
+    """The names of such parameters, by their annotations."""
+    function = getattr(fn, "__func__", fn)
+    if not getattr(function, "__annotations__", None):
+        return frozenset()
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except Exception:  # an annotation that cannot be evaluated here tells nothing
+        return frozenset()
+    return frozenset(name for name, hint in hints.items() if any(_is_injected(part) for part in _parts(hint)))
+
+
+def _parts(hint: Any) -> Iterator[Any]:
+    """The hint and what it is made of: `Annotated[str, InjectedToolCallId]`, `Context | None`, `Wrapper[State]`."""
+    yield hint
+    yield getattr(hint, "__origin__", None)
+    for part in (*get_args(hint), *getattr(hint, "__metadata__", ())):
+        yield from _parts(part)
+
+
+def _is_injected(part: Any) -> bool:
+    kind = part if isinstance(part, type) else type(part)
+    return any(base.__name__ in _CLASSES.get(base.__module__.partition(".")[0], ()) for base in kind.__mro__)

@@ -1,0 +1,56 @@
+"""What hears of a guarded call: the line at the terminal and the user's callbacks. Never an exception to the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ledger import lifecycle, notices, reporting
+from ledger.steps import Answer, Reply
+
+if TYPE_CHECKING:
+    from ledger.compat import Record
+
+type Callback = Callable[[Record], Any]
+
+_ENDS = {
+    Answer.EXECUTED: ("success", "runs"),
+    Answer.FAILED: ("failure", "failed"),
+    Answer.UNKNOWN: ("unknown", "unknown"),
+}
+
+
+class Observers:
+    """Of one guard. quiet: print nothing."""
+
+    def __init__(self) -> None:
+        self.quiet = False
+        self.callbacks: dict[str, Callback] = {}
+        """By what they wait for: success, failure, unknown, block. One each, the last that was given."""
+
+    def hear(self, reply: Reply) -> None:
+        """Tell everybody."""
+        if not self.quiet:
+            notices.show(reporting.line(reply))
+        wanted, counted = _ENDS.get(reply.answer, ("block", ""))
+        callback = self.callbacks.get(wanted)
+        if callback is not None:
+            self._call(callback, reply, counted)
+
+    def _call(self, callback: Callback, reply: Reply, counted: str) -> None:
+        from ledger.compat import Record
+
+        # The store adds what this attempt counts; the callback is to see it counted.
+        row = reply.record
+        counts = (
+            {"attempts": 1, counted: 1}
+            if counted
+            else lifecycle.ANSWERED.get(reply.event.event, {})
+            if reply.event
+            else {}
+        )
+        try:
+            callback(Record.of(row.but(**{name: getattr(row, name) + more for name, more in counts.items()})))
+        except Exception as error:
+            name = getattr(callback, "__qualname__", type(callback).__qualname__)
+            notices.tell(f"⚠  the callback {name} failed: {type(error).__name__}: {error}")

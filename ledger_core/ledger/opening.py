@@ -1,0 +1,65 @@
+"""Opening a guard's ledger when it is first needed, once per process, and letting go of it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+from ledger import settings
+from ledger.compat import _SQLite
+from ledger.engine import Engine
+from ledger.errors import StoreUnavailable
+from ledger.ports import SyncStore
+from ledger.steps import Reply
+
+
+class Opening:
+    """Safe for threads and forks."""
+
+    def __init__(self, store: SyncStore | None, observe: Callable[[Reply], None]) -> None:
+        """store: whose owner closes it; without one, the file LEDGER_DB is opened and closed here."""
+        self._store, self._observe = store, observe
+        self._opened: tuple[int, Engine] | None = None
+        self._left: list[Engine] = []
+        self._lock = threading.Lock()
+
+    @property
+    def engine(self) -> Engine:
+        """This process's engine. Raises StoreUnavailable, NotALedger."""
+        opened, pid = self._opened, os.getpid()
+        if opened is not None and opened[0] == pid:
+            return opened[1]
+        if opened is not None:
+            # A forked child, with one thread: whoever held the lock in the parent is not here to release it.
+            self._lock = threading.Lock()
+        with self._lock:
+            if self._opened is None or self._opened[0] != pid:
+                self._opened = (pid, self._opened[1].after_fork() if self._opened else self._open())
+            return self._opened[1]
+
+    def move(self, path: str) -> None:
+        """Keep the records in this file from now on. Calls in flight still end where they began."""
+        engine = Engine(_SQLite(path), owns=True, observe=self._observe)
+        with self._lock:
+            if self._opened is not None and self._opened[0] == os.getpid():
+                self._left.append(self._opened[1])
+            self._opened = (os.getpid(), engine)
+
+    def close(self) -> None:
+        """Write what is owed and buffered, and let go of the file. The next call opens it again."""
+        with self._lock:
+            opened, self._opened = self._opened, None
+            left, self._left = self._left, []
+        for engine in left:
+            engine.close()
+        if opened is not None and opened[0] == os.getpid():
+            opened[1].close()
+
+    def _open(self) -> Engine:
+        if self._store is not None:
+            return Engine(self._store, owns=False, observe=self._observe)
+        path = settings.database()
+        if "://" in path:
+            raise StoreUnavailable(f"LEDGER_DB={path} is a URL, and guard opens files; give the path of a file")
+        return Engine(_SQLite(path), owns=True, observe=self._observe)

@@ -1,0 +1,69 @@
+"""What `guard.policy` was told, by name or by function, and what that comes to for one tool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ledger import settings
+from ledger.functions import Tool
+from ledger.keys import KeyRule, key_rule
+from ledger.policy import OnUnknown, Policy
+
+CRASH_TIMEOUT = 300.0
+"""Seconds without a heartbeat after which a call whose process died may run again (Ledger-Once's contract)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallPolicy:
+    """How calls of one tool are answered. collect: run a generator to its end, its items being the result."""
+
+    policy: Policy
+    verify: Callable[..., Any] | None = None
+    key: KeyRule | None = None
+    collect: bool = False
+
+
+class Policies:
+    """Everything that was told. A later word changes only what it names."""
+
+    def __init__(self, strict: bool | None) -> None:
+        """strict: hold a call whose process died; None goes by LEDGER_STRICT."""
+        self._strict = strict
+        self._told: dict[str, dict[str, Any]] = {}
+        self._compiled: dict[tuple[str, bool], CallPolicy] = {}
+
+    def tell(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Change what holds for the tools of this name. Raises ValueError, TypeError; then nothing is changed."""
+        together = {**self._told.get(name, {}), **changes}
+        _compile(together, strict=False)
+        self._told[name] = together
+        self._compiled.clear()
+
+    def of(self, tool: Tool) -> CallPolicy:
+        """What holds for this tool now."""
+        strict = settings.strict() if self._strict is None else self._strict
+        found = self._compiled.get((tool.identity, strict))
+        if found is None:
+            told: dict[str, Any] = {}
+            for name in tool.aliases if self._told else ():
+                told.update(self._told.get(name, {}))
+            found = self._compiled[tool.identity, strict] = _compile(told, strict)
+        return found
+
+
+def _compile(told: Mapping[str, Any], strict: bool) -> CallPolicy:
+    rest = dict(told)
+    verify, key, collect = rest.pop("verify", None), rest.pop("key", None), rest.pop("collect", False)
+    if verify is not None and not callable(verify):
+        raise TypeError(f"verify must be a function of the same arguments, not a {type(verify).__name__}")
+    # Without replay a duplicate is simply blocked; with it, it waits for as long as the owner lives.
+    wait = float("inf") if rest.get("replay") else 0.0
+    # Who can ask the world asks it after a crash, too, instead of running again.
+    timeout = None if strict or verify is not None else CRASH_TIMEOUT
+    policy = Policy(**{"timeout": timeout, "wait": wait, **({} if verify is None else _VERIFIED), **rest})
+    return CallPolicy(policy, verify, None if key is None else key_rule(key), collect)
+
+
+_VERIFIED = {"on_unknown": OnUnknown.VERIFY}

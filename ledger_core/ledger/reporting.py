@@ -1,0 +1,84 @@
+"""What `guard.log`, `stats` and `history` tell, and the line that each call prints. Text and numbers only."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ledger.records import Record, Status
+from ledger.steps import Answer, Reply
+
+_SIGNS = {Status.SUCCESS: "✓", Status.FAILED: "✗", Status.RUNNING: "⟳", Status.UNKNOWN: "?"}
+_SEEDS = ("actions", "attempts", "executed", "blocked", "failed")
+_MORE = ("unknown", "running", "replayed", "refused", "held", "conflicts", "open")
+
+
+class Stats(dict[str, int]):
+    """Totals. Always there: actions, attempts, executed, blocked, failed, as Ledger-Once had them.
+
+    unknown, running, replayed, held and conflicts are there once there are any, and read 0 otherwise.
+    """
+
+    def __init__(self, totals: Mapping[str, int]) -> None:
+        told = {name: totals[name] for name in _SEEDS}
+        # What was simply refused is what `blocked` has beyond the others; `open` repeats `unknown` for screens.
+        told.update({n: totals[n] for n in _MORE if totals.get(n) and n not in ("refused", "open")})
+        super().__init__(told)
+
+    def __missing__(self, name: str) -> int:
+        if name in _MORE:
+            return 0
+        raise KeyError(name)
+
+
+def line(reply: Reply) -> str:
+    """What the person at the terminal reads of one call."""
+    record = reply.record
+    at, why = _clock(record.touched.wall), f" — {_short(record.error)}" if record.error else ""
+    settle = f"settle it: ledger resolve {record.id} --done, or --not-done"
+    told = {
+        Answer.EXECUTED: "",
+        Answer.FAILED: f" (failed{why})",
+        Answer.UNKNOWN: f" (may have happened{why}; {settle})",
+        Answer.REPLAYED: f" (replayed — already ran at {at})",
+        Answer.BLOCKED: f" (blocked — already ran at {at})",
+        Answer.IN_FLIGHT: f" (blocked — running since {at})",
+        Answer.GONE: " (blocked — the caller left)",
+        Answer.HELD: f" (held — may have happened at {at}{why}; {settle})",
+        Answer.CONFLICT: " (refused — the same key with other arguments)",
+    }
+    sign = {Answer.EXECUTED: "✓", Answer.UNKNOWN: "?"}.get(reply.answer, "✗")
+    return f"{sign} {record.tool}{told[reply.answer]}"
+
+
+def log(records: Iterable[Record]) -> str:
+    """Every operation, one line each, in columns."""
+    rows = list(records)
+    if not rows:
+        return "[ledger] nothing recorded yet"
+    width = max(len(r.tool) for r in rows)
+    return "\n".join(_log_line(r, width) for r in rows)
+
+
+def history_of(record: Record) -> dict[str, Any]:
+    """One record for scripts: what `ledger show --json` tells, and the arguments."""
+    return {**record.as_dict(), "args": record.about.get("args", {})}
+
+
+def _log_line(record: Record, width: int) -> str:
+    told = f"{_SIGNS[record.status]} {record.tool:<{width}}  attempts {record.attempts:<3} executed {record.runs:<3} "
+    told += f"blocked {record.blocked:<3}"
+    if record.caller:
+        told += f" [{record.caller}]"
+    if record.status is Status.UNKNOWN:
+        told += f" may have happened; ledger resolve {record.id} --done | --not-done"
+    return f"{told} → {_short(record.error)}" if record.error else told.rstrip()
+
+
+def _short(text: str | None) -> str:
+    return " ".join((text or "").split())[:100]
+
+
+def _clock(wall: float) -> str:
+    return dt.datetime.fromtimestamp(wall).astimezone().strftime("%H:%M:%S")

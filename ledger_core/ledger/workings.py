@@ -1,0 +1,155 @@
+"""What is behind a `Guard`: from a function and its arguments to an intent, and to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ledger import clock, fingerprint, frameworks, notices, settings, wrapping
+from ledger.fingerprint import Arguments
+from ledger.functions import Function, Shape, Tool, known
+from ledger.intents import Intent
+from ledger.observers import Observers
+from ledger.opening import Opening
+from ledger.policies import CallPolicy, Policies
+from ledger.ports import SyncStore
+from ledger.previews import preview
+from ledger.scope import Setting
+from ledger.varying import CALLS, SECONDS, Watch
+
+
+class Workings:
+    """Of one guard. Making it opens nothing."""
+
+    def __init__(self, store: SyncStore | None, strict: bool | None, workflow: Setting, caller: Setting) -> None:
+        self._workflow, self._caller = workflow, caller
+        self.policies, self.observers = Policies(strict), Observers()
+        self.opening = Opening(store, self.observers.hear)
+        self._watch = Watch()
+
+    def run(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        key: str | None,
+        tool: Tool | None = None,
+        blocked: object = None,
+        forced: bool = False,
+    ) -> Any:
+        """Put one call through the engine; a coroutine where the function is async. See `Guard.__call__`."""
+        fn, behind = self._behind(fn)
+        function = known(fn)
+        tool = tool or behind or function.tool
+        told = self.policies.of(tool)
+        work = _work(fn, function, tool, told.collect)
+        if key is not None and function.takes_key:
+            kwargs["key"], key = key, None
+        intent = self._intent(fn, function, tool, told, args, kwargs, key, blocked, forced)
+        if function.awaited:
+            return self.opening.engine.acall(intent, lambda: work(*args, **kwargs))
+        return self.opening.engine.call(intent, lambda: work(*args, **kwargs))
+
+    def id_of(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], key: str | None) -> str:
+        """The id that such a call has here and now. Raises what the call would raise before it runs."""
+        fn = frameworks.function_of(target) if frameworks.is_tool(target) else target
+        if fn is None:
+            raise TypeError(f"the function behind {target.name} cannot be told; name the record by its id")
+        fn, behind = self._behind(fn)
+        function = known(fn)
+        tool = frameworks.tool_of(target, self) if frameworks.is_tool(target) else behind or function.tool
+        if key is not None and function.takes_key:
+            kwargs["key"], key = key, None
+        return self._intent(fn, function, tool, self.policies.of(tool), args, kwargs, key, None, True).id
+
+    def tool_of(self, target: Any) -> Tool:
+        """Which tool a function or a framework's tool object is."""
+        if frameworks.is_tool(target):
+            return frameworks.tool_of(target, self)
+        fn, tool = self._behind(target)
+        return tool or known(fn).tool
+
+    def wrapped(self, target: Any, blocked: object) -> Any:
+        """A function or a framework's tool object that is guarded at every call."""
+        if not frameworks.is_tool(target):
+            return self._guarded(target, None, blocked)
+
+        def whole(fn: Callable[..., Any], args: tuple[Any, ...], tool: Tool) -> Any:
+            return self.run(fn, args, {}, key=None, tool=tool, blocked=blocked)
+
+        return frameworks.protected(target, lambda fn, tool: self._guarded(fn, tool, blocked), whole)
+
+    def _guarded(self, fn: Callable[..., Any], tool: Tool | None, blocked: object) -> Callable[..., Any]:
+        fn, behind = self._behind(fn)
+        tool, function = tool or behind, known(fn)
+        _work(fn, function, tool or function.tool, self.policies.of(tool or function.tool).collect)
+        return wrapping.guarded(fn, self, self.run, blocked=blocked, tool=tool, awaited=function.awaited)
+
+    def _behind(self, fn: Callable[..., Any]) -> tuple[Callable[..., Any], Tool | None]:
+        return wrapping.behind(fn, self)
+
+    def _intent(
+        self,
+        fn: Callable[..., Any],
+        function: Function,
+        tool: Tool,
+        told: CallPolicy,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        key: str | None,
+        blocked: object,
+        forced: bool,
+    ) -> Intent:
+        arguments = fingerprint.bind(fn, tool.name, args, kwargs)
+        if key is None and told.key is not None:
+            key = told.key(tool.name, args, kwargs, lambda: arguments.named)
+        normal = None if key is not None else fingerprint.normalised(fn, tool, arguments)
+        wf = self._workflow.value() or settings.workflow()
+        if normal is not None and not forced and not told.policy.unlimited and not self.observers.quiet:
+            self._warn_of_varying(tool, normal)
+        return Intent(
+            id=fingerprint.identify(tool, fn, wf, normal, key),
+            function=tool.identity,
+            tool=tool.name,
+            wf=wf,
+            caller=self._caller.value(),
+            policy=told.policy,
+            about=_about(tool, function, arguments, key),
+            blocked=blocked,
+            forced=forced,
+            verify=None if told.verify is None else lambda: told.verify(*args, **kwargs),  # type: ignore[misc]
+        )
+
+    def _warn_of_varying(self, tool: Tool, normal: list[tuple[str, Any]]) -> None:
+        names = self._watch.notice(tool.identity, normal, clock.now().mono)
+        if names is not None:
+            which = f" ({' and '.join(names)} differ{'s' * (len(names) == 1)} every time)" if names else ""
+            notices.show(
+                f"⚠  {tool.name} called {CALLS}× with different args in <{SECONDS:.0f}s — if retrying, add key={which}"
+            )
+
+
+def _about(tool: Tool, function: Function, arguments: Arguments, key: str | None) -> dict[str, Any]:
+    """What a person is shown of the call, who has to find out whether it happened."""
+    named = {name: value for name, value in arguments.named.items() if name not in function.ignored}
+    about = {"function": tool.identity, "args": preview(named)}
+    return about if key is None else {**about, "key": str(key)[:200]}
+
+
+def _work(fn: Callable[..., Any], function: Function, tool: Tool, collect: bool) -> Callable[..., Any]:
+    """What is called: the function, or what runs its generator to the end. Raises TypeError for a generator."""
+    if function.shape in (Shape.PLAIN, Shape.ASYNC):
+        return fn
+    if not collect:
+        raise TypeError(
+            f"{tool.name} is a generator: its effects happen after the call, so it cannot be guarded as it is; "
+            f"guard.policy({tool.name.rpartition('.')[2]}, collect=True) runs it to its end and gives the list"
+        )
+    if function.shape is Shape.GENERATOR:
+        return lambda *args, **kwargs: list(fn(*args, **kwargs))
+
+    async def collected(*args: Any, **kwargs: Any) -> list[Any]:
+        return [item async for item in fn(*args, **kwargs)]
+
+    return collected
