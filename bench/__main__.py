@@ -7,7 +7,7 @@ import sys
 
 from rich.console import Console
 
-from bench import first_calls, machine, memory, new_connections, replays, report, starting, tunnel
+from bench import fingerprints, first_calls, machine, memory, new_connections, replays, report, starting, tunnel
 from bench.measuring import Figure, Plan
 from bench.stage import BenchError, staged
 
@@ -18,6 +18,7 @@ SCENARIOS = {
     "tunnel": tunnel.run,
     "memory": memory.run,
     "starting": starting.run,
+    "fingerprints": fingerprints.run,
 }
 QUICK = Plan(repetitions=1, divisor=4, slices=2)
 

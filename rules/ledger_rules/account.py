@@ -7,6 +7,7 @@ import binascii
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from ledger_rules.canonical import keyed_hash
 from ledger_rules.request import Request
@@ -34,13 +35,14 @@ def account(request: Request, headers: Sequence[str], secret: bytes) -> str:
     """
     names = {name.lower() for name in headers}
     if tuple(headers) == DEFAULT_HEADERS:
-        names |= {name.lower() for name, _ in request.headers if _credential(name)}
+        names.update(filter(_credential, request.header_names))
     found = sorted(
         (name, *_principal(name, value)) for name in names if (value := (request.header(name) or "").strip())
     )
     return keyed_hash(secret, "account", found) if found else ANONYMOUS
 
 
+@lru_cache(maxsize=1024)
 def _credential(name: str) -> bool:
     return bool(_CREDENTIAL.search(name)) and not _NO_ACCOUNT.search(name)
 

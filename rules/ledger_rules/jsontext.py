@@ -11,8 +11,6 @@ from collections.abc import Callable
 from json.encoder import encode_basestring_ascii
 from typing import Any, NoReturn
 
-from ledger_rules.canonical import ExactFloat, ExactInt
-
 MAX_DEPTH = 100
 """Deeper documents are refused: recursion stays bounded, and the same body is refused wherever it is read."""
 
@@ -22,13 +20,25 @@ _NEGATIVE_ZERO = re.compile(r"-0[\s,\]}]|-0\Z")
 type Writer = Callable[[Any], str]
 
 
+class ExactInt(int):
+    """An integer of a JSON text that remembers how it was written."""
+
+    text: str
+
+
+class ExactFloat(float):
+    """A number with fraction or exponent that remembers how it was written; `10.0` is not `10`."""
+
+    text: str
+
+
 def read(text: str) -> tuple[Any, Writer]:
     """Parse; return the document and what writes it, or parts of it, in the one spelling.
 
     Raises ValueError for what is not JSON, duplicate keys, NaN and the like, and deep nesting; RecursionError too.
     """
     document, writer = _read(text)
-    if text.count("[") + text.count("{") > MAX_DEPTH and _deep(document):
+    if _too_deep(document, text):
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
     return document, writer
 
@@ -48,7 +58,9 @@ def _read(text: str) -> tuple[Any, Writer]:
     return _EXACT.decode(text), _written
 
 
-def _deep(document: Any) -> bool:
+def _too_deep(document: Any, text: str) -> bool:
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
     level = [document]
     for _ in range(MAX_DEPTH):
         level = [inner for value in level for inner in _containers(value)]

@@ -11,7 +11,7 @@ from ledger.policy import OnUnknown, Policy
 from ledger_rules import bodies
 from ledger_rules.account import account
 from ledger_rules.bodies import Reading
-from ledger_rules.canonical import keyed_hash
+from ledger_rules.canonical import encode, keyed_hash
 from ledger_rules.errors import MissingKey
 from ledger_rules.keys import KeyMode, generated, read_key
 from ledger_rules.request import Request
@@ -104,15 +104,15 @@ def identify(
     method = request.method.upper()
     named = (key.kind, key.value) if key.kind else None
     ignore = rule.fingerprint.query_ignore
-    whole_url = identity(request)
-    url = identity(request, ignore) if ignore else whole_url
+    whole_where = encode((wf, whose, method, identity(request)))
+    where = encode((wf, whose, method, identity(request, ignore))) if ignore else whole_where
     ours = rule.upstream_key if key.passed is None else None
     header, slot = (ours.header, slot) if ours else (None, None)
     reachable = key.passed is not None or header is not None or slot is not None
     return Operation(
-        id=keyed_hash(secret, "id", VERSION, wf, whose, method, url, named or ("payload", payload)),
-        content_id=keyed_hash(secret, "content", wf, whose, method, whole_url, named or ("body", body.sent)),
-        payload_id=keyed_hash(secret, "meaning", wf, whose, method, url, named or ("payload", payload)),
+        id=keyed_hash(secret, "id", VERSION, where, named or ("payload", payload)),
+        content_id=keyed_hash(secret, "content", whole_where, named or ("body", body.sent)),
+        payload_id=keyed_hash(secret, "meaning", where, named or ("payload", payload)),
         payload=payload,
         keyed=named is not None,
         ignored_key=key.ignored,
@@ -197,7 +197,7 @@ def _payload(rule: Rule, request: Request, body: Reading, secret: bytes) -> str:
     listed = sorted(
         (name.lower(), value) for name in rule.fingerprint.headers if (value := request.header(name)) is not None
     )
-    return keyed_hash(secret, "payload", body.meaning, listed)
+    return keyed_hash(secret, "payload", body.format, body.said, listed)
 
 
 def _about(rule: Rule, request: Request, body: Reading) -> dict[str, str | int]:

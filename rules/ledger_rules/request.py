@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -23,12 +24,24 @@ class Request:
     target: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    _by_name: Mapping[str, str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the headers: they are looked up a dozen times for every request."""
+        found: dict[str, str] = {}
+        for name, value in self.headers:
+            key = name.lower()
+            found[key] = f"{found[key]}, {value}" if key in found else value
+        object.__setattr__(self, "_by_name", found)
 
     def header(self, name: str) -> str | None:
         """Return the value of a header by case-insensitive name, several joined by `, `; None if absent."""
-        wanted = name.lower()
-        values = [value for key, value in self.headers if key.lower() == wanted]
-        return ", ".join(values) if values else None
+        return self._by_name.get(name.lower())
+
+    @property
+    def header_names(self) -> Iterable[str]:
+        """The names of its headers, in lower case, each once."""
+        return self._by_name.keys()
 
     @property
     def url(self) -> str:

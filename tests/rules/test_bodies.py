@@ -27,6 +27,7 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False,
 DOCUMENTS = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=12
 )
+QUOTED = st.text('"\\\\aé')
 PAIRS = st.lists(st.tuples(st.text(min_size=1), st.text()), max_size=6)
 
 
@@ -114,6 +115,14 @@ class TestJson:
         body = '{"n": 1e0, "items": [{"qty": 1.0, "trace": %d}]}'
         view = {"ignore": ["$.items[?@.qty == 1].trace"]}
         assert said(body % 1, **view) == said(body % 2, **view)
+
+    @given(st.dictionaries(QUOTED, QUOTED | DOCUMENTS, min_size=1), st.data())
+    def test_a_key_that_is_there_twice_is_always_seen(self, document, data):
+        twice = data.draw(st.sampled_from(list(document)))
+        pairs = [*document.items(), (twice, data.draw(QUOTED | DOCUMENTS))]
+        text = "{" + ",".join(f"{json.dumps(key)}:{json.dumps(value)}" for key, value in pairs) + "}"
+        for body in (text, f"[1,{text}]"):
+            assert read(body.encode(), JSON).format == "raw"
 
     @pytest.mark.parametrize(
         ("body", "why"),

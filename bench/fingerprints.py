@@ -1,0 +1,131 @@
+"""What it costs to know a request: matched and fingerprinted with the shipped packs loaded, without any network."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from statistics import median, quantiles
+
+from bench.measuring import Figure, Plan
+from bench.stage import BenchError, Stage
+from ledger_rules import Request, Ruleset, identify, loads, pack_names
+
+SECRET = b"measured under this key, 32 byte"
+BATCH = 50
+SMALL = (
+    "Time to match a POST of {size:,} bytes of JSON ({objects} objects, 10 headers, a bearer token, a UUID as key) and "
+    "to identify it, in a process that does nothing else, packs {packs} loaded: median of {n:,} batches of {batch}."
+)
+LARGE = "The same for a POST of {size:,} bytes of JSON ({objects:,} objects), each one timed, {n} of them."
+MULTIPART = (
+    "Most memory that reading a multipart body of {size:,} bytes, one file, adds to a process: resident size after "
+    "every 16 MiB less that before the first byte. Fed in pieces of 256 KiB, as from a spooled file."
+)
+FEED = """
+import psutil, sys, time
+from ledger_rules.bodies import Digest, read
+head = b'--b\\r\\nContent-Disposition: form-data; name="f"; filename="f"\\r\\n\\r\\n'
+kind, piece = "multipart/form-data; boundary=b", bytes(range(256)) * 1024
+read(head + b"x\\r\\n--b--\\r\\n", kind)
+size = lambda: psutil.Process().memory_info().rss
+before, started, most = size(), time.perf_counter(), 0
+digest = Digest(kind)
+digest.feed(head)
+for number in range(int(sys.argv[1])):
+    digest.feed(piece)
+    most = max(most, size()) if number % 64 == 63 else most
+digest.feed(b"\\r\\n--b--\\r\\n")
+found = digest.finish()
+assert found.format == "multipart", found.notes
+print(found.size, max(most, size()) - before, time.perf_counter() - started)
+"""
+
+
+def run(stage: Stage, plan: Plan) -> list[Figure]:
+    """Measure small, large and huge."""
+    del stage  # no proxy, no origin
+    packs = [name for name in pack_names() if name != "webhooks"]
+    rules = loads(f"packs: [{', '.join(packs)}, {{webhooks: {{hosts: [hooks.example.com]}}}}]")
+    return [_small(rules, plan, ", ".join([*packs, "webhooks"])), _large(rules, plan), _multipart(plan)]
+
+
+def _small(rules: Ruleset, plan: Plan, packs: str) -> Figure:
+    document = _document(15)
+    request = _request(document, 2048)
+    once = _identified(rules, request)
+    times = sorted(_timed(once, BATCH) * 1e6 for _ in range(plan.scaled(2000)))
+    took = median(times)
+    low, *_, high = quantiles(times, n=20)
+    how = SMALL.format(size=len(request.body), objects=17, packs=packs, n=len(times), batch=BATCH)
+    detail = f"best {times[0]:.0f} µs, 5 to 95 % of batches {low:.0f} to {high:.0f} µs"
+    return Figure("match + fingerprint, 2 KB JSON", "≤ 120 µs", f"{took:.0f} µs", took <= 120, detail, how)
+
+
+def _large(rules: Ruleset, plan: Plan) -> Figure:
+    request = _request(_document(10_000), 1 << 20)
+    once = _identified(rules, request)
+    times = sorted(_timed(once, 1) * 1e3 for _ in range(plan.scaled(40)))
+    took = median(times)
+    detail = f"{times[0]:.1f} to {times[-1]:.1f} ms"
+    how = LARGE.format(size=len(request.body), objects=10_002, n=len(times))
+    return Figure("match + fingerprint, 1 MB JSON", "≤ 50 ms", f"{took:.1f} ms", took <= 50, detail, how)
+
+
+def _multipart(plan: Plan) -> Figure:
+    pieces = plan.scaled(4096)
+    done = subprocess.run([sys.executable, "-c", FEED, str(pieces)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchError(f"the multipart reader failed: {done.stderr.strip()[-500:]}")
+    size, grown, seconds = done.stdout.split()
+    mebibytes = int(grown) / 2**20
+    how = MULTIPART.format(size=int(size))
+    detail = f"{int(size) / 2**20 / float(seconds):.0f} MiB/s"
+    return Figure("multipart: memory", "≤ 64 MiB", f"{mebibytes:.1f} MiB", mebibytes <= 64, detail, how)
+
+
+def _document(items: int) -> dict[str, object]:
+    """An order as agents send them."""
+    item = {"sku": "sku-0001", "qty": 2, "price": 1999, "tax": 0.19, "name": "A thing of some kind", "gift": False}
+    about = {"order": "A-7", "agent": "checkout", "trace": "0f8fad5b-d9cb-469f-a165-70867728950e"}
+    lines = [item | {"sku": f"sku-{number:04}", "qty": number % 9 + 1} for number in range(items)]
+    return {"amount": 4900, "currency": "usd", "metadata": about, "items": lines, "note": "merci, à bientôt"}
+
+
+def _request(document: dict[str, object], size: int) -> Request:
+    body = json.dumps(document).encode()
+    body = json.dumps(document | {"padding": "x" * max(0, size - len(body) - 15)}).encode()
+    headers = (
+        ("Host", "hooks.example.com"),
+        ("User-Agent", "python-requests/2.32"),
+        ("Accept", "*/*"),
+        ("Accept-Encoding", "gzip, deflate, br"),
+        ("Connection", "keep-alive"),
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        ("Authorization", "Bearer sk_live_0123456789abcdef0123456789abcdef"),
+        ("Idempotency-Key", "7c9e6679-7425-40de-944b-e07fc1f90ae7"),
+        ("X-Request-Id", "0f8fad5b-d9cb-469f-a165-70867728950e"),
+    )
+    return Request("POST", "https", "hooks.example.com", 443, "/orders/7?kind=order", headers, body)
+
+
+def _identified(rules: Ruleset, request: Request) -> Callable[[], object]:
+    fields = (request.method, request.scheme, request.host, request.port, request.target, request.headers, request.body)
+
+    def once() -> object:
+        fresh = Request(*fields)
+        rule = rules.match(fresh)
+        assert rule is not None
+        return identify(rule, fresh, SECRET)
+
+    return once
+
+
+def _timed(once: Callable[[], object], times: int) -> float:
+    started = time.perf_counter()
+    for _ in range(times):
+        once()
+    return (time.perf_counter() - started) / times
