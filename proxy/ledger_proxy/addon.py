@@ -40,6 +40,7 @@ class Gate:
         self._rules = settings.rules
         self._default = Caller(settings.workflow, settings.caller)
         self._callers: dict[str, Caller] = {}
+        self._named: dict[str, Address] = {}
         self.connections = 0
         self.answering = 0
         self.pinned: set[str] = set()
@@ -73,6 +74,15 @@ class Gate:
         address = data.server.address
         if address is not None:
             data.server.address = self._settings.resolve.get((address[0].lower(), address[1]), address)
+            self._named[data.server.id] = address
+
+    def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
+        # By its name the front finds the connection again for the next request; otherwise it opens one for each.
+        # mitmproxy guards the address of an open connection against being changed by accident.
+        object.__setattr__(data.server, "address", self._named.pop(data.server.id, data.server.address))
+
+    def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
+        self.server_connected(data)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         try:

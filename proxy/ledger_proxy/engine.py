@@ -16,7 +16,7 @@ from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, tlsconf
 from mitmproxy.master import Master
 from yarl import URL
 
-from ledger_proxy import faster
+from ledger_proxy import faster, http1
 from ledger_proxy.settings import Address, Settings
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ class Engine:
     async def start(cls, settings: Settings, gate: object, ca_dir: Path, upstream_bundle: Path) -> Engine:
         """Listen. Raises EngineError: the port in use, no permission, a mitmproxy of another make."""
         faster.apply()
+        http1.apply()
         master = Master(options.Options())
         _check(master)
         # Its root log handler formats every record, whoever listens.
@@ -124,6 +125,8 @@ def _options(settings: Settings, ca_dir: Path, upstream_bundle: Path) -> dict[st
         "connection_strategy": "lazy",
         "http2": False,
         "upstream_cert": False,
+        # Messages would be taken apart and framed anew; without it the bytes pass as they are.
+        "websocket": False,
         "ssl_verify_upstream_trusted_ca": str(upstream_bundle),
     }
 

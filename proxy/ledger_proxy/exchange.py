@@ -156,7 +156,7 @@ class Exchange:
         if record.resent and not settles(rule, answer.status, text, answer.body):
             # Most refusals come before the provider's idempotency layer: they prove nothing of the first send.
             status = Status.UNKNOWN
-        reason = answer.reason.encode("latin-1", "replace")
+        reason = answer.reason.encode("utf-8", "surrogateescape")
         return Outcome(
             status,
             Response(answer.status, reason, headers, answer.body),

@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from tests.upstream import Upstream
+
+if TYPE_CHECKING:
+    from tests.wire.raw import Origin
 
 RULES = """
 version: 1
@@ -103,10 +106,16 @@ def start(
     folder.mkdir(exist_ok=True)
     file = folder / "ledger.yaml"
     file.write_text(rules)
-    arguments = ["proxy", "--listen", "127.0.0.1:0", "--rules", file, "--db", folder / "ledger.db"]
-    arguments += ["--ca-dir", folder / "ca", "--resolve", upstream.resolve("api.stripe.com"), "--drain", "3"]
+    arguments = ["--resolve", upstream.resolve("api.stripe.com")]
     if upstream.ca_file:
-        arguments += ["--upstream-ca", upstream.ca_file]
+        arguments += ["--upstream-ca", str(upstream.ca_file)]
+    return launch(folder, file, env, *arguments, *more)
+
+
+def launch(folder: Path, rules: Path, env: dict[str, str] | None, *more: object) -> Sidecar:
+    """Start a sidecar with these arguments and wait until it listens."""
+    arguments = ["proxy", "--listen", "127.0.0.1:0", "--rules", rules, "--db", folder / "ledger.db"]
+    arguments += ["--ca-dir", folder / "ca", "--drain", "3"]
     process = subprocess.Popen(
         command(*arguments, *more),
         stdout=subprocess.PIPE,
@@ -127,6 +136,20 @@ def start(
 def running(folder: Path, upstream: Upstream, rules: str = RULES, **env: str) -> Iterator[Sidecar]:
     """A sidecar for the length of a `with` block."""
     sidecar = start(folder, upstream, rules, env)
+    try:
+        yield sidecar
+    finally:
+        if sidecar.process.poll() is None:
+            sidecar.stop()
+
+
+@contextmanager
+def running_for(folder: Path, origin: Origin, rules: str, *more: object, **env: str) -> Iterator[Sidecar]:
+    """A sidecar in front of a recorder for the length of a `with` block."""
+    folder.mkdir(exist_ok=True)
+    (folder / "ledger.yaml").write_text(rules)
+    trust = ["--upstream-ca", str(origin.ca_file)] if origin.ca_file else []
+    sidecar = launch(folder, folder / "ledger.yaml", env, "--resolve", origin.resolve(), *trust, *more)
     try:
         yield sidecar
     finally:

@@ -1,0 +1,206 @@
+"""The front's HTTP/1 edge: strict heads, bounded buffers, trailers and 1xx as RFC 9110 and 9112 want them.
+
+Two of mitmproxy's connection layers, corrected at their seams; no rule, record or answer is known here. Private names
+of 12.2: `engine` refuses to start without them, `tests/wire` shows each correction.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator
+from typing import Any
+
+import h11
+from h11._readers import ChunkedReader
+
+import ledger_proxy.light  # noqa: F401 - before mitmproxy
+
+# isort: split
+from mitmproxy import http
+from mitmproxy.net.http import status_codes
+from mitmproxy.proxy import commands, events
+from mitmproxy.proxy.layers import http as http_layer
+from mitmproxy.proxy.layers.http import _http1
+from mitmproxy.proxy.layers.http._events import RequestHeaders, ResponseHeaders
+
+from ledger_proxy.headers import end_to_end
+
+MAX_HEAD = 65_536
+"""Bytes of one head, or of what stands between two chunks."""
+MAX_AHEAD = 1 << 20
+"""Bytes that a client may send ahead while its request is being answered."""
+
+type Commands = Generator[commands.Command, Any, None]
+
+_END_OF_HEAD = re.compile(rb"\n\r?\n")
+# RFC 9112 §2.2: a bare CR is no line end; RFC 9110 §5.5: a control character in a value is dangerous; §5.2: no folding.
+_BAD_IN_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|\n[ \t]")
+# RFC 9112 §3: one space between the three parts; we speak 1.0 and 1.1.
+_REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^ \t\r\n]+ HTTP/1\.[01]\r?\n")
+_HOST = re.compile(rb"\nhost[ \t]*:", re.IGNORECASE)
+_INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
+_ONE_HOP = frozenset((b"connection", b"keep-alive", b"te", b"trailer", b"proxy-connection", b"proxy-authorization"))
+
+
+def fault_in(head: bytes) -> str | None:
+    """Why a request head, blank line included, is refused; None if it may be read."""
+    if not _REQUEST_LINE.match(head):
+        return "the request line is not `METHOD target HTTP/1.1`"
+    if _BAD_IN_HEAD.search(head):
+        return "the head holds a control character or a folded line"
+    hosts = len(_HOST.findall(head))
+    needed = not head.startswith(b"CONNECT ") and b" HTTP/1.1" in head.partition(b"\n")[0]
+    if hosts > 1 or (needed and not hosts):
+        return "a request has exactly one Host field"
+    return None
+
+
+class Server(_http1.Http1Server):
+    """Towards the agent."""
+
+    def read_headers(self, event: events.ConnectionEvent) -> Commands:
+        """Let a head through only if it can be read in one way."""
+        if isinstance(event, events.DataReceived):
+            refusal = self._refusal()
+            if refusal is not None:
+                yield commands.SendData(self.conn, error_page(*refusal))
+                yield commands.CloseConnection(self.conn)
+                self.state = self.done
+                return
+        yield from super().read_headers(event)
+
+    def _refusal(self) -> tuple[int, str] | None:
+        """Look at the head as it stands in the buffer, without taking it."""
+        seen = bytes(self.buf)
+        while seen.startswith((b"\r\n", b"\n")):  # RFC 9112 §2.2: empty lines before a request are skipped
+            seen = seen[seen.index(b"\n") + 1 :]
+            self.buf.maybe_extract_at_most(len(self.buf) - len(seen))
+        end = _END_OF_HEAD.search(seen)
+        if (end.end() if end else len(seen)) > MAX_HEAD:
+            return 431, f"the head is longer than {MAX_HEAD} bytes"
+        fault = fault_in(seen[: end.end()]) if end else None
+        return (400, fault) if fault else None
+
+    def wait(self, event: events.Event) -> Commands:
+        """Keep what is sent ahead, within reason."""
+        if isinstance(event, events.DataReceived) and len(self.buf) > MAX_AHEAD:
+            yield commands.CloseConnection(self.conn)
+        yield from super().wait(event)
+
+    def send(self, event: Any) -> Commands:
+        """Write no field that is of one hop; an old client gets no chunks, and then the end of its connection."""
+        if isinstance(event, ResponseHeaders) and event.response.status_code >= 200:
+            asked = self.request
+            old = asked is not None and not asked.is_http11 and asked.method != "CONNECT"
+            event = ResponseHeaders(event.stream_id, _response(event.response, old), event.end_stream)
+        yield from super().send(event)
+
+
+class Client(_http1.Http1Client):
+    """Towards an origin of unruled traffic."""
+
+    def read_headers(self, event: events.ConnectionEvent) -> Commands:
+        """Pass interim answers on (RFC 9110 §15.2), where mitmproxy takes the first of them for the final one."""
+        while self.request and _INTERIM.match(seen := bytes(self.buf)) and (end := _END_OF_HEAD.search(seen)):
+            head = bytes(self.buf.maybe_extract_at_most(end.end()) or b"")
+            # The front has told the agent to continue already.
+            if self.request.is_http11 and head[9:12] != b"100":
+                yield commands.SendData(self.context.client, head)
+        if len(self.buf) > MAX_HEAD and not _END_OF_HEAD.search(bytes(self.buf)):
+            self.buf.maybe_extract_at_most(len(self.buf))
+            self.buf += b"the head is too long\n\n"
+        if self.buf or not isinstance(event, events.DataReceived):
+            yield from super().read_headers(event)
+
+    def send(self, event: Any) -> Commands:
+        """Write no field that is of one hop, unless it asks for another protocol."""
+        if isinstance(event, RequestHeaders):
+            event = RequestHeaders(event.stream_id, _request(event.request), event.end_stream)
+        yield from super().send(event)
+
+
+class Chunks(ChunkedReader):
+    """Chunks without their trailers (RFC 9110 §6.5.1 lets a recipient drop them), and with bounded lines between."""
+
+    def __call__(self, buf: Any) -> Any:
+        event = super().__call__(buf)
+        if event is None and len(buf) > MAX_HEAD:
+            raise h11.RemoteProtocolError("a chunk's own line is too long")
+        return h11.EndOfMessage() if isinstance(event, h11.EndOfMessage) else event
+
+
+def error_page(status: int, message: str = "") -> bytes:
+    """What the front says for itself when a request or its origin cannot be used."""
+    title = status_codes.RESPONSES.get(status, "Error")
+    told = {"type": f"urn:ledger:problem:{_KINDS.get(status, 'gateway')}", "title": title, "status": status}
+    body = json.dumps(told | {"detail": message}, indent=2).encode() + b"\n"
+    return b"\r\n".join(
+        (
+            b"HTTP/1.1 %d %s" % (status, title.encode()),
+            b"Content-Type: application/problem+json",
+            b"Connection: close",
+            b"Content-Length: %d" % len(body),
+            b"",
+            body,
+        )
+    )
+
+
+_KINDS = {400: "malformed", 413: "too-large", 431: "head-too-large", 502: "upstream-unreachable"}
+
+
+def apply() -> None:
+    """Put them in the place of mitmproxy's own. Safe to call again."""
+    for module, name, better in (
+        (http_layer, "Http1Server", Server),
+        (http_layer, "Http1Client", Client),
+        (_http1, "ChunkedReader", Chunks),
+        (_http1, "make_error_response", error_page),
+    ):
+        if not hasattr(module, name):
+            raise ImportError(f"this mitmproxy lacks {name}; install ledger-sidecar[proxy] again")
+        setattr(module, name, better)
+
+
+def _upgrades(fields: Any) -> bool:
+    return any(name.lower() == b"upgrade" for name, _ in fields)
+
+
+def _request(request: http.Request) -> http.Request:
+    fields = request.headers.fields
+    if _upgrades(fields) or not _has_one_hop(fields):
+        return request
+    twin = request.copy()
+    twin.headers = http.Headers(_kept(fields))
+    return twin
+
+
+def _response(response: http.Response, old: bool) -> http.Response:
+    fields = response.headers.fields
+    if not old and not _has_one_hop(fields):
+        return response
+    kept = _kept(fields)
+    if old:
+        kept = [*((n, v) for n, v in kept if n.lower() != b"transfer-encoding"), (b"Connection", b"close")]
+    d = response.data
+    return http.Response(
+        b"HTTP/1.1",
+        d.status_code,
+        d.reason,
+        http.Headers(kept),
+        d.content,
+        d.trailers,
+        d.timestamp_start,
+        d.timestamp_end,
+    )
+
+
+def _has_one_hop(fields: Any) -> bool:
+    return any(name.lower() in _ONE_HOP for name, _ in fields)
+
+
+def _kept(fields: Any) -> list[tuple[bytes, bytes]]:
+    """Without the fields of one hop, but with the framing that mitmproxy writes the body by."""
+    passed = set(end_to_end(fields))
+    return [(n, v) for n, v in fields if (n, v) in passed or n.lower() == b"transfer-encoding"]
