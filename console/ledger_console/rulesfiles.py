@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -48,13 +48,35 @@ def check(rules: options.Rules = None) -> None:
 
 
 @app.command()
-def packs() -> None:
-    """List the rules that come with Ledger, by provider."""
-    from ledger_rules.shipped import DEFAULT_PACKS, needs_hosts, pack_names, yaml_of
+def packs(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this one.")] = None) -> None:
+    """List the rules that come with Ledger, by provider; or say what one of them knows and does."""
+    from ledger_rules.shipped import default_packs, needs_hosts, pack_names, yaml_of
 
+    if name is not None:
+        _pack(name)
+        return
     rows = []
-    for name in pack_names():
-        pack = yaml_of(name)
-        hosts = "yours" if needs_hosts(name) else ", ".join(pack["hosts"])
-        rows.append((name, "yes" if name in DEFAULT_PACKS else "no", str(len(pack["rules"])), hosts))
+    for one in pack_names():
+        pack = yaml_of(one)
+        hosts = "yours" if needs_hosts(one) else ", ".join(pack["hosts"])
+        rows.append((one, "yes" if one in default_packs() else "no", str(len(pack["rules"])), hosts))
     screen.table((Column("pack"), Column("default"), Column("rules", number=True), Column("hosts", long=True)), rows)
+
+
+def _pack(name: str) -> None:
+    from ledger_rules.shipped import facts, pack_names, yaml_of
+
+    if name not in pack_names():
+        raise Problem(f"no pack '{name}'; there are {', '.join(pack_names())}", USAGE)
+    said, pack = facts(name), yaml_of(name)
+    screen.line(f"{said.title}: {', '.join(pack['hosts']) or 'on hosts that you name'}")
+    screen.line(f"own idempotency   {said.native}")
+    screen.line(f"key is kept       {said.retention}")
+    screen.line(f"repeat is given   {said.replay}")
+    for source in said.sources:
+        screen.line(f"source            {source}")
+    rows = [
+        (f"{name}/{rule['name']}", str(rule["window"]), rule["on_unknown"], " ".join(rule["match"]["url"]))
+        for rule in pack["rules"]
+    ]
+    screen.table((Column("rule"), Column("window"), Column("unknown"), Column("paths", long=True)), rows)

@@ -10,8 +10,9 @@ STANDARD_HEADER = "Idempotency-Key"
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}"
 _GENERATED = re.compile(
     # stripe-python writes 16 random bytes in UUID form, so version and variant bits say nothing;
-    # stripe-node sends `stripe-node-retry-<uuid>`, SDKs made by Stainless `stainless-python-retry-<uuid>`.
-    rf"(?:[a-z0-9]+-[a-z0-9]+-retry-)?\{{?(?:{_UUID})\}}?"
+    # stripe-node sends `stripe-node-retry-<uuid>`, SDKs made by Stainless `stainless-python-retry-<uuid>`,
+    # Svix's `auto_<uuid>`.
+    rf"(?:[a-z0-9]+-[a-z0-9]+-retry-|auto_)?\{{?(?:{_UUID})\}}?"
     # stripe-go before it used UUIDs: nanoseconds, `_`, six characters of base64.
     r"|[0-9]{16,20}_[a-z0-9_\-]{6}",
     re.IGNORECASE,

@@ -15,7 +15,7 @@ from ledger_rules.patterns import UrlPattern
 from ledger_rules.rule import ALWAYS_MASKED, Rule
 from ledger_rules.ruleset import Ruleset
 from ledger_rules.schema import Defaults, PackOptions, RulesFile
-from ledger_rules.shipped import DEFAULT_PACKS, expanded, needs_hosts, pack_names
+from ledger_rules.shipped import default_packs, expanded, needs_hosts, pack_names
 from ledger_rules.yamltext import Document, parse
 
 MAX_BYTES = 1 << 20
@@ -57,7 +57,9 @@ def loads(text: str, name: str = "ledger.yaml") -> Ruleset:
 
 def default() -> Ruleset:
     """Return what applies without a rules file: the payment and messaging packs."""
-    return Ruleset(rules=tuple(rule for name in DEFAULT_PACKS for rule in _pack(name, None, Defaults(), ALWAYS_MASKED)))
+    return Ruleset(
+        rules=tuple(rule for name in default_packs() for rule in _pack(name, None, Defaults(), ALWAYS_MASKED))
+    )
 
 
 def _validated(document: Document) -> RulesFile:

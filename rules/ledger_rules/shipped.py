@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -10,14 +11,39 @@ from typing import Any
 from ledger_rules.patterns import UrlPattern
 from ledger_rules.yamltext import Document, parse
 
-DEFAULT_PACKS = ("stripe",)
-"""What applies without a rules file: payments and messaging. Packs that need hosts or cost tokens are opt-in."""
+OPT_IN = frozenset(("anthropic", "github", "openai", "webhooks"))
+"""Packs that a file must name: they need hosts, cost tokens, or intercept what is mostly read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a provider, for people: texts of one line, and where they come from (URLs).
+
+    native: the provider's own idempotency. retention: how long it remembers a key. replay: what a repeat is answered.
+    """
+
+    title: str
+    native: str
+    retention: str
+    replay: str
+    sources: tuple[str, ...]
 
 
 def pack_names() -> tuple[str, ...]:
-    """Return the names of all shipped packs."""
+    """Return the names of all shipped packs, sorted."""
     names = (entry.name for entry in files("ledger_rules").joinpath("packs").iterdir())
     return tuple(sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml")))
+
+
+def default_packs() -> tuple[str, ...]:
+    """Return the packs that apply without a rules file: payments and messaging."""
+    return tuple(name for name in pack_names() if name not in OPT_IN)
+
+
+def facts(name: str) -> Facts:
+    """Return what a pack says of its provider."""
+    about = yaml_of(name)["about"]
+    return Facts(**{**about, "sources": tuple(about["sources"])})
 
 
 def needs_hosts(name: str) -> bool:
@@ -27,7 +53,7 @@ def needs_hosts(name: str) -> bool:
 
 @cache
 def yaml_of(name: str) -> dict[str, Any]:
-    """Return a pack as written: `hosts` and `rules`, their URLs being paths. Not to be changed."""
+    """Return a pack as written: `about`, `hosts`, and `rules`, their URLs being paths. Not to be changed."""
     data: dict[str, Any] = _document(name).data
     return data
 

@@ -173,3 +173,14 @@ def test_rules_packs(ledger: Ledger) -> None:
     assert rows["stripe"][0] == "yes"
     assert rows["webhooks"][0] == "no"
     assert rows["webhooks"][-1] == "yours"
+
+
+def test_rules_packs_of_one_says_what_its_provider_honours(ledger: Ledger) -> None:
+    said = ledger("rules", "packs", "gocardless")
+    assert said.code == 0
+    assert "409 idempotent_creation_conflict" in said.out
+    assert "https://gocardless.com/blog/idempotency-keys/" in said.out
+    assert "gocardless/create" in said.out
+    unknown = ledger("rules", "packs", "gocarless")
+    assert unknown.code == 2
+    assert "no pack 'gocarless'; there are adyen," in unknown.err

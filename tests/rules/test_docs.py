@@ -1,4 +1,4 @@
-"""What docs/rules.md shows must work, and the packs it lists are the packs there are."""
+"""What docs/rules.md shows must work, and the packs that docs/packs.md lists are the packs there are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ledger_rules import loads, pack_names
 
-PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE, PACKS = ((DOCS / name).read_text("utf-8") for name in ("rules.md", "packs.md"))
 
 
 def test_every_example_loads():
@@ -18,4 +19,4 @@ def test_every_example_loads():
 
 
 def test_every_pack_is_listed():
-    assert tuple(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == pack_names()
+    assert tuple(re.findall(r"^\| `(\w+)` \|", PACKS, re.MULTILINE)) == pack_names()

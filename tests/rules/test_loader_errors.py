@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger_rules import RulesError, load, loads
+from ledger_rules import RulesError, load, loads, pack_names
 
 RULE = "rules:\n  - name: a\n    match: {url: 'https://x.com/a'}\n"
 DURATION = "expected a duration such as 500ms, 30s, 5m, 24h or 7d, or a number of seconds"
@@ -96,7 +96,7 @@ LINES = {
     "redact: {response: ['$.x']}\nrules: []": "1:10: 'redact.response' is not supported yet; leave it out",
     # packs and tools
     "packs: [strip]": "1:9: unknown pack 'strip'; did you mean 'stripe'?",
-    "packs: [paypal]": "1:9: unknown pack 'paypal'; expected one of stripe, webhooks",
+    "packs: [acme]": f"1:9: unknown pack 'acme'; expected one of {', '.join(pack_names())}",
     "packs: [3]": "1:9: packs: expected a mapping, found '3'",
     "packs: [stripe, stripe]": "1:17: pack 'stripe' is listed twice; give all its hosts in one entry",
     "packs: [webhooks]": "1:9: pack 'webhooks' needs its hosts: write {webhooks: {hosts: [hooks.example.com]}}",

@@ -6,9 +6,10 @@ import pytest
 
 from ledger.policy import OnUnknown
 from ledger_rules import default, identify, loads, pack_names
+from ledger_rules.shipped import default_packs
 from tests.rules.helpers import SECRET, form_request, request
 
-STRIPE = default()
+STRIPE = loads("packs: [stripe]")
 
 
 def to_stripe(target: str, method: str = "POST", **changes):
@@ -20,10 +21,11 @@ def rule_for(target: str, method: str = "POST") -> str | None:
     return rule.name if rule else None
 
 
-def test_without_a_file_payments_are_covered():
-    assert STRIPE.hosts() == {"api.stripe.com"}
-    assert STRIPE.mode == "enforce"
-    assert {rule.name.split("/")[0] for rule in STRIPE.rules} == {"stripe"}
+def test_without_a_file_the_default_packs_apply():
+    rules = default()
+    assert rules.hosts() > STRIPE.hosts() == {"api.stripe.com"}
+    assert rules.mode == "enforce"
+    assert {rule.name.split("/")[0] for rule in rules.rules} == set(default_packs())
 
 
 @pytest.mark.parametrize(
