@@ -51,19 +51,30 @@ class Reading:
 
 
 def read(
-    body: bytes, content_type: str | None = None, encoding: str | None = None, view: BodyView = EVERYTHING
+    body: bytes,
+    content_type: str | None = None,
+    encoding: str | None = None,
+    view: BodyView = EVERYTHING,
+    length: str | None = None,
 ) -> Reading:
-    """Read a whole body. content_type, encoding: the headers Content-Type and Content-Encoding. Never raises."""
-    digest = Digest(content_type, encoding, view)
+    """Read a whole body. Never raises.
+
+    content_type, encoding, length: the headers Content-Type, Content-Encoding and Content-Length; None if absent.
+    """
+    digest = Digest(content_type, encoding, view, length)
     digest.feed(body)
     return digest.finish()
 
 
 def read_file(
-    file: BinaryIO, content_type: str | None = None, encoding: str | None = None, view: BodyView = EVERYTHING
+    file: BinaryIO,
+    content_type: str | None = None,
+    encoding: str | None = None,
+    view: BodyView = EVERYTHING,
+    length: str | None = None,
 ) -> Reading:
     """Read from where a file stands to its end, in pieces. Raises what reading the file raises (OSError)."""
-    digest = Digest(content_type, encoding, view)
+    digest = Digest(content_type, encoding, view, length)
     while piece := file.read(_PIECE):
         digest.feed(piece)
     return digest.finish()
@@ -78,8 +89,13 @@ class Digest:
     """Reads one body as it arrives: `feed` any number of times, then `finish` once. Neither raises."""
 
     def __init__(
-        self, content_type: str | None = None, encoding: str | None = None, view: BodyView = EVERYTHING
+        self,
+        content_type: str | None = None,
+        encoding: str | None = None,
+        view: BodyView = EVERYTHING,
+        length: str | None = None,
     ) -> None:
+        self._length = length
         self._media = mediatypes.read(content_type)
         self._codings = codings(encoding)
         self._sent = self._plain = hashlib.sha256()
@@ -107,6 +123,8 @@ class Digest:
         """Return what was read."""
         if self._decoder is not None:
             self._decode(self._decoder.finish())
+        if self._length is not None and self._length.strip() != str(self._size):
+            self._compare_raw(ValueError(f"Content-Length is {self._length}, but {self._size} bytes came"))
         said = self._understood() or self._raw()
         notes = said.notes
         if self._decoder is not None:

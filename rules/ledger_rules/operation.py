@@ -134,18 +134,21 @@ def read_body(rule: Rule, request: Request, file: BinaryIO | None = None) -> Rea
     """
     if file is None:
         return _read(rule, request, _slot(rule, request))
-    kind, encoding = request.header("Content-Type"), request.header("Content-Encoding")
-    return bodies.read_file(file, kind, encoding, rule.fingerprint.body)
+    return bodies.read_file(file, *_described(request), rule.fingerprint.body, request.header("Content-Length"))
 
 
 def _read(rule: Rule, request: Request, slot: Slot | None) -> Reading:
     """Read a body in memory. An idempotency key in it says nothing: two attempts carry two, or one of them none."""
-    kind, encoding = request.header("Content-Type"), request.header("Content-Encoding")
+    view = rule.fingerprint.body
     if slot is None:
-        return bodies.read(request.body, kind, encoding, rule.fingerprint.body)
-    reading = bodies.read(slot.emptied, kind, encoding, rule.fingerprint.body)
+        return bodies.read(request.body, *_described(request), view, request.header("Content-Length"))
+    reading = bodies.read(slot.emptied, *_described(request), view)
     notes = (*reading.notes, "left out the idempotency key")
     return replace(reading, notes=notes, sent=sha256(request.body).digest(), size=len(request.body))
+
+
+def _described(request: Request) -> tuple[str | None, str | None]:
+    return request.header("Content-Type"), request.header("Content-Encoding")
 
 
 def _slot(rule: Rule, request: Request) -> Slot | None:

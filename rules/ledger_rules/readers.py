@@ -12,7 +12,7 @@ from typing import Protocol
 from ledger_rules import graphql, jsontext, multipart, xmltext
 from ledger_rules.mediatypes import UTF8, MediaType
 from ledger_rules.urls import form_pairs, sorted_pairs
-from ledger_rules.views import EVERYTHING, BodyView, business_key, entries, reduced
+from ledger_rules.views import EVERYTHING, BodyView, NothingLeft, business_key, entries, reduced
 
 MAX_WHOLE = 8 << 20
 """Larger bodies, in bytes once decoded, are compared raw unless they can be read as they pass (multipart)."""
@@ -52,6 +52,9 @@ def reader(media: MediaType, view: BodyView) -> Reader:
     return _Whole(whole, view)
 
 
+NOTHING_LEFT = "the paths to ignore leave nothing: the whole body counts"
+
+
 class _Whole:
     """Keeps a body, up to a bound, and reads it at the end."""
 
@@ -67,7 +70,11 @@ class _Whole:
         self._pieces.append(data)
 
     def finish(self) -> Said:
-        return self._understand(b"".join(self._pieces).decode("utf-8"), self._view)
+        text = b"".join(self._pieces).decode("utf-8")
+        try:
+            return self._understand(text, self._view)
+        except NothingLeft:
+            return _all_counts(self._understand(text, EVERYTHING))
 
 
 class _Parts:
@@ -80,10 +87,19 @@ class _Parts:
     def finish(self) -> Said:
         parts = self._parts.finish()
         names, values = [part.name for part in parts], [part.value for part in parts]
-        key, left, notes = entries(names, values, self._view)
+        said = [part.said for part in parts]
+        try:
+            key, left, notes = entries(names, values, self._view)
+        except NothingLeft:
+            return _all_counts(Said("multipart", tuple(said), ()))
         if key is not None:
             return Said("multipart", ("only", key), notes)
-        return Said("multipart", tuple(parts[index].said for index in left), notes)
+        return Said("multipart", tuple(said[index] for index in left), notes)
+
+
+def _all_counts(said: Said) -> Said:
+    """Tell it from a body of which just this is left."""
+    return Said(said.format, ("all", *said.value), (NOTHING_LEFT,))
 
 
 def _json(text: str, view: BodyView) -> Said:

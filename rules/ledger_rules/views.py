@@ -23,6 +23,10 @@ type Notes = tuple[str, ...]
 """What was done, for a person."""
 
 
+class NothingLeft(Exception):
+    """A view ignores all that a body says. Then all of it counts: to merge every request would drop real ones."""
+
+
 def business_key(document: Any, view: BodyView) -> tuple[list[list[Any]] | None, Notes]:
     """Return what each path of `only` finds, and notes; None where there is none to find or one is missing.
 
@@ -38,17 +42,23 @@ def business_key(document: Any, view: BodyView) -> tuple[list[list[Any]] | None,
 
 
 def reduced(document: Any, view: BodyView) -> tuple[Any, Notes]:
-    """Return a document without what the view ignores, and notes. Changes the document."""
+    """Return a document without what the view ignores, and notes. Changes the document.
+
+    Raises NothingLeft where no value is left of it that says anything.
+    """
     if not view.ignore:
         return document, ()
     locations, notes = _located(document, view.ignore)
-    return without(document, locations), notes
+    left = without(document, locations)
+    if locations and not _says_something(left):
+        raise NothingLeft
+    return left, notes
 
 
 def entries(
     names: Sequence[str], values: Sequence[Any], view: BodyView
 ) -> tuple[list[list[Any]] | None, Sequence[int], Notes]:
-    """Return a business key, or else the indexes of the entries that count; and notes.
+    """Return a business key, or else the indexes of the entries that count; and notes. Raises NothingLeft.
 
     To JSONPath named values are an object of lists: `$.name` is every value of that name, `$.name[0]` the first.
     """
@@ -59,7 +69,20 @@ def entries(
     if key is not None:
         return key, (), missing
     gone, notes = _located(document, view.ignore)
-    return None, _left(names, set(gone)), (*missing, *notes)
+    left = _left(names, set(gone))
+    if gone and not left:
+        raise NothingLeft
+    return None, left, (*missing, *notes)
+
+
+def _says_something(document: Any) -> bool:
+    unseen = [document]
+    while unseen:
+        value = unseen.pop()
+        if not isinstance(value, dict | list):
+            return True
+        unseen += value.values() if isinstance(value, dict) else value
+    return False
 
 
 def _lists(names: Sequence[str], values: Sequence[Any]) -> dict[str, list[Any]]:

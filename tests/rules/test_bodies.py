@@ -294,6 +294,26 @@ class TestViews:
         view = {"only": ["$.order", "$.line"]}
         assert said('{"line": 1, "text": "a"}', **view) != said('{"line": 1, "text": "b"}', **view)
 
+    @pytest.mark.parametrize("path", ["$.*", "$..*", "$..amount", "$.in.*", "$[?@]"])
+    def test_paths_that_would_leave_nothing_are_not_followed(self, path):
+        one, other = (f'{{"in": {{"amount": {n}}}}}' for n in (5, 6))
+        assert said(one, ignore=[path]) != said(other, ignore=[path])
+        view = BodyView(ignore=(Path.parse(path),))
+        assert read(one.encode(), JSON, None, view).notes == (
+            "the paths to ignore leave nothing: the whole body counts",
+        )
+
+    def test_what_counts_as_a_whole_is_not_taken_for_what_is_left_of_more(self):
+        assert said("[1]", ignore=["$[0]"]) != said("[5,1]", ignore=["$[0]"])
+        assert said("a=1", FORM, ignore=["$.a[0]"]) != said("a=5&a=1", FORM, ignore=["$.a[0]"])
+        assert said("a=1", FORM, ignore=["$.*"]) != said("a=2", FORM, ignore=["$.*"])
+
+    def test_paths_that_find_nothing_change_nothing_and_are_named(self):
+        view = BodyView(ignore=(Path.parse("$.a"), Path.parse("$.gone")))
+        found = read(b'{"a": 1, "b": 2}', JSON, None, view)
+        assert found.notes == ("ignored $.a", "$.gone, to be ignored, finds nothing")
+        assert said("{}", ignore=["$.a"]) == said("{ }", ignore=["$.a"])
+
     def test_numbers_can_be_compared_in_paths(self):
         view = {"ignore": ["$.items[?@.qty == 1].trace"]}
         body = '{"items": [{"qty": 1, "trace": %d}, {"qty": 2, "trace": 5}]}'

@@ -113,6 +113,13 @@ class TestMediaTypes:
             assert found.format == "raw"
             assert found.meaning != read(b"amount=5", "application/x-www-form-urlencoded").meaning
 
+    @pytest.mark.parametrize("length", ["1", "8", "", "-7", "seven", "7, 7"])
+    def test_a_length_that_is_not_the_bodys(self, length):
+        found = read(b'{"a":1}', "application/json", length=length)
+        assert found.format == "raw"
+        assert found.notes == (f"compared byte by byte: Content-Length is {length}, but 7 bytes came",)
+        assert read(b'{"a":1}', "application/json", length=" 7 ").format == "json"
+
     def test_json_that_says_it_is_a_form_is_a_form_with_a_strange_name(self):
         kind = "application/x-www-form-urlencoded"
         one, other = (json.dumps({"a": n}).encode() for n in (1, 2))

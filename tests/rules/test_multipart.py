@@ -145,6 +145,10 @@ class TestViews:
         assert one != said(field("ts", "1"), field("a", "2"), (FILE, b"x"), **view)
         assert one != said(field("ts", "1"), field("a", "1"), (FILE, b"y"), **view)
 
+    def test_paths_that_would_leave_nothing_are_not_followed(self):
+        assert said(field("a", "1"), ignore=["$.*"]) != said(field("a", "2"), ignore=["$.*"])
+        assert said(field("a", "1"), ignore=["$.a[0]"]) != said(field("a", "2"), field("a", "1"), ignore=["$.a[0]"])
+
     def test_a_field_can_be_the_business_key(self):
         view = {"only": ["$.order"]}
         assert said(field("order", "7"), (FILE, b"x"), **view) == said((FILE, b"y"), field("order", "7"), **view)

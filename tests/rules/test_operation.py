@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ledger_rules import LEDGER_HEADERS, MissingKey, identify
-from ledger_rules.operation import VERSION
+from ledger_rules.operation import VERSION, read_body
 from tests.rules.helpers import SECRET, json_request, one_rule, operation, request
 
 RANDOM = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -241,6 +241,23 @@ class TestContent:
     def test_the_three_never_coincide(self):
         one = operation(**PAID)
         assert len({one.id, one.content_id, one.payload_id, one.payload}) == 4
+
+
+class TestBodiesInFiles:
+    """What is too large to hold waits in a file while it is read."""
+
+    RULE = one_rule("fingerprint: {body: {ignore: ['$.at']}, headers: [X-Tenant]}")
+
+    @pytest.mark.parametrize("kind", ["application/json", "text/plain", "multipart/form-data; boundary=b"])
+    def test_they_name_the_operation_they_name_in_memory(self, kind, tmp_path):
+        body = b'{"n": 1, "at": 2}'
+        head = {"headers": {"Content-Type": kind, "Content-Length": "17", "X-Tenant": "a"}}
+        (tmp_path / "body").write_bytes(body)
+        with (tmp_path / "body").open("rb") as file:
+            reading = read_body(self.RULE, request(**head), file)
+        in_memory = identify(self.RULE, request(body=body, **head), SECRET)
+        assert identify(self.RULE, request(**head), SECRET, body=reading) == in_memory
+        assert in_memory.about["request_bytes"] == 17
 
 
 class TestWhatIsStored:
