@@ -6,7 +6,8 @@ is `ledger.records.Record`, which knows more (owner, epoch, generation) and is c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ BLOCKED = None
 """What a blocked duplicate returns: `result is BLOCKED` and `result is None` say the same."""
 
 _CRASH_TIMEOUT = 300.0
+_TIMES = ("created", "since", "touched")
 
 
 def _now() -> datetime:
@@ -70,6 +72,21 @@ class Record:
             since=touched if row.status is Status.RUNNING else None,
             touched=touched,
         )
+
+    def to_json(self) -> str:
+        """All of it as text, for a store of your own; `from_json` gives an equal one back. The result must be JSON."""
+        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        for name in _TIMES:
+            told[name] = told[name] and told[name].isoformat()
+        return json.dumps(told, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Record:
+        """The record that `to_json` wrote. Raises ValueError or TypeError for another text."""
+        told = json.loads(text)
+        for name in _TIMES:
+            told[name] = told[name] and datetime.fromisoformat(told[name])
+        return cls(**{**told, "status": Status(told["status"])})
 
     def stale(self, timeout: float) -> bool:
         """Whether it has been running for longer than `timeout` seconds."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ledger.compat import Record
     from ledger.engine import Engine
     from ledger.policy import OnUnknown
-    from ledger.ports import SyncStore
+    from ledger.ports import Store, SyncStore
     from ledger.workings import Workings
 
 _NOT_GIVEN: Any = object()
@@ -22,14 +22,13 @@ _NOT_GIVEN: Any = object()
 class Guard:
     """Guards function calls. Nothing is opened before the first one. Safe for threads, tasks and forks."""
 
-    def __init__(self, store: SyncStore | None = None, *, strict: bool | None = None) -> None:
-        """store: where the records live; without one, the file LEDGER_DB, by default ./ledger.db.
+    def __init__(self, store: SyncStore | Store | None = None, *, strict: bool | None = None) -> None:
+        """store: where the records live; without one, the file LEDGER_DB, by default ./ledger.db. A store of your own
+        has six methods, plain or async: see `Store`. Raises TypeError for what is none.
 
         strict: hold a call whose process died instead of running it again after `timeout`; by default LEDGER_STRICT.
         """
-        if store is not None and not hasattr(store, "insert"):
-            raise TypeError(f"{type(store).__name__} is not a store of Ledger's; use SqliteStore or MemoryStore")
-        self._store, self._strict = store, strict
+        self._store, self._strict = None if store is None else _lifted(store), strict
         self._workflow, self._caller = Setting("ledger_workflow"), Setting("ledger_caller")
 
     @property
@@ -261,3 +260,9 @@ class Guard:
     def _on(self, what: str, fn: Callable[[Record], Any]) -> Self:
         self._works.observers.callbacks[what] = fn
         return self
+
+
+def _lifted(store: SyncStore | Store) -> SyncStore:
+    from ledger.ownstores import lift
+
+    return lift(store)

@@ -14,7 +14,11 @@ from ledger.records import Event, Instant, Record, Status
 
 @runtime_checkable
 class Store(Protocol):
-    """The six methods of a user's own store, as Ledger-Once had them."""
+    """The six methods of a user's own store, as Ledger-Once had them; each may be a coroutine function.
+
+    Only `claim` has to be atomic. A record has to come back whole: keep `Record.to_json()`, give `Record.from_json`.
+    Some of the ids contain a `~`: further rows of one record, for Ledger to read.
+    """
 
     def get(self, id: str) -> Record | None:
         """The record, or None."""

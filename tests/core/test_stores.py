@@ -21,36 +21,36 @@ class TestInsert:
         assert names(store) == ["claimed"]
 
     @pytest.mark.parametrize("identity", ["content_id", "payload_id"])
-    def test_the_same_content_under_another_id_is_refused_while_open(self, store: SyncStore, identity: str) -> None:
-        running = claimed(store, draft("a1", **{identity: "same"}))
+    def test_the_same_content_under_another_id_is_refused_while_open(self, our_store: SyncStore, identity: str) -> None:
+        running = claimed(our_store, draft("a1", **{identity: "same"}))
         other = draft("b2", **{identity: "same"})
-        assert not store.insert(first(other)), "running"
-        put_through(store, lost(running))
-        assert not store.insert(first(other)), "unknown"
-        unknown = store.get("a1")
+        assert not our_store.insert(first(other)), "running"
+        put_through(our_store, lost(running))
+        assert not our_store.insert(first(other)), "unknown"
+        unknown = our_store.get("a1")
         assert unknown is not None
-        put_through(store, lifecycle.resolve(unknown, done=False, now=at(2), note=None))
-        assert store.insert(first(other)), "settled: no longer in the way"
+        put_through(our_store, lifecycle.resolve(unknown, done=False, now=at(2), note=None))
+        assert our_store.insert(first(other)), "settled: no longer in the way"
 
     @pytest.mark.parametrize("identity", ["content_id", "payload_id"])
-    def test_records_without_content_are_never_mixed_up(self, store: SyncStore, identity: str) -> None:
-        claimed(store, draft("a1"))
-        assert store.insert(first(draft("b2")))
-        assert store.insert(first(draft("c3", **{identity: "x"})))
-        assert store.insert(first(draft("d4", **{identity: "y"})))
+    def test_records_without_content_are_never_mixed_up(self, our_store: SyncStore, identity: str) -> None:
+        claimed(our_store, draft("a1"))
+        assert our_store.insert(first(draft("b2")))
+        assert our_store.insert(first(draft("c3", **{identity: "x"})))
+        assert our_store.insert(first(draft("d4", **{identity: "y"})))
 
     @pytest.mark.parametrize("identity", ["content_id", "payload_id"])
     def test_a_closed_record_is_not_claimed_again_beside_the_same_content(
-        self, store: SyncStore, identity: str
+        self, our_store: SyncStore, identity: str
     ) -> None:
         """A rule was renamed and renamed back: the old name's record is failed, the new one's is unknown."""
-        old = put_through(store, failed(claimed(store, draft("a1", **{identity: "same"}))))
-        new = claimed(store, draft("b2", **{identity: "same"}))
-        assert not store.replace(again(old, Trigger.RECLAIM))
-        put_through(store, done(new))
-        assert store.replace(again(old, Trigger.RECLAIM))
+        old = put_through(our_store, failed(claimed(our_store, draft("a1", **{identity: "same"}))))
+        new = claimed(our_store, draft("b2", **{identity: "same"}))
+        assert not our_store.replace(again(old, Trigger.RECLAIM))
+        put_through(our_store, done(new))
+        assert our_store.replace(again(old, Trigger.RECLAIM))
 
-    def test_everything_written_is_read_back(self, store: SyncStore) -> None:
+    def test_everything_written_is_read_back(self, our_store: SyncStore) -> None:
         record = draft(
             "f00d",
             kind=Kind.HTTP,
@@ -66,27 +66,27 @@ class TestInsert:
             window=86400.0,
             about={"url": "https://x/ü", "n": [1, None]},
         )
-        written = claimed(store, record, now=at(5))
-        assert store.get("f00d") == written.but(attempts=1, created=store.get("f00d").created)  # type: ignore[union-attr]
-        assert store.get("f00d").created.wall == at(5).wall  # type: ignore[union-attr]
+        written = claimed(our_store, record, now=at(5))
+        assert our_store.get("f00d") == written.but(attempts=1, created=our_store.get("f00d").created)  # type: ignore[union-attr]
+        assert our_store.get("f00d").created.wall == at(5).wall  # type: ignore[union-attr]
 
 
 class TestLook:
-    def test_by_id_then_by_payload_then_by_bytes(self, store: SyncStore) -> None:
-        claimed(store, draft("a1", content_id="bytes"))
-        claimed(store, draft("b2", payload_id="meaning"))
+    def test_by_id_then_by_payload_then_by_bytes(self, our_store: SyncStore) -> None:
+        claimed(our_store, draft("a1", content_id="bytes"))
+        claimed(our_store, draft("b2", payload_id="meaning"))
         looked = [
-            store.look(draft("a1", payload_id="meaning")),
-            store.look(draft("c3", payload_id="meaning", content_id="bytes")),
-            store.look(draft("c3", content_id="bytes")),
-            store.look(draft("c3")),
+            our_store.look(draft("a1", payload_id="meaning")),
+            our_store.look(draft("c3", payload_id="meaning", content_id="bytes")),
+            our_store.look(draft("c3", content_id="bytes")),
+            our_store.look(draft("c3")),
         ]
         assert [r and r.id for r in looked] == ["a1", "b2", "a1", None]
 
-    def test_a_closed_record_is_found_by_id_only(self, store: SyncStore) -> None:
-        put_through(store, done(claimed(store, draft("a1", content_id="bytes", payload_id="m"))))
-        assert store.look(draft("b2", content_id="bytes", payload_id="m")) is None
-        assert store.look(draft("a1")) is not None
+    def test_a_closed_record_is_found_by_id_only(self, our_store: SyncStore) -> None:
+        put_through(our_store, done(claimed(our_store, draft("a1", content_id="bytes", payload_id="m"))))
+        assert our_store.look(draft("b2", content_id="bytes", payload_id="m")) is None
+        assert our_store.look(draft("a1")) is not None
 
     def test_what_was_read_is_a_copy(self, store: SyncStore) -> None:
         claimed(store)

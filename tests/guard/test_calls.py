@@ -148,7 +148,7 @@ class TestWhatPeopleSee:
         assert [guard(tool.charge, "a") for _ in range(3)] == [{"id": "ch_1"}, {"id": "ch_2"}, {"id": "ch_2"}]
 
     def test_a_store_of_another_kind_is_refused(self) -> None:
-        with pytest.raises(TypeError, match="dict is not a store"):
+        with pytest.raises(TypeError, match="dict is no store"):
             Guard(store={})  # type: ignore[arg-type]
 
 

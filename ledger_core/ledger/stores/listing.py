@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+import threading
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from ledger.ports import GRAIN_SECONDS, Dimension, Query, place_of, totals
 from ledger.records import Event, EventType, Record, Status
@@ -26,6 +28,33 @@ class Line:
     def sums(self) -> list[int]:
         """In the order of `COUNTED`."""
         return [self.actions, *(self.counts.get(name, 0) for name in COUNTERS)]
+
+
+class Journal:
+    """Journal lines in memory, the newest `limit` of them. Safe for threads."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._lines: deque[Line] = deque(maxlen=limit)
+        self._seq = 0
+        self._lock = threading.Lock()
+
+    def add(self, event: Event, actions: int, counts: Mapping[str, int]) -> None:
+        """Write a line; it gets the next seq."""
+        with self._lock:
+            self._seq += 1
+            e = event
+            told = Event(e.event, e.record, e.tool, e.wf, e.at, e.caller, e.detail, self._seq)
+            self._lines.append(Line(told, actions, counts))
+
+    def lines(self) -> list[Line]:
+        """All that are kept, oldest first."""
+        with self._lock:
+            return list(self._lines)
+
+    def events(self, after: int, limit: int, query: Query) -> list[Event]:
+        """As `SyncStore.events`."""
+        found = (e.event for e in self.lines() if e.event.seq > after and wanted(query, e.event))
+        return list(islice(found, limit))
 
 
 def page(records: Iterable[Record], query: Query) -> list[Record]:

@@ -6,13 +6,12 @@ import threading
 from collections.abc import Collection, Mapping, Sequence
 
 from ledger import clock
-from ledger.lifecycle import ANSWERED, Change, Claimant, Guard, first_claim
+from ledger.lifecycle import ANSWERED, Change, Claimant, first_claim
 from ledger.owners import new_token
 from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
 from ledger.records import Event, EventType, Instant, Record, Status
-from ledger.stores import listing
-from ledger.stores.listing import Line
-from ledger.stores.rows import COUNTERS
+from ledger.stores import changing, listing
+from ledger.stores.listing import Journal
 
 _OPEN = (Status.RUNNING, Status.UNKNOWN)
 
@@ -22,25 +21,28 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
-        self._journal: list[Line] = []
+        self._journal = Journal()
         self._lock = threading.RLock()
 
     def insert(self, change: Change) -> bool:
         with self._lock:
-            if self.look(change.record) is not None:
+            if change.record.id in self._records or self._open_twin(change.record) is not None:
                 return False
-            self._write(change.record.but(), change)
+            record = change.record.but()
+            changing.add(record, change.counts)
+            self._records[record.id] = record
+            self._journal.add(change.event, 1, change.counts)
             return True
 
     def replace(self, change: Change) -> bool:
         with self._lock:
             found = self._records.get(change.record.id)
-            if found is None or change.was is None or not _holds(change.guard, change.was, found):
+            if found is None or not changing.holds(change, found):
                 return False
             if change.opens and self._open_twin(change.record) is not None:
                 return False
-            kept = found.result if change.record.result is None and found.epoch == change.record.epoch else None
-            self._write(change.record.but(**_counters(found), result=change.record.result or kept), change)
+            self._records[found.id] = changing.changed(change, found)
+            self._journal.add(change.event, 0, change.counts)
             return True
 
     def look(self, record: Record) -> Record | None:
@@ -54,8 +56,8 @@ class MemoryStore:
             found = self._records.get(event.record)
             counts = ANSWERED.get(event.event, {}) if found is not None else {}
             if found is not None:
-                _add(found, counts)
-            self._log(event, 0, counts)
+                changing.add(found, counts)
+            self._journal.add(event, 0, counts)
 
     def renew(self, claims: Collection[Held], now: Instant) -> None:
         with self._lock:
@@ -69,12 +71,10 @@ class MemoryStore:
             return [r.but() for r in self._records.values() if r.status is Status.RUNNING]
 
     def events(self, after: int = 0, limit: int = 1000, query: Query = Query()) -> list[Event]:  # noqa: B008
-        with self._lock:
-            return [e.event for e in self._journal[after:] if listing.wanted(query, e.event)][:limit]
+        return self._journal.events(after, limit, query)
 
     def timeline(self, id: str) -> list[Event]:
-        with self._lock:
-            return [line.event for line in self._journal if line.event.record == id]
+        return [line.event for line in self._journal.lines() if line.event.record == id]
 
     def page(self, query: Query) -> list[Record]:
         with self._lock:
@@ -82,15 +82,15 @@ class MemoryStore:
 
     def stats(self, query: Query) -> dict[str, int]:
         with self._lock:
-            return listing.stats(self._records.values(), self._journal, query)
+            return listing.stats(self._records.values(), self._journal.lines(), query)
 
     def breakdown(self, query: Query, by: Dimension) -> dict[str, dict[str, int]]:
         with self._lock:
-            return listing.breakdown(self._records.values(), self._journal, query, by)
+            return listing.breakdown(self._records.values(), self._journal.lines(), query, by)
 
     def activity(self, query: Query, seconds: int) -> dict[float, dict[str, int]]:
         with self._lock:
-            return listing.activity(self._records.values(), self._journal, query, seconds)
+            return listing.activity(self._records.values(), self._journal.lines(), query, seconds)
 
     def remove(
         self, ids: Sequence[str], now: Instant, among: Collection[Status] = CLOSED, why: Mapping[str, str] = NO_REASON
@@ -99,8 +99,8 @@ class MemoryStore:
             gone = [r for i in ids if (r := self._records.get(i)) and r.status in among]
             for r in gone:
                 del self._records[r.id]
-                taken = {name: -count for name, count in _counters(r).items()}
-                self._log(Event(EventType.CLEARED, r.id, r.tool, r.wf, now.wall, r.caller, why), -1, taken)
+                taken = {name: -count for name, count in changing.counters(r).items()}
+                self._journal.add(Event(EventType.CLEARED, r.id, r.tool, r.wf, now.wall, r.caller, why), -1, taken)
             return len(gone)
 
     def flush(self) -> None:
@@ -121,11 +121,11 @@ class MemoryStore:
     def put(self, r: Record) -> None:
         with self._lock:
             before = self._records.get(r.id)
-            was = _counters(before) if before else {}
-            added = {name: count - was.get(name, 0) for name, count in _counters(r).items()}
+            was = changing.counters(before) if before else {}
+            added = {name: count - was.get(name, 0) for name, count in changing.counters(r).items()}
             self._records[r.id] = r.but()
             written = Event(EventType.WRITTEN, r.id, r.tool, r.wf, r.touched.wall, r.caller)
-            self._log(written, 0 if before else 1, added)
+            self._journal.add(written, 0 if before else 1, added)
 
     def delete(self, id: str) -> None:
         self.remove([id], clock.now(), ENDED)
@@ -143,28 +143,3 @@ class MemoryStore:
                 if getattr(r, name) == wanted and r.status in _OPEN:
                     return r
         return None
-
-    def _write(self, record: Record, change: Change) -> None:
-        _add(record, change.counts)
-        self._records[record.id] = record
-        self._log(change.event, 1 if change.was is None else 0, change.counts)
-
-    def _log(self, e: Event, actions: int, counts: Mapping[str, int]) -> None:
-        seq = len(self._journal) + 1
-        event = Event(e.event, e.record, e.tool, e.wf, e.at, e.caller, e.detail, seq)
-        self._journal.append(Line(event, actions, counts))
-
-
-def _holds(guard: Guard, was: Record, found: Record) -> bool:
-    if (was.owner, was.epoch, was.status) != (found.owner, found.epoch, found.status):
-        return False
-    return guard is Guard.OWNER or (was.touched.wall, was.released) == (found.touched.wall, found.released)
-
-
-def _counters(record: Record) -> dict[str, int]:
-    return {name: getattr(record, name) for name in COUNTERS}
-
-
-def _add(record: Record, counts: Mapping[str, int]) -> None:
-    for name, delta in counts.items():
-        setattr(record, name, getattr(record, name) + delta)

@@ -1,0 +1,36 @@
+"""Applying a change to a record that is in memory: its guard, its counters, its result. The SQL says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ledger.lifecycle import Change, Guard
+from ledger.records import Record
+from ledger.stores.rows import COUNTERS
+
+
+def holds(change: Change, found: Record | None) -> bool:
+    """Whether what the change was decided on is still true of the row as it is now."""
+    was = change.was
+    if found is None or was is None or (was.owner, was.epoch, was.status) != (found.owner, found.epoch, found.status):
+        return False
+    return change.guard is Guard.OWNER or (was.touched.wall, was.released) == (found.touched.wall, found.released)
+
+
+def changed(change: Change, found: Record) -> Record:
+    """The row after the change. Counters are added to what is there; a result stays with its epoch."""
+    kept = found.result if change.record.result is None and found.epoch == change.record.epoch else None
+    record = change.record.but(**counters(found), result=change.record.result or kept)
+    add(record, change.counts)
+    return record
+
+
+def counters(record: Record) -> dict[str, int]:
+    """Its counters by name."""
+    return {name: getattr(record, name) for name in COUNTERS}
+
+
+def add(record: Record, counts: Mapping[str, int]) -> None:
+    """Add to its counters."""
+    for name, delta in counts.items():
+        setattr(record, name, getattr(record, name) + delta)
