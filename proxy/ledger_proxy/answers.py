@@ -124,6 +124,14 @@ UNAVAILABLE = Problem(
     "The effect did not happen. Repeat later; an operator must look at the ledger.",
     {"Retry-After": "5"},
 )
+STOPPING = Problem(
+    "sidecar-stopping",
+    503,
+    "refused",
+    "The sidecar is stopping, so nothing was sent",
+    "The effect did not happen; repeating the request is safe once a sidecar runs again.",
+    {"Retry-After": "5"},
+)
 
 
 def problem(p: Problem, record: Record | None = None, detail: str | None = None) -> Response:

@@ -1,0 +1,51 @@
+"""From how an attempt ended to the response its agent gets. Pure; the wording is in `answers`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ledger.records import Record, Status
+from ledger.steps import Answer, Outcome, Reply
+from ledger_proxy import answers
+from ledger_proxy.answers import Response
+
+
+def response(reply: Reply, recoverable: bool) -> Response:
+    """What the agent is told. recoverable: the next attempt can settle an unknown by itself."""
+    record = reply.record
+    match reply.answer:
+        case Answer.EXECUTED | Answer.FAILED | Answer.UNKNOWN:
+            return _live(reply, recoverable)
+        case Answer.REPLAYED | Answer.BLOCKED:
+            return answers.replay(record)
+        case Answer.IN_FLIGHT | Answer.GONE:
+            return answers.problem(answers.IN_FLIGHT, record)
+        case Answer.HELD:
+            return answers.problem(answers.HELD, record, _why(record))
+        case Answer.CONFLICT:
+            return answers.problem(answers.CONFLICT, record)
+
+
+def broken(sent: Sequence[tuple[Record, Outcome]], error: Exception) -> Response:
+    """What is true when the ledger failed: nothing was sent, or the live outcome, recorded or not."""
+    if not sent:
+        return answers.problem(answers.UNAVAILABLE, detail=str(error))
+    record, outcome = sent[-1]
+    answer = {Status.SUCCESS: Answer.EXECUTED, Status.FAILED: Answer.FAILED}.get(outcome.status, Answer.UNKNOWN)
+    return _live(Reply(answer, record, outcome), recoverable=False)
+
+
+def _live(reply: Reply, recoverable: bool) -> Response:
+    """The upstream's own answer where one came; otherwise what is known instead of one."""
+    value = reply.outcome.value if reply.outcome else None
+    unsettled = reply.answer is Answer.UNKNOWN and reply.record.resent
+    # A refusal of a recovery send says nothing of the effect, so the agent must not read it as "declined".
+    if isinstance(value, Response) and not unsettled:
+        return answers.live(value.status, value.reason, value.headers, value.body, reply.record, reply.answer.value)
+    if reply.answer is Answer.FAILED:
+        return answers.problem(answers.NOT_SENT, reply.record, _why(reply.record))
+    return answers.problem(answers.RECOVERABLE if recoverable else answers.UNKNOWN, reply.record, _why(reply.record))
+
+
+def _why(record: Record) -> str | None:
+    return f"Cause: {record.error}." if record.error else None

@@ -1,0 +1,112 @@
+"""The effect of one claimed operation: sent upstream once, and judged. Claims and records nothing, answers nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+from ledger.records import Record, Status
+from ledger.steps import Outcome
+from ledger_proxy import answers
+from ledger_proxy.answers import Response
+from ledger_proxy.headers import end_to_end, to_text
+from ledger_proxy.upstream import Answer, MaybeSent, NotSent, Upstream
+from ledger_rules.operation import LEDGER_HEADERS, Operation
+from ledger_rules.outcome import classify, settles
+from ledger_rules.request import Request
+from ledger_rules.rule import Rule
+
+STOPPED = "the sidecar was stopped before an answer came"
+
+
+class Sender:
+    """Sends claimed requests. max_stored: bytes of a response body that are kept as the answer of duplicates."""
+
+    def __init__(self, upstream: Upstream, max_stored: int) -> None:
+        self._upstream, self._max_stored = upstream, max_stored
+        self._sending: set[asyncio.Task[Any]] = set()
+        self.stopping = False
+        """Nothing is sent any more."""
+
+    def give_up(self) -> int:
+        """Break off what is being sent; each is an unknown outcome. Returns how many there were."""
+        for task in list(self._sending):
+            task.cancel()
+        return len(self._sending)
+
+    async def send(self, rule: Rule, request: Request, operation: Operation, record: Record) -> Outcome:
+        """Send once; say what came of it. Only proof that nothing happened is `failed`."""
+        if self.stopping:
+            return _not_sent(record, None, "the sidecar is stopping, nothing was sent")
+        headers = _headers(request, operation, record)
+        keyed = _keyed(request, operation, record)
+        try:
+            with listed(self._sending):
+                answer = await self._upstream.send(keyed, headers=headers, resendable=operation.takes_key)
+        except NotSent as error:
+            return _not_sent(record, error, str(error))
+        except MaybeSent as error:
+            return Outcome(Status.UNKNOWN, error, error=str(error))
+        except asyncio.CancelledError:
+            # Given up, but not before its outcome is recorded.
+            cast("asyncio.Task[Any]", asyncio.current_task()).uncancel()
+            return Outcome(Status.UNKNOWN, None, error=STOPPED)
+        except Exception as error:
+            return Outcome(Status.UNKNOWN, None, error=f"the exchange failed: {error!r}")
+        try:
+            return self._judge(rule, record, answer)
+        except Exception as error:
+            return Outcome(Status.UNKNOWN, None, error=f"the answer could not be read: {error!r}")
+
+    def _judge(self, rule: Rule, record: Record, answer: Answer) -> Outcome:
+        headers = tuple(end_to_end(answer.headers))
+        text = [(to_text(n), to_text(v)) for n, v in headers]
+        status = Status(classify(rule, answer.status, text, answer.body))
+        if record.resent and not settles(rule, answer.status, text, answer.body):
+            # Most refusals come before the provider's idempotency layer: they prove nothing of the first send.
+            status = Status.UNKNOWN
+        reason = answer.reason.encode("utf-8", "surrogateescape")
+        return Outcome(
+            status,
+            Response(answer.status, reason, headers, answer.body),
+            answers.result_of(answer.status, reason, headers, answer.body, self._max_stored)
+            if status is Status.SUCCESS
+            else None,
+            None if status is Status.SUCCESS else f"the upstream answered {answer.status}",
+            {"response_status": answer.status},
+        )
+
+
+@contextlib.contextmanager
+def listed(tasks: set[asyncio.Task[Any]]) -> Iterator[None]:
+    """The current task is one of `tasks` meanwhile."""
+    task = cast("asyncio.Task[Any]", asyncio.current_task())
+    tasks.add(task)
+    try:
+        yield
+    finally:
+        tasks.discard(task)
+
+
+def _not_sent(record: Record, value: object, why: str) -> Outcome:
+    """Proof that this send did not happen; of a recovery send's first one it proves nothing."""
+    return Outcome(Status.UNKNOWN if record.resent else Status.FAILED, value, error=why)
+
+
+def _headers(request: Request, operation: Operation, record: Record) -> list[tuple[str, str]]:
+    """What goes upstream: the agent's own headers, less the hop's and ours, plus our key where it is honoured."""
+    key = operation.upstream_key_header
+    dropped = LEDGER_HEADERS | ({key.lower()} if key else set())
+    headers = [(n, v) for n, v in end_to_end(request.headers) if n.lower() not in dropped]
+    if key and record.upstream_key:
+        headers.append((key, record.upstream_key))
+    return headers
+
+
+def _keyed(request: Request, operation: Operation, record: Record) -> Request:
+    """The request with our key in its body, where that is where the provider reads it."""
+    slot = operation.upstream_key_slot
+    return replace(request, body=slot.filled(record.upstream_key)) if slot and record.upstream_key else request
