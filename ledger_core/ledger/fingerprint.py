@@ -15,6 +15,7 @@ from typing import Any
 
 from ledger.errors import UnstableArgument
 from ledger.functions import Tool, instance_of, known
+from ledger.injected import is_injected
 from ledger.normal import NoStableForm, normal
 
 VERSION = 1
@@ -79,7 +80,7 @@ def normalised(fn: Callable[..., Any], tool: Tool, arguments: Arguments) -> list
             told.append((name, _stable(tool, name, value)))
         except UnstableArgument:
             # A default that nobody passed, such as a client or a sentinel, tells no two calls apart.
-            if name in arguments.given:
+            if name in arguments.given and not is_injected(value):
                 raise
     return told
 

@@ -8,12 +8,15 @@ factories and adapters make many objects from one inner function.
 from __future__ import annotations
 
 import copy
+import functools
+import inspect
 import json
 import sys
 from collections.abc import Callable
 from types import CellType, FunctionType
 from typing import Any
 
+from ledger.errors import NotAnswered
 from ledger.functions import Tool, known
 from ledger.wrapping import behind
 
@@ -36,8 +39,7 @@ def tool_of(tool: Any, guard: object = None) -> Tool:
 def function_of(tool: Any) -> Callable[..., Any] | None:
     """The function behind it, None where that cannot be told."""
     if _is_agents(tool):
-        inner = _freevar(tool.on_invoke_tool, _AGENTS_IMPL)
-        found = _freevar(inner, _AGENTS_FUNCTION)
+        found = _freevar(_agents_impl(tool), _AGENTS_FUNCTION)
     else:
         found = getattr(tool, "func", None) or getattr(tool, "coroutine", None) or getattr(tool, "_run", None)
     return found if callable(found) else None
@@ -47,9 +49,7 @@ def protected(tool: Any, protect: Protect, run_whole: Callable[..., Any]) -> Any
     """A copy of the tool object that is guarded. run_whole: guards an async function of the arguments."""
     as_tool = tool_of(tool)
     if _is_agents(tool):
-        twin = copy.copy(tool)
-        twin.on_invoke_tool = _invoke(tool, as_tool, protect, run_whole)
-        return twin
+        return _agents(tool, as_tool, protect, run_whole)
     return _langchain(tool, as_tool, protect)
 
 
@@ -75,26 +75,63 @@ def _langchain(tool: Any, as_tool: Tool, protect: Protect) -> Any:
     return twin
 
 
-_AGENTS_IMPL, _AGENTS_FUNCTION = "_on_invoke_tool_impl", "the_func"
+_AGENTS_FUNCTION = "the_func"
 """The Agents SDK turns a function's exception into a text for the model *around* that function. A guard around both
 would take every failure for a success, so the function itself is guarded, inside. Where a version of the SDK is
 built otherwise, the whole is guarded."""
 
 
-def _invoke(tool: Any, as_tool: Tool, protect: Protect, run_whole: Callable[..., Any]) -> Callable[..., Any]:
-    outer, inner = tool.on_invoke_tool, _freevar(tool.on_invoke_tool, _AGENTS_IMPL)
-    fn = _freevar(inner, _AGENTS_FUNCTION)
-    if isinstance(outer, FunctionType) and isinstance(inner, FunctionType) and callable(fn):
-        guarded = _rebound(inner, _AGENTS_FUNCTION, protect(fn, as_tool))
-        return _rebound(outer, _AGENTS_IMPL, guarded)
+def _agents_impl(tool: Any) -> object:
+    """The SDK's closure over the function: in a closure of its own (0.4), or in an invoker object (0.24)."""
+    return getattr(tool.on_invoke_tool, "_invoke_tool_impl", None) or _freevar(
+        tool.on_invoke_tool, "_on_invoke_tool_impl"
+    )
 
+
+def _agents(tool: Any, as_tool: Tool, protect: Protect, run_whole: Callable[..., Any]) -> Any:
+    outer, impl = tool.on_invoke_tool, _agents_impl(tool)
+    fn = _freevar(impl, _AGENTS_FUNCTION)
+    twin = copy.copy(tool)
+    inside = None
+    if isinstance(impl, FunctionType) and callable(fn):
+        inside = _rebound(impl, _AGENTS_FUNCTION, _spoken(protect(fn, as_tool)))
+    if hasattr(outer, "_invoke_tool_impl"):
+        # The copied tool has an invoker of its own, which knows it.
+        twin.on_invoke_tool = copy.copy(twin.on_invoke_tool)
+        twin.on_invoke_tool._invoke_tool_impl = inside or _whole(outer._invoke_tool_impl, as_tool, run_whole)
+    elif isinstance(outer, FunctionType) and inside is not None:
+        twin.on_invoke_tool = _rebound(outer, "_on_invoke_tool_impl", inside)
+    else:
+        twin.on_invoke_tool = _whole(outer, as_tool, run_whole)
+    return twin
+
+
+def _whole(outer: Callable[..., Any], as_tool: Tool, run_whole: Callable[..., Any]) -> Callable[..., Any]:
     async def whole(context: Any, told: str) -> Any:
         async def invoke(arguments: object) -> Any:
             return await outer(context, told)
 
         return await run_whole(invoke, (_parsed(told),), as_tool)
 
-    return whole
+    return _spoken(whole)
+
+
+def _spoken(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """What the ledger has to say to a duplicate, said to the model: the SDK would tell it to "please try again"."""
+
+    async def awaiting(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await fn(*args, **kwargs)
+        except NotAnswered as error:
+            return str(error)
+
+    def calling(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return fn(*args, **kwargs)
+        except NotAnswered as error:
+            return str(error)
+
+    return functools.update_wrapper(awaiting if inspect.iscoroutinefunction(fn) else calling, fn)
 
 
 def _parsed(told: str) -> object:
@@ -118,4 +155,5 @@ def _rebound(fn: FunctionType, name: str, value: object) -> FunctionType:
     cells[name] = CellType(value)
     twin = FunctionType(fn.__code__, fn.__globals__, fn.__name__, fn.__defaults__, tuple(cells.values()))
     twin.__kwdefaults__ = fn.__kwdefaults__
+    twin.__dict__.update(fn.__dict__)
     return twin

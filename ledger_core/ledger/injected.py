@@ -6,7 +6,9 @@ Frameworks are recognised by the names of their classes; none is imported.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any, get_args, get_type_hints
 
 _CLASSES = {
@@ -23,15 +25,18 @@ _CLASSES = {
 
 
 def injected_by_a_framework(fn: Callable[..., Any]) -> frozenset[str]:
-    """The names of such parameters, by their annotations."""
+    """The names of such parameters, by their annotations. One that cannot be evaluated here tells nothing."""
     function = getattr(fn, "__func__", fn)
-    if not getattr(function, "__annotations__", None):
-        return frozenset()
+    told = getattr(function, "__annotations__", None) or {}
+    names = getattr(inspect.unwrap(function), "__globals__", {})
+    return frozenset(name for name, hint in told.items() if any(is_injected(p) for p in _parts(_hint(hint, names))))
+
+
+def _hint(told: Any, names: dict[str, Any]) -> Any:
     try:
-        hints = get_type_hints(function, include_extras=True)
-    except Exception:  # an annotation that cannot be evaluated here tells nothing
-        return frozenset()
-    return frozenset(name for name, hint in hints.items() if any(_is_injected(part) for part in _parts(hint)))
+        return get_type_hints(SimpleNamespace(__annotations__={"it": told}), names, include_extras=True)["it"]
+    except Exception:  # whatever it is, it names no class that we know
+        return None
 
 
 def _parts(hint: Any) -> Iterator[Any]:
@@ -42,6 +47,7 @@ def _parts(hint: Any) -> Iterator[Any]:
         yield from _parts(part)
 
 
-def _is_injected(part: Any) -> bool:
+def is_injected(part: Any) -> bool:
+    """Whether it is such a class, or an instance of one."""
     kind = part if isinstance(part, type) else type(part)
     return any(base.__name__ in _CLASSES.get(base.__module__.partition(".")[0], ()) for base in kind.__mro__)

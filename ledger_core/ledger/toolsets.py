@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,6 +40,9 @@ def _check(tools: list[Any] | tuple[Any, ...], tool_of: Callable[[Any], Tool]) -
 
 
 def _subject(tool: Any) -> object:
-    """What makes two references the same tool: bound methods are made anew at each look."""
+    """What makes two references the same tool: bound methods are made anew at each look, and what a partial binds
+    counts as an argument."""
+    while isinstance(tool, functools.partial):
+        tool = tool.func
     owner = getattr(tool, "__self__", None)
     return tool if owner is None else owner
