@@ -42,14 +42,11 @@ class Reader(Protocol):
 def reader(media: MediaType, view: BodyView) -> Reader:
     """Return a reader for bodies of a type; raises ValueError, which says why, where they are compared raw."""
     form = media.format
-    if form == "multipart":
-        return _Parts(media.boundary, view)
-    whole = _WHOLE.get(form)
-    if whole is None:
+    if form == "raw":
         raise ValueError(f"{media.essence or 'a body without a media type'} is not a format that is read here")
     if media.charset not in UTF8:
         raise ValueError(f"the charset {media.charset} is not read here")
-    return _Whole(whole, view)
+    return _Parts(media.boundary, view) if form == "multipart" else _Whole(_WHOLE[form], view)
 
 
 NOTHING_LEFT = "the paths to ignore leave nothing: the whole body counts"
