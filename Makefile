@@ -1,6 +1,6 @@
 # Every target first makes its own environment from uv.lock, so each is the one command it looks like.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean env env-check
+.PHONY: help demo test check bench clean env env-test env-check
 
 python := .venv/bin/python
 # What was cached, compiled or measured; never a ledger.
@@ -12,7 +12,7 @@ help: ## list what can be made
 demo: env ## the main job: a retry storm reaches Stripe once (under a minute)
 	@$(python) examples/demo.py
 
-test: env ## every test this machine can run; the summary names what was skipped
+test: env-test ## every test this machine can run; the summary names what was skipped
 	@$(python) -m pytest
 
 check: env-check ## linters, types, import contracts, sizes, the Dockerfile
@@ -27,6 +27,9 @@ clean: ## remove environments and caches
 
 env:
 	@scripts/bootstrap
+
+env-test:
+	@scripts/bootstrap test
 
 env-check:
 	@scripts/bootstrap check

@@ -100,11 +100,24 @@ def make_certificate(directory: Path, hosts: tuple[str, ...] = HOSTS) -> tuple[P
     return ca, cert, key
 
 
-def start_upstream(directory: Path, *, tls: bool = True, port: int = 0, hosts: tuple[str, ...] = HOSTS) -> Upstream:
-    """Start an oracle with its state in `directory` and wait until it listens; the caller stops it."""
+def start_upstream(
+    directory: Path,
+    *,
+    tls: bool = True,
+    port: int = 0,
+    hosts: tuple[str, ...] = HOSTS,
+    answers: list[dict[str, Any]] | None = None,
+) -> Upstream:
+    """Start an oracle with its state in `directory` and wait until it listens; the caller stops it.
+
+    answers: what providers answer, see `providers.py`.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "effects.jsonl"
     command = [sys.executable, str(SCRIPT), "--port", str(port), "--file", str(file)]
+    if answers is not None:
+        (directory / "answers.json").write_text(json.dumps(answers))
+        command += ["--answers", str(directory / "answers.json")]
     ca_file = None
     if tls:
         ca_file, cert, key = make_certificate(directory, hosts)
@@ -117,11 +130,9 @@ def start_upstream(directory: Path, *, tls: bool = True, port: int = 0, hosts: t
 
 
 @contextlib.contextmanager
-def running_upstream(
-    directory: Path, *, tls: bool = True, port: int = 0, hosts: tuple[str, ...] = HOSTS
-) -> Iterator[Upstream]:
-    """An oracle for the length of a `with` block."""
-    upstream = start_upstream(directory, tls=tls, port=port, hosts=hosts)
+def running_upstream(directory: Path, **options: Any) -> Iterator[Upstream]:
+    """An oracle for the length of a `with` block; options as for `start_upstream`."""
+    upstream = start_upstream(directory, **options)
     try:
         yield upstream
     finally:

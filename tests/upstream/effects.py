@@ -25,6 +25,7 @@ from socket import SO_LINGER, SOL_SOCKET
 from urllib.parse import unquote, urlsplit
 
 # Run as a script, so its own folder is first on the path.
+from providers import Provider
 from wire import Answer, Request, head, read_body, read_head, stream
 
 FOREVER = 1 << 30
@@ -114,11 +115,12 @@ def plain_answer(request: Request, script: Script) -> Answer:
 class Oracle:
     """State of one upstream process: its effects file, the counts per path and the keys it has seen."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, provider: Provider) -> None:
         self.file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.seen: Counter[str] = Counter()
         self.keys: dict[tuple[str, str], KeyEntry] = {}
         self.connections = itertools.count(1)
+        self.provider = provider
 
     def log(self, request: Request, connection: int, kind: str) -> None:
         """Append one line in one write, so that lines of several processes never mix."""
@@ -171,7 +173,7 @@ class Oracle:
             self.log(request, connection, answer.kind)
             return answer
         entry, known = self.claim_key(request) if "keyed" in script else (None, None)
-        answer = known or plain_answer(request, script)
+        answer = known or self.provider.answer(request) or plain_answer(request, script)
         self.log(request, connection, answer.kind)
         if "slow" in script and not known:
             await asyncio.sleep(script["slow"][0] / 1000)
@@ -267,7 +269,7 @@ async def main(arguments: argparse.Namespace) -> None:
     if arguments.tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*arguments.tls)
-    oracle = Oracle(arguments.file)
+    oracle = Oracle(arguments.file, Provider(arguments.answers))
     server = await asyncio.start_server(
         oracle.serve, "127.0.0.1", arguments.port, ssl=context, backlog=1024, reuse_address=True
     )
@@ -285,6 +287,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="An upstream that counts effects and misbehaves on request.")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--file", type=Path, required=True, help="where effects are appended, one JSON a line")
+    parser.add_argument("--answers", type=Path, help="what providers answer, see providers.py")
     parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"), help="PEM files")
     return parser.parse_args()
 

@@ -22,6 +22,20 @@ def _stripe(module: Any) -> None:
     module.ca_bundle_path = _bundle()
 
 
+def _razorpay(module: Any) -> None:
+    # So does razorpay, and each client has its own; what the program assigns to it later wins.
+    import functools
+
+    original = module.Client.__init__
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        self.cert_path = _bundle()
+
+    module.Client.__init__ = __init__
+
+
 def _certifi(module: Any) -> None:
     # Many libraries ask certifi for its file and mean "the usual roots", which our bundle holds too.
     bundle = _bundle()
@@ -67,7 +81,12 @@ def _connects_as_usual(connector: Any, plain: type[Any]) -> bool:
     return isinstance(connector, plain) and all(getattr(kind, w, None) is getattr(plain, w, None) for w in ways)
 
 
-_PATCHES: dict[str, Callable[[Any], None]] = {"stripe": _stripe, "certifi": _certifi, "aiohttp": _aiohttp}
+_PATCHES: dict[str, Callable[[Any], None]] = {
+    "stripe": _stripe,
+    "razorpay.client": _razorpay,
+    "certifi": _certifi,
+    "aiohttp": _aiohttp,
+}
 
 
 def _bundle() -> str:
