@@ -133,7 +133,7 @@ class AsyncCall:
     """A `drivers.AsyncPort` on an asynchronous store.
 
     effect: causes the effect, once; None for a call that only writes an owed outcome.
-    gone: whether the caller has left.
+    gone: whether the caller has left. verify: asks the world about an unknown; it bounds itself and raises nothing.
     """
 
     def __init__(
@@ -142,8 +142,10 @@ class AsyncCall:
         keeper: AsyncKeeper,
         effect: Callable[[Record], Awaitable[Outcome]] | None = None,
         gone: Callable[[], bool] = lambda: False,
+        verify: Callable[[Record], Awaitable[Verdict]] | None = None,
     ) -> None:
         self._store, self._keeper, self._effect, self._gone = store, keeper, effect, gone
+        self._verify = verify
 
     def now(self) -> Instant:
         return clock.now()
@@ -167,7 +169,7 @@ class AsyncCall:
         return self._gone()
 
     async def verify(self, record: Record) -> Verdict:
-        return cannot_tell(record)
+        return await self._verify(record) if self._verify else cannot_tell(record)
 
     async def execute(self, record: Record) -> Outcome:
         if self._effect is None:

@@ -61,7 +61,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the world says of an unknown. happened: None when it cannot tell. result: what a replay answers with."""
+    """What the world says of an unknown.
+
+    happened: None when it cannot tell. result: what a replay answers with. note: the evidence, or why it cannot tell.
+    """
 
     happened: bool | None
     result: Result | None = None
@@ -160,9 +163,10 @@ class Verify:
     def next(self, verdict: Verdict, now: Instant) -> Swap | Reply:
         """Settle the record by it and look again; hold when the world cannot tell."""
         if verdict.happened is None:
-            return _held(self.attempt, self.record, now)
+            return _held(self.attempt, self.record, now, verdict.note)
         note = verdict.note or "verified"
-        return Swap(self.attempt, lifecycle.resolve(self.record, verdict.happened, now, note, verdict.result))
+        settled = lifecycle.resolve(self.record, verdict.happened, now, note, verdict.result, by=VERIFIER)
+        return Swap(self.attempt, settled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +227,9 @@ class Reply:
 
 
 type Step = Claim | Look | Wait | Swap | Verify | Execute | Finish | Overtaken | Reply
+
+VERIFIER = "verify"
+"""Who settled it, in the journal: not a person."""
 
 _LIVE = {
     Status.SUCCESS: Answer.EXECUTED,
@@ -306,8 +313,8 @@ def _unknown(attempt: Attempt, record: Record, now: Instant) -> Step:
     return _held(attempt, record, now)
 
 
-def _held(attempt: Attempt, record: Record, now: Instant) -> Reply:
-    return _reply(attempt, Answer.HELD, record, EventType.HELD, now)
+def _held(attempt: Attempt, record: Record, now: Instant, why: str | None = None) -> Reply:
+    return _reply(attempt, Answer.HELD, record, EventType.HELD, now, **({"why": why} if why else {}))
 
 
 def _other_rules(attempt: Attempt, seen: Seen, now: Instant) -> Step:

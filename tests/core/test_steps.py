@@ -260,6 +260,7 @@ class TestVerified:
         assert isinstance(call.step, Swap)
         settled = call.step.change.record
         assert settled.note == "found"
+        assert call.step.change.event.detail["by"] == "verify"
         call.hears(True).asks(Look).hears(Seen(settled, None), at(6)).replies(Answer.REPLAYED, EventType.REPLAYED)
 
     def test_it_did_not_happen_so_it_runs_now(self) -> None:
@@ -270,6 +271,11 @@ class TestVerified:
 
     def test_nobody_can_tell(self) -> None:
         self._asked().hears(Verdict(None), at(6)).replies(Answer.HELD, EventType.HELD)
+
+    def test_why_nobody_can_tell_is_in_the_journal(self) -> None:
+        told = self._asked().hears(Verdict(None, note="403"), at(6)).replies(Answer.HELD, EventType.HELD).event
+        assert told is not None
+        assert told.detail == {"why": "403"}
 
     def test_somebody_settled_it_meanwhile(self) -> None:
         self._asked().hears(Verdict(False), at(6)).hears(False).asks(Look)
