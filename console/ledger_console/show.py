@@ -132,10 +132,11 @@ def remark(record: Record) -> str:
     said = "; ".join(filter(None, (record.note, record.error)))
     if record.released and record.status is not Status.RUNNING:
         return "; ".join(filter(None, ("the next attempt runs", said)))
-    return _gone(record) or said
+    return gone(record) or said
 
 
-def _gone(record: Record) -> str | None:
+def gone(record: Record) -> str | None:
+    """Why the owner of a running record is believed gone, None while it is believed."""
     if record.status is not Status.RUNNING:
         return None
     from ledger import clock, lifecycle, owners
@@ -152,7 +153,7 @@ def _answer(record: Record) -> str:
 
 def _settling(records: Sequence[Record], where: ledgers.Place) -> None:
     """The command to settle each record that only a person can settle."""
-    stuck = [r for r in records if not r.released and (r.status is Status.UNKNOWN or _gone(r))]
+    stuck = [r for r in records if not r.released and (r.status is Status.UNKNOWN or gone(r))]
     if not stuck:
         return
     short = short_ids([r.id for r in records])
