@@ -2,7 +2,7 @@
 
 `read(body, …)` reads bytes, `read_file(file, …)` a binary file in pieces, and `Digest(…)`, `feed`, `finish` whatever
 arrives; equal bytes give equal readings, however they were cut. Raw and multipart bodies are hashed as they pass;
-others are kept up to `MAX_READ`. What each format means lives in modules of its own.
+others are kept up to `MAX_WHOLE`. What each format means lives in modules of its own.
 
 Large bodies take their time (1 MB of JSON some 30 ms): an event loop has them read in a thread. Hashing and decoding
 let the others run meanwhile.
@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from ledger_rules import mediatypes
 from ledger_rules.canonical import encode
-from ledger_rules.encodings import Decoder, Undecodable, codings
+from ledger_rules.encodings import Decoder, codings
 from ledger_rules.jsontext import exact_json
 from ledger_rules.readers import MAX_WHOLE, Reader, Said, reader
 from ledger_rules.views import EVERYTHING, BodyView
@@ -89,7 +89,10 @@ def meaning(body: bytes, content_type: str | None, encoding: str | None, view: B
 
 
 class Digest:
-    """Reads one body as it arrives: `feed` any number of times, then `finish` once. Neither raises."""
+    """Reads one body as it arrives: `feed` any number of times, then `finish` once.
+
+    Neither raises: whatever a library finds to raise about bytes from outside, comparing them raw is right.
+    """
 
     def __init__(
         self,
@@ -141,15 +144,15 @@ class Digest:
                 self._plain_size += len(piece)
                 if self._reader is not None:
                     self._pass_on(piece)
-        except Undecodable as error:
+        except Exception as error:
             self._decoder = None
-            self._compare_raw(Undecodable(f"Content-Encoding {', '.join(self._codings)}: {error}"))
+            self._compare_raw(ValueError(f"Content-Encoding {', '.join(self._codings)}: {error}"))
 
     def _pass_on(self, data: bytes) -> None:
         try:
             if self._reader is not None:
                 self._reader.feed(data)
-        except ValueError as error:
+        except Exception as error:
             self._compare_raw(error)
 
     def _compare_raw(self, why: Exception) -> None:
@@ -162,7 +165,6 @@ class Digest:
         try:
             said = self._reader.finish()
         except Exception as error:
-            # Whatever a parser finds to raise about bytes from outside, comparing them raw is right.
             self._compare_raw(error)
             return None
         return Said(said.format, (self._media.essence, self._media.parameters, *said.value), said.notes)

@@ -54,38 +54,42 @@ class Decoder:
             raise Undecodable(f"more than {MAX_CODINGS} Content-Encodings")
         self._inflaters = [_inflater(coding) for coding in reversed(codings)]
         self._waiting = bytearray()
-        self._taken = self._given = 0
+        self._taken = self._given = self._allowed = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Yield decoded bytes; raises Undecodable."""
-        self._waiting += data
-        while len(self._waiting) >= _BLOCK:
-            block = bytes(self._waiting[:_BLOCK])
-            del self._waiting[:_BLOCK]
-            yield from self._block(block)
+        left = memoryview(data)
+        while left:
+            room = _BLOCK - len(self._waiting)
+            self._waiting += left[:room]
+            left = left[room:]
+            if len(self._waiting) == _BLOCK:
+                yield from self._block()
 
     def finish(self) -> Iterator[bytes]:
         """Yield the rest; raises Undecodable, also for a stream that was cut short."""
-        yield from self._block(bytes(self._waiting))
+        yield from self._block()
         for inflater in self._inflaters:
             inflater.finish()
 
-    def _block(self, block: bytes) -> Iterator[bytes]:
+    def _block(self) -> Iterator[bytes]:
+        block = bytes(self._waiting)
+        self._waiting.clear()
         self._taken += len(block)
-        allowed = min(max(FREE, MAX_RATIO * self._taken), MAX_DECODED)
-        for piece in self._through(block, len(self._inflaters)):
-            self._given += len(piece)
-            if self._given > allowed:
-                raise Undecodable(f"more than {allowed} bytes come out of the first {self._taken}")
-            yield piece
+        self._allowed = min(max(FREE, MAX_RATIO * self._taken), MAX_DECODED)
+        yield from self._through(block, len(self._inflaters))
 
     def _through(self, data: bytes, stages: int) -> Iterator[bytes]:
-        """Yield what the first `stages` inflaters make of data."""
+        """Yield what the first `stages` inflaters make of data. What comes out of each of them counts."""
         if stages == 0:
             yield data
             return
-        for piece in self._through(data, stages - 1):
-            yield from self._inflaters[stages - 1].feed(piece)
+        for outer in self._through(data, stages - 1):
+            for piece in self._inflaters[stages - 1].feed(outer):
+                self._given += len(piece)
+                if self._given > self._allowed:
+                    raise Undecodable(f"more than {self._allowed} bytes come out of the first {self._taken}")
+                yield piece
 
 
 def codings(content_encoding: str | None) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from graphql import DocumentNode, OperationDefinitionNode
 
 MAX_DOCUMENT = 256 << 10
-"""Longer documents, in characters, are not read: a parser in Python would stall every other request."""
+"""Longer documents, in characters, are not read, nor batches longer in all: a parser in Python takes its time."""
 
 _MAX_TOKENS = 20_000
 _OPTIONAL = ("operationName", "variables", "extensions")
@@ -73,16 +73,17 @@ def normalise(document: Any) -> bool:
     Changes the document: texts lose what means nothing, parts that are null are left out. Only mutations: a text
     `{ a }` under `query` may be anything, also a search.
     """
-    found = False
-    for request in document if isinstance(document, list) else (document,):
-        if isinstance(request, dict) and "query" in request:
-            asked = operation(request)
-            if asked is not None and asked.type == "mutation":
-                request["query"], found = asked.document, True
-                for part in _OPTIONAL:
-                    if request.get(part, part) is None:
-                        del request[part]
-    return found
+    requests = document if isinstance(document, list) else (document,)
+    asking = [one for one in requests if isinstance(one, dict) and isinstance(one.get("query"), str)]
+    if sum(len(one["query"]) for one in asking) > MAX_DOCUMENT:
+        return False
+    mutations = [(one, asked) for one in asking if (asked := operation(one)) and asked.type == "mutation"]
+    for request, asked in mutations:
+        request["query"] = asked.document
+        for part in _OPTIONAL:
+            if request.get(part, part) is None:
+                del request[part]
+    return bool(mutations)
 
 
 def _persisted(request: Mapping[str, Any], name: str | None) -> Operation | None:

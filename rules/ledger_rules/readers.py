@@ -21,6 +21,8 @@ MAX_VALUES = 500_000
 MAX_FIELDS = 100_000
 """Pairs of a form."""
 
+NOTHING_LEFT = "the paths to ignore leave nothing: the whole body counts"
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -51,9 +53,6 @@ def reader(media: MediaType, view: BodyView) -> Reader:
     if media.charset not in UTF8:
         raise ValueError(f"the charset {media.charset} is not read here")
     return _Parts(media.boundary, view) if form == "multipart" else _Whole(_WHOLE[form], view)
-
-
-NOTHING_LEFT = "the paths to ignore leave nothing: the whole body counts"
 
 
 class _Whole:

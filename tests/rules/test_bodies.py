@@ -255,6 +255,11 @@ class TestGraphQL:
         assert said(f"[{self.body()},{{}}]") == said(f"[{self.body(self.PAY.replace(' ', '  '))},{{}}]")
         assert said(f"[{self.body()},{{}}]") != said(f"[{{}},{self.body()}]")
 
+    def test_an_endless_batch_is_plain_json(self):
+        batch = json.dumps([{"query": "mutation { a }"}] * 20_000)
+        assert read(batch.encode(), JSON).format == "json"
+        assert said(batch) == said(batch.replace(", ", ",")) != said(batch.replace("{ a }", "{a}"))
+
     def test_the_bare_text(self):
         kind = "application/graphql"
         assert said(self.PAY, kind) == said(self.PAY.replace("\n", " "), kind) != said("mutation { pay }", kind)

@@ -130,6 +130,14 @@ class TestBroken:
         assert peak < 64 << 20
 
 
+def test_a_bomb_within_that_comes_to_nothing_is_not_blown_up():
+    """A gzip header may hold a name of any length: nothing of it comes out."""
+    named = b"\x1f\x8b\x08\x08" + bytes(6) + b"a" * (64 << 20) + b"\0" + gzip.compress(b"{}")[10:]
+    assert decoded(named[:1000] + named[64 << 20 :], "gzip") == b"{}"
+    found = read(gzip.compress(named), JSON, "gzip, gzip")
+    assert "bytes come out of the first" in found.notes[0]
+
+
 def test_what_compresses_well_and_is_small_is_no_bomb():
     assert read(gzip.compress(b'{"a":"' + b"x" * (FREE - 100) + b'"}'), JSON, "gzip").format == "json"
 
