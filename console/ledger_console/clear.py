@@ -41,12 +41,13 @@ def clear(
         what = actions.told(actions.counted(chosen))
         screen.aside(f"This removes {what} from {where.path}; the same operations will run again.")
         if not yes:
-            _ask()
+            ask()
         removed = actions.remove(store, chosen, Reason(note, actions.myself()))
         screen.line(f"Removed {actions.told(removed) or 'nothing'}.")
 
 
-def _ask() -> None:
+def ask() -> None:
+    """Go on only if a person says so. Raises Problem."""
     if not sys.stdin.isatty():
         raise Problem("nobody to ask: stdin is not a terminal; add --yes", USAGE)
     if not typer.confirm("Remove them?", err=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,6 @@ from ledger_console.problems import USAGE, Problem
 if TYPE_CHECKING:
     from ledger.records import Record
     from ledger.stores.sqlite import SqliteStore
-    from ledger.stores.sqlite_view import SqliteView
 
 DEFAULT = "ledger.db"
 _SQLITE = "sqlite:///"
@@ -63,8 +62,7 @@ def opened(where: Place) -> Iterator[SqliteStore]:
     """The ledger, which must exist. Raises Problem, and what SqliteStore raises."""
     from ledger.stores.sqlite import SqliteStore
 
-    if not Path(where.path).exists():
-        raise Problem(f"there is no ledger at {where.path}; name one with --db or LEDGER_DB")
+    _must_exist(where)
     store = SqliteStore(where.path)
     try:
         yield store
@@ -72,11 +70,28 @@ def opened(where: Place) -> Iterator[SqliteStore]:
         store.close()
 
 
-def view(where: Place) -> SqliteView:
-    """The ledger for reading only; it must exist and hold something. Raises what SqliteView raises."""
-    from ledger.stores.sqlite_view import SqliteView
+def copy(where: Place, target: str, advance: Callable[[int, int], None]) -> None:
+    """Copy a ledger that may be in use. Raises Problem, and what `upkeep.copy` raises."""
+    from ledger.stores import upkeep
 
-    return SqliteView(where.path)
+    _must_exist(where)
+    upkeep.copy(where.path, target, advance)
+
+
+def compact(where: Place) -> None:
+    """Give the space of what was removed back. Raises Problem, and what `upkeep.compact` raises."""
+    from ledger.stores import upkeep
+
+    _must_exist(where)
+    upkeep.compact(where.path)
+
+
+def size(where: Place) -> int:
+    """Bytes on the disk. Raises Problem."""
+    from ledger.stores import upkeep
+
+    _must_exist(where)
+    return upkeep.size(where.path)
 
 
 def find(store: SqliteStore, word: str) -> Record:
@@ -94,6 +109,11 @@ def find(store: SqliteStore, word: str) -> Record:
     if record is None:
         raise Problem(f"there is no record '{word}' in {store.path}; `ledger show` lists them")
     return record
+
+
+def _must_exist(where: Place) -> None:
+    if not Path(where.path).exists():
+        raise Problem(f"there is no ledger at {where.path}; name one with --db or LEDGER_DB")
 
 
 def _path(db: str) -> str:

@@ -14,7 +14,7 @@ import typer
 from ledger.errors import LedgerError
 from ledger_console import rulesfiles
 from ledger_console.clear import clear
-from ledger_console.dashboard.command import dashboard
+from ledger_console.export import export
 from ledger_console.problems import FAILED, Problem, ReaderGone
 from ledger_console.settle import resolve, retry
 from ledger_console.show import show
@@ -22,6 +22,8 @@ from ledger_console.sidecar import proxy, run
 from ledger_console.stats import stats
 from ledger_console.tail import tail
 from ledger_console.text import visible
+from ledger_console.unknown import unknown
+from ledger_console.upkeep import backup, purge, vacuum
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
@@ -54,7 +56,7 @@ def _root(
 
 # Options end at the command's name: `ledger run python agent.py --limit 3` passes --limit on.
 app.command(context_settings={"allow_interspersed_args": False})(run)
-for _command in (proxy, show, tail, stats, clear, resolve, retry, dashboard):
+for _command in (proxy, show, tail, stats, unknown, resolve, retry, clear, export, backup, purge, vacuum):
     app.command()(_command)
 app.add_typer(rulesfiles.app, name="rules")
 

@@ -16,6 +16,11 @@ Tool = Annotated[str | None, typer.Option("--tool", metavar="T", help="Only this
 Caller = Annotated[str | None, typer.Option("--caller", metavar="C", help="Only this caller.")]
 StatusIs = Annotated[Status | None, typer.Option("--status", help="Only this status.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=0, metavar="N", help="At most N, the newest; 0 for all.")]
+Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="From then on: 30m, 24h, 7d or a time.")]
+Until = Annotated[str | None, typer.Option("--until", metavar="WHEN", help="Before then: 30m, 24h, 7d or a time.")]
+Grep = Annotated[
+    str | None, typer.Option("--grep", metavar="TEXT", help="With this text in id, tool, request, error, note …")
+]
 Json = Annotated[bool, typer.Option("--json", help="For scripts: one JSON object per line.")]
 Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why, kept with the record.")]
 Rules = Annotated[

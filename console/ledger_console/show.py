@@ -14,6 +14,7 @@ from ledger_console import ledgers, options, screen
 from ledger_console.problems import USAGE, Problem
 from ledger_console.screen import Column
 from ledger_console.text import age, short_ids, visible
+from ledger_console.when import moment
 
 if TYPE_CHECKING:
     from ledger.ports import Query
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SCREENFUL = 200
 """Records a terminal is given unless `--limit` says otherwise."""
 
+Before = Annotated[str | None, typer.Option("--before", metavar="CURSOR", help="The page after that one.")]
 COLUMNS = (
     Column("record"),
     Column("status"),
@@ -47,10 +49,21 @@ def show(
     tool: options.Tool = None,
     status: options.StatusIs = None,
     caller: options.Caller = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    grep: options.Grep = None,
     limit: options.Limit = None,
+    before: Before = None,
     json: options.Json = False,
 ) -> None:
-    """List the records, newest first, or show one RECORD."""
+    """List the records, newest first, or show one RECORD.
+
+    \b
+    Examples:
+      ledger show --status unknown
+      ledger show --since 24h --grep refund
+      ledger show 3f2a91c0
+    """
     from ledger.ports import Query
 
     words = [word for word in (first, second) if word is not None]
@@ -62,12 +75,16 @@ def show(
         if wanted:
             _one(ledgers.find(store, wanted[0]), where, json)
         else:
-            _list(store, Query(wf, tool, status, caller), limit, where, json)
+            times = moment("--since", since), moment("--until", until)
+            query = Query(wf, tool, status, caller, before=_cursor(before), since=times[0], until=times[1], grep=grep)
+            _list(store, query, limit, where, json)
 
 
 def _list(store: SqliteStore, query: Query, limit: int | None, where: ledgers.Place, json: bool) -> None:
     if limit is None:
         limit = SCREENFUL if screen.fancy() and not json else 0
+    from ledger.ports import cursor
+
     # One more than is shown, to know whether there is more.
     records = store.page(replace(query, limit=limit + 1 if limit else None))
     shown = records[:limit] if limit else records
@@ -80,8 +97,20 @@ def _list(store: SqliteStore, query: Query, limit: int | None, where: ledgers.Pl
         return
     _table(shown)
     if len(shown) < len(records):
-        screen.aside(f"Only the newest {limit} are shown; --limit 0 shows all.")
+        screen.aside(f"Only the newest {limit} are shown; --limit 0 shows all, and these go on:")
+        screen.aside(f"  --before {cursor(shown[-1])}")
     _settling(shown, where)
+
+
+def _cursor(before: str | None) -> str | None:
+    from ledger.ports import place_of
+
+    if before is not None:
+        try:
+            place_of(before)
+        except ValueError:
+            raise Problem(f"--before {before}: give what the page before ended with", USAGE) from None
+    return before
 
 
 def _table(records: Sequence[Record]) -> None:
@@ -136,7 +165,7 @@ def remark(record: Record) -> str:
 
 
 def gone(record: Record) -> str | None:
-    """Why the owner of a running record is believed gone, None while it is believed."""
+    """Why the owner of a running record is believed gone; None while it is believed, or where nothing runs."""
     if record.status is not Status.RUNNING:
         return None
     from ledger import clock, lifecycle, owners
@@ -162,4 +191,4 @@ def _settling(records: Sequence[Record], where: ledgers.Place) -> None:
     for record in stuck:
         what = request(record) if record.kind is Kind.HTTP else record.tool
         command = where.hint(f"resolve {short[record.id]}")
-        screen.aside(f"  {command} --done | --not-done   # {visible(what)}")
+        screen.aside(f"  {command} --done   # or --not-done: {visible(what)}")

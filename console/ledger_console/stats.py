@@ -1,13 +1,29 @@
-"""`ledger stats`: totals, and how many attempts were duplicates. Reads only."""
+"""`ledger stats`: totals, who asked for what, and when duplicates were prevented. Reads only."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from ledger_console import ledgers, options, screen
+from ledger_console.problems import USAGE, Problem
+from ledger_console.when import moment
+
+if TYPE_CHECKING:
+    from ledger.ports import Query
+    from ledger.stores.sqlite import SqliteStore
 
 BAR = 40
 """Characters of the duplicate-rate bar."""
+GROUPS = 10
+"""Lines of a breakdown; `ledger stats --json` has them all."""
+STRETCHES = 24
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_SPANS = ((86_400.0, 3600), (7 * 86_400.0, 6 * 3600), (30 * 86_400.0, 86_400))
+"""How long a time is drawn in stretches of how many seconds."""
 
 ORDER = (
     "actions",
@@ -24,6 +40,9 @@ ORDER = (
     "unresolved",
 )
 
+By = Annotated[str | None, typer.Option("--by", metavar="WHAT", help="One line for each tool, wf or caller.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Again whenever something happens, until Ctrl-C.")]
+
 
 def stats(
     word: options.Word = None,
@@ -32,22 +51,72 @@ def stats(
     tool: options.Tool = None,
     status: options.StatusIs = None,
     caller: options.Caller = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    by: By = None,
+    watch: Watch = False,
     json: options.Json = False,
 ) -> None:
-    """Totals, and the share of attempts that were duplicates."""
+    """Totals, the share of attempts that were duplicates, and who asked for what.
+
+    \b
+    Examples:
+      ledger stats --since 24h
+      ledger stats --by caller
+      ledger stats --watch
+    """
     from ledger.ports import Query
 
+    query = Query(wf, tool, status, caller, since=moment("--since", since), until=moment("--until", until))
     with ledgers.opened(ledgers.only_place(db, word)) as store:
-        totals = store.stats(Query(wf, tool, status, caller))
-    # "open" counts the records that wait as unknown; scripts read it under a name that says so.
-    totals["unresolved"] = totals.pop("open")
-    if json:
-        screen.json_line({name: totals[name] for name in ORDER})
+        show = _show(query, by, json)
+        if not watch:
+            show(store)
+            return
+        _watch(store, show, json)
+
+
+def _show(query: Query, by: str | None, json: bool) -> Callable[[SqliteStore], None]:
+    if by is not None:
+        return lambda store: _grouped(store, query, by, json)
+    return lambda store: _totals_json(store, query) if json else _totals(store, query)
+
+
+def _watch(store: SqliteStore, show: Callable[[SqliteStore], None], json: bool) -> None:
+    try:
+        while True:
+            version = store.data_version()
+            if screen.fancy() and not json:
+                screen.console().clear()
+            show(store)
+            while store.data_version() == version:
+                time.sleep(0.2)
+    except KeyboardInterrupt:
         return
+
+
+def _named(totals: Mapping[str, int]) -> dict[str, int]:
+    """ "open" counts the records that wait as unknown; scripts read it under a name that says so."""
+    told = {**totals, "unresolved": totals["open"]}
+    return {name: told[name] for name in ORDER}
+
+
+def _totals_json(store: SqliteStore, query: Query) -> None:
+    screen.json_line(_named(store.stats(query)))
+
+
+def _totals(store: SqliteStore, query: Query) -> None:
+    totals = _named(store.stats(query))
     width = max(map(len, ORDER))
     for name in ORDER:
         screen.line(f"{name:<{width}}  {totals[name]:>8}")
     _bar(totals, width)
+    _drawn(store, query, width)
+    for by in ("tool", "caller"):
+        _breakdown(store, query, by)
+    if totals["unresolved"]:
+        count = totals["unresolved"]
+        screen.aside(f"{count} wait{'s' * (count == 1)} for a person: `ledger unknown` lists them.")
 
 
 def _bar(totals: Mapping[str, int], width: int) -> None:
@@ -63,3 +132,59 @@ def _bar(totals: Mapping[str, int], width: int) -> None:
     bar = Text(f"{'duplicates':<{width}}  ")
     bar.append("█" * full, style="green").append("░" * (BAR - full), style="dim").append(f"  {said}")
     screen.console().print(bar, soft_wrap=True)
+
+
+def _drawn(store: SqliteStore, query: Query, width: int) -> None:
+    """Duplicates prevented over time, for a terminal: a list of numbers is `--json`'s."""
+    if not screen.fancy() or query.status is not None:
+        return
+    now = time.time()
+    length = now - (query.since if query.since is not None else now - _SPANS[0][0])
+    seconds = next((stretch for span, stretch in _SPANS if length <= span + 1), 7 * 86_400)
+    start = now - seconds * STRETCHES
+    found = store.activity(query, seconds)
+    counts = [0] * STRETCHES
+    for at, sums in found.items():
+        place = int((at - start) // seconds)
+        if 0 <= place < STRETCHES:
+            counts[place] += sums["blocked"]
+    if any(counts):
+        span = f"{seconds // 3600} h" if seconds < 86_400 else f"{seconds // 86_400} d"
+        screen.line(f"{'prevented':<{width}}  {sparkline(counts)}  (each {span}, now at the right)")
+
+
+def sparkline(counts: list[int]) -> str:
+    """One block for each number, the highest full; a zero is a space above the line, never nothing at all."""
+    top = max(counts, default=0) or 1
+    return "".join(_BLOCKS[0 if not n else max(1, round(n / top * (len(_BLOCKS) - 1)))] for n in counts)
+
+
+def _breakdown(store: SqliteStore, query: Query, by: str) -> None:
+    """The groups, where there is more than one: of one the totals tell."""
+    from ledger.ports import Dimension
+
+    found = store.breakdown(query, Dimension(by))
+    if len(found) > 1:
+        screen.line("")
+        _table(dict(list(found.items())[:GROUPS]), by)
+        if len(found) > GROUPS:
+            screen.aside(f"{len(found) - GROUPS} more: ledger stats --by {by}")
+
+
+def _grouped(store: SqliteStore, query: Query, by: str, json: bool) -> None:
+    from ledger.ports import Dimension
+
+    if by not in tuple(Dimension):
+        raise Problem(f"--by {by}: give {', '.join(Dimension)}", USAGE)
+    found = store.breakdown(query, Dimension(by))
+    if not json:
+        _table(found, by)
+        return
+    for name, sums in found.items():
+        screen.json_line({by: name or None, **_named(sums)})
+
+
+def _table(found: Mapping[str, Mapping[str, int]], by: str) -> None:
+    names = ("attempts", "executed", "blocked", "failed", "unknown")
+    columns = (screen.Column(by), *(screen.Column(name, number=True) for name in names))
+    screen.table(columns, [(name or "(none)", *(str(sums[n]) for n in names)) for name, sums in found.items()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ledger.records import Status
+from ledger_console.stats import sparkline
 from tests.console.conftest import Agent, Ledger
 
 
@@ -32,10 +33,45 @@ def test_plain_text_names_each_number_and_the_rate(agent: Agent, ledger: Ledger)
     _busy(agent)
     lines = [line.split() for line in ledger("stats").lines]
     assert ["attempts", "11"] in lines
-    assert lines[-1][:2] == ["duplicates", "54.5%"]
+    assert ["duplicates", "54.5%"] in [line[:2] for line in lines]
 
 
 def test_an_empty_ledger_has_zeros(agent: Agent, ledger: Ledger) -> None:
     (s,) = ledger("stats", "--json").json
     assert set(s.values()) == {0}
     assert ledger("stats").code == 0
+
+
+def test_each_tool_and_caller_has_its_line(agent: Agent, ledger: Ledger) -> None:
+    _busy(agent)
+    agent.ask("e5", tool="email", caller="agent-B", times=3)
+    assert [(one["tool"], one["attempts"]) for one in ledger("stats", "--by", "tool", "--json").json] == [
+        ("stripe.charges", 10),
+        ("email", 3),
+        ("slow", 1),
+    ]
+    assert ["agent-B", "3", "1", "2", "0", "0"] in [line.split() for line in ledger("stats", "--by", "caller").lines]
+
+
+def test_a_breakdown_nobody_knows_is_one_line(agent: Agent, ledger: Ledger) -> None:
+    said = ledger("stats", "--by", "colour")
+    assert (said.code, said.err) == (2, "ledger: --by colour: give tool, wf, caller\n")
+
+
+def test_since_counts_what_happened_then(agent: Agent, ledger: Ledger) -> None:
+    _busy(agent)
+    (all_of_it,) = ledger("stats", "--since", "24h", "--json").json
+    (none_of_it,) = ledger("stats", "--until", "2020-01-01", "--json").json
+    assert (all_of_it["attempts"], none_of_it["attempts"]) == (11, 0)
+
+
+def test_a_moment_that_is_none_is_one_line(agent: Agent, ledger: Ledger) -> None:
+    said = ledger("stats", "--since", "soon")
+    assert said.code == 2
+    assert said.err.startswith("ledger: --since soon: give how long ago")
+
+
+def test_a_sparkline_is_highest_where_most_happened() -> None:
+    assert sparkline([0, 1, 4, 8]) == "▁▂▅█"
+    assert sparkline([0, 0]) == "▁▁"
+    assert sparkline([0, 1, 1000]) == "▁▂█"

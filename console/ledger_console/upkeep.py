@@ -1,0 +1,85 @@
+"""`ledger backup`, `purge` and `vacuum`: looking after the file. What a ledger file is, `ledgers` knows."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ledger_console import actions, ledgers, options, screen
+from ledger_console.actions import Reason
+from ledger_console.clear import Yes, ask
+from ledger_console.export import pages
+from ledger_console.problems import USAGE, Problem
+from ledger_console.progress import bar
+from ledger_console.when import moment
+
+AT_ONCE = 1000
+
+Target = Annotated[str, typer.Argument(metavar="FILE", help="Where the copy goes; it must not exist.")]
+OlderThan = Annotated[str, typer.Option("--older-than", metavar="WHEN", help="Untouched since: 30d, 24h or a time.")]
+
+
+def backup(target: Target, db: options.Db = None) -> None:
+    """Copy the ledger to FILE while it is in use; the copy is a ledger.
+
+    \b
+    Example:
+      ledger backup ledger-2026-11-24.db
+    """
+    where = ledgers.place(db)
+    if Path(target).exists():
+        raise Problem(f"{target} exists already; give another name", USAGE)
+    with bar("copying") as advance:
+        ledgers.copy(where, target, advance)
+    screen.line(f"Copied {where.path} to {target} ({Path(target).stat().st_size:,} bytes).")
+
+
+def purge(
+    older_than: OlderThan,
+    word: options.Word = None,
+    db: options.Db = None,
+    yes: Yes = False,
+    note: options.Note = None,
+) -> None:
+    """Remove records that ended and were not touched for long; never running or unknown ones.
+
+    \b
+    Example:
+      ledger purge --older-than 90d
+    """
+    from ledger.ports import Query
+
+    limit = moment("--older-than", older_than) or time.time()
+    where = ledgers.only_place(db, word)
+    with ledgers.opened(where) as store:
+        old = [r for r in pages(store, Query(until=limit)) if r.status in actions.CLOSED and r.touched.wall < limit]
+        if not old:
+            screen.line("Nothing is that old.")
+            return
+        what = actions.told(actions.counted(old))
+        screen.aside(f"This removes {what} from {where.path}; the same operations will run again.")
+        if not yes:
+            ask()
+        removed = 0
+        with bar("removing") as advance:
+            for start in range(0, len(old), AT_ONCE):
+                removed += actions.remove(store, old[start : start + AT_ONCE], Reason(note, actions.myself())).total()
+                advance(removed, len(old))
+    screen.line(f"Removed {removed} record{'s' * (removed != 1)}. `ledger vacuum` gives the space back.")
+
+
+def vacuum(word: options.Word = None, db: options.Db = None) -> None:
+    """Give the space of removed records back to the disk. Claims wait meanwhile: do it in a quiet hour.
+
+    \b
+    Example:
+      ledger vacuum --db /var/lib/ledger/ledger.db
+    """
+    where = ledgers.only_place(db, word)
+    before = ledgers.size(where)
+    ledgers.compact(where)
+    after = ledgers.size(where)
+    screen.line(f"{where.path}: {before:,} bytes before, {after:,} after.")

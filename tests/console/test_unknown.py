@@ -1,0 +1,34 @@
+"""`ledger unknown`: the list that somebody reads at three in the morning."""
+
+from __future__ import annotations
+
+import shlex
+
+from ledger.records import Status
+from tests.console.conftest import Agent, Ledger
+
+
+def test_each_waits_with_the_two_commands_that_settle_it_and_they_work(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("a1", Status.UNKNOWN, times=2, wf="order-42")
+    agent.crashes("b2")
+    agent.ask("c3")
+    said = ledger("unknown")
+    assert "2 wait. Ask the provider first" in said.err
+    typed = [line.partition(": ")[2].strip() for line in said.lines if "it happened" in line]
+    assert len(typed) == 2
+    for command in typed:
+        assert ledger(*shlex.split(command)[1:]).code == 0
+    after = ledger("unknown")
+    assert (after.code, after.out) == (0, "Nothing waits for a person.\n")
+
+
+def test_scripts_get_records(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("a1", Status.UNKNOWN)
+    agent.starts("d4")
+    assert [record["id"] for record in ledger("unknown", "--json").json] == ["a1"]
+
+
+def test_what_a_person_allowed_to_run_does_not_wait(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("a1", Status.UNKNOWN)
+    assert ledger("retry", "a1").code == 0
+    assert ledger("unknown").out == "Nothing waits for a person.\n"
