@@ -15,6 +15,7 @@ from ledger_console.problems import USAGE, Problem
 if TYPE_CHECKING:
     from ledger.records import Record
     from ledger.stores.sqlite import SqliteStore
+    from ledger.stores.sqlite_view import SqliteView
 
 DEFAULT = "ledger.db"
 _SQLITE = "sqlite:///"
@@ -68,6 +69,13 @@ def opened(where: Place) -> Iterator[SqliteStore]:
         yield store
     finally:
         store.close()
+
+
+def view(where: Place) -> SqliteView:
+    """The ledger for reading only; it must exist and hold something. Raises what SqliteView raises."""
+    from ledger.stores.sqlite_view import SqliteView
+
+    return SqliteView(where.path)
 
 
 def copy(where: Place, target: str, advance: Callable[[int, int], None]) -> None:

@@ -14,6 +14,7 @@ import typer
 from ledger.errors import LedgerError
 from ledger_console import rulesfiles
 from ledger_console.clear import clear
+from ledger_console.dashboard.command import dashboard
 from ledger_console.export import export
 from ledger_console.problems import FAILED, Problem, ReaderGone
 from ledger_console.settle import resolve, retry
@@ -56,7 +57,7 @@ def _root(
 
 # Options end at the command's name: `ledger run python agent.py --limit 3` passes --limit on.
 app.command(context_settings={"allow_interspersed_args": False})(run)
-for _command in (proxy, show, tail, stats, unknown, resolve, retry, clear, export, backup, purge, vacuum):
+for _command in (proxy, show, tail, stats, unknown, resolve, retry, clear, export, backup, purge, vacuum, dashboard):
     app.command()(_command)
 app.add_typer(rulesfiles.app, name="rules")
 

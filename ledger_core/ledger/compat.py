@@ -155,9 +155,9 @@ class _SixMethods:
         super().put(r.row(super().get(r.id)))  # type: ignore[misc]
 
     def all(self, wf: str | None = None) -> list[Record]:
-        """Oldest first."""
+        """Oldest first, results included."""
         rows: list[Row] = self.page(Query(wf=wf))  # type: ignore[attr-defined]
-        return [Record.of(row) for row in reversed(rows)]
+        return [found for row in reversed(rows) if (found := self.get(row.id)) is not None]
 
     def clear(self, wf: str | None = None) -> None:
         """Running records stay."""

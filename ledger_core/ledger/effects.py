@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any
@@ -17,46 +16,51 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-NOT_SENT: tuple[type[BaseException], ...] = (ConnectionRefusedError,)
-"""The effect's request never left: an ordinary failure."""
-MAYBE_SENT: tuple[type[BaseException], ...] = (
-    TimeoutError,
-    ConnectionError,
-    asyncio.CancelledError,
-    asyncio.IncompleteReadError,
-    GeneratorExit,
-    KeyboardInterrupt,
-    SystemExit,
-)
-"""The effect may have happened although the function did not come to its end."""
-# The libraries' own, by name, so that none is imported for it.
-_NOT_SENT_NAMES = _names("""
-    socket.gaierror
+# All by name, so that no library is imported for it. `docs/guard.md` has the same table; a test compares them.
+NOT_SENT = _names("""
+    builtins.ConnectionRefusedError socket.gaierror
     urllib3.exceptions.NewConnectionError urllib3.exceptions.NameResolutionError
     urllib3.exceptions.ConnectTimeoutError requests.exceptions.ConnectTimeout
     httpx.ConnectError httpx.ConnectTimeout httpx.PoolTimeout httpcore.ConnectError httpcore.ConnectTimeout
-    aiohttp.client_exceptions.ClientConnectorError
+    aiohttp.client_exceptions.ClientConnectorError aiohttp.client_exceptions.ConnectionTimeoutError
+    botocore.exceptions.EndpointConnectionError botocore.exceptions.ConnectTimeoutError
 """)
-_MAYBE_SENT_NAMES = _names("""
+"""The effect's request never left: an ordinary failure."""
+MAYBE_SENT = _names("""
+    builtins.TimeoutError builtins.ConnectionError asyncio.exceptions.IncompleteReadError
     requests.exceptions.Timeout requests.exceptions.ChunkedEncodingError
     httpx.TimeoutException httpx.NetworkError httpx.RemoteProtocolError
     httpcore.TimeoutException httpcore.NetworkError httpcore.RemoteProtocolError
     aiohttp.client_exceptions.ClientOSError aiohttp.client_exceptions.ServerDisconnectedError
     aiohttp.client_exceptions.ClientPayloadError
     urllib3.exceptions.ReadTimeoutError urllib3.exceptions.ProtocolError
+    botocore.exceptions.ReadTimeoutError botocore.exceptions.ConnectionClosedError
     http.client.IncompleteRead http.client.BadStatusLine
     ssl.SSLEOFError ssl.SSLZeroReturnError
     smtplib.SMTPServerDisconnected subprocess.TimeoutExpired
 """)
-_WRAPPER_NAMES = _names("""
+"""The effect may have happened although the function did not come to its end. So it may with whatever is no
+Exception: CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit."""
+WRAPPERS = _names("""
     requests.exceptions.ConnectionError urllib3.exceptions.MaxRetryError urllib.error.URLError
     stripe._error.APIConnectionError stripe.error.APIConnectionError
     openai.APIConnectionError anthropic.APIConnectionError
     botocore.exceptions.ConnectionError botocore.exceptions.HTTPClientError
 """)
 """Lost connections of unknown phase: open, unless what they wrap says that nothing was sent."""
-_ANSWERED_NAMES = _names("urllib.error.HTTPError")
-"""The other side answered: an ordinary exception, whatever it inherits from, unless its status follows an effect."""
+ANSWERED = {
+    "urllib.error.HTTPError": "code",
+    "requests.exceptions.HTTPError": "response.status_code",
+    "httpx.HTTPStatusError": "response.status_code",
+    "aiohttp.client_exceptions.ClientResponseError": "status",
+    "openai.APIStatusError": "status_code",
+    "anthropic.APIStatusError": "status_code",
+    "botocore.exceptions.ClientError": "response.ResponseMetadata.HTTPStatusCode",
+    "stripe._error.StripeError": "http_status",
+    "stripe.error.StripeError": "http_status",
+}
+"""The other side answered, and where the exception has its status: an ordinary failure, unless the status follows an
+effect as often as not: 408 and 5xx."""
 
 
 class StillToAwait(Exception):
@@ -107,16 +111,27 @@ def leaves_open(error: BaseException) -> bool:
 def _phase(error: BaseException) -> str | None:
     for kind in type(error).__mro__:
         name = f"{kind.__module__}.{kind.__qualname__}"
-        if name in _ANSWERED_NAMES:
-            code = getattr(error, "code", 0)
-            return "maybe" if code == 408 or code >= 500 else None
-        if kind in NOT_SENT or name in _NOT_SENT_NAMES:
+        if name in NOT_SENT:
             return "not"
-        if kind in MAYBE_SENT or name in _MAYBE_SENT_NAMES:
+        if name in MAYBE_SENT:
             return "maybe"
-        if name in _WRAPPER_NAMES:
+        if name in WRAPPERS:
             return "wrapper"
-    return None
+        if name in ANSWERED:
+            return "maybe" if _leaves_open(_status(error, ANSWERED[name])) else None
+    # What is no Exception broke the function off from outside: Ctrl-C, a cancellation, a signal handler.
+    return None if isinstance(error, Exception) else "maybe"
+
+
+def _status(error: BaseException, path: str) -> object:
+    found: object = error
+    for name in path.split("."):
+        found = found.get(name) if isinstance(found, dict) else getattr(found, name, None)
+    return found
+
+
+def _leaves_open(status: object) -> bool:
+    return isinstance(status, int) and (status == 408 or status >= 500)
 
 
 def _chain(error: BaseException, met: set[int]) -> Iterator[BaseException]:

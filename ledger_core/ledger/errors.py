@@ -15,6 +15,10 @@ class StoreBusy(StoreUnavailable):
     """Another process held the ledger's lock for longer than the busy timeout."""
 
 
+class ReadTooLong(StoreUnavailable):
+    """A screen asked for more than can be read in the time that a read may take; ask for less."""
+
+
 class NotALedger(LedgerError):
     """The file or URL given as a ledger is something else, or from a newer Ledger."""
 

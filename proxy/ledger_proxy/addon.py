@@ -23,10 +23,12 @@ from ledger_proxy.settings import Address, Settings
 from ledger_rules.operation import LEDGER_HEADERS
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
+from ledger_rules.ruleset import decide
 
 logger = logging.getLogger(__name__)
 
-_RULE = "ledger.rule"
+_CANDIDATES = "ledger.candidates"
+_LET_GO = "ledger.let_go"
 WRITE_SECONDS = 0.05
 """What the front gets to put a last answer on the wire; it tells nobody when it has."""
 _PROXY_HEADERS = ("Proxy-Authorization", "Proxy-Connection")
@@ -86,34 +88,39 @@ class Gate:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         try:
-            rule = self._rules.match(_request(flow, b""))
+            candidates = self._rules.candidates(_request(flow, b""))
         except Exception:
             logger.exception("a request could not be matched and is refused")
             flow.response = _front(answers.problem(answers.UNAVAILABLE, detail="The rules could not be applied."))
             return
-        if rule is None:
-            for name in (*_PROXY_HEADERS, *LEDGER_HEADERS):
-                flow.request.headers.pop(name, None)
+        if not candidates:
+            _let_go(flow)
             flow.request.stream = True
             return
-        flow.metadata[_RULE] = rule
+        flow.metadata[_CANDIDATES] = candidates
 
     async def request(self, flow: http.HTTPFlow) -> None:
-        rule: Rule | None = flow.metadata.pop(_RULE, None)
-        if rule is None or flow.response is not None:
+        candidates: tuple[Rule, ...] = flow.metadata.pop(_CANDIDATES, ())
+        if not candidates or flow.response is not None:
             return
         response: answers.Response | None = None
         self.answering += 1
         try:
-            response = await self._answer(rule, flow)
+            request = _request(flow, flow.request.raw_content or b"")
+            rule = decide(candidates, request)
+            if rule is None:
+                _let_go(flow)
+                return
+            response = await self._answer(rule, request, flow)
         except Exception:
             logger.exception("an exchange failed; the agent is told that the ledger is unavailable")
         finally:
             self.answering -= 1
-            flow.response = _front(response or answers.problem(answers.UNAVAILABLE))
+            if not flow.metadata.get(_LET_GO):
+                flow.response = _front(response or answers.problem(answers.UNAVAILABLE))
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        if flow.response is not None and flow.request.stream:
+        if flow.response is not None and flow.metadata.get(_LET_GO):
             flow.response.stream = True
 
     async def settle(self, seconds: float) -> None:
@@ -123,15 +130,21 @@ class Gate:
             await asyncio.sleep(0.01)
         await asyncio.sleep(WRITE_SECONDS)
 
-    async def _answer(self, rule: Rule, flow: http.HTTPFlow) -> answers.Response:
+    async def _answer(self, rule: Rule, request: Request, flow: http.HTTPFlow) -> answers.Response:
         if not _agrees(flow):
             return answers.problem(answers.MISDIRECTED)
         caller = self._callers.get(flow.client_conn.id, self._default)
         authorization = flow.request.headers.get("Proxy-Authorization")
         if authorization is not None:
             caller = from_proxy_authorization(authorization, self._default)
-        request = _request(flow, flow.request.raw_content or b"")
         return await self._exchange.answer(rule, request, caller, lambda: _left(flow.client_conn))
+
+
+def _let_go(flow: http.HTTPFlow) -> None:
+    """No rule means this request: it goes its way, less what was said to us."""
+    for name in (*_PROXY_HEADERS, *LEDGER_HEADERS):
+        flow.request.headers.pop(name, None)
+    flow.metadata[_LET_GO] = True
 
 
 def _left(client: connection.Client) -> bool:

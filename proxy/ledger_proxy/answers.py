@@ -180,11 +180,11 @@ def replay(record: Record) -> Response:
     return _response(int(result.meta["status"]), reason, (*kept, *_pairs(marks)), result.body)
 
 
-def result_of(status: int, reason: bytes, headers: Iterable[Header], body: bytes, limit: int) -> Result:
-    """What is kept of an answer; a body above `limit` bytes is not."""
-    pairs = [[n.decode("latin-1"), v.decode("latin-1")] for n, v in headers]
+def result_of(status: int, reason: bytes, headers: Iterable[Header], body: bytes | None, limit: int) -> Result:
+    """What is kept of an answer: no cookies; no body above `limit` bytes, and none that must not be kept (None)."""
+    pairs = [[n.decode("latin-1"), v.decode("latin-1")] for n, v in headers if n.lower() not in _NOT_RESENT]
     meta = {"status": status, "reason": reason.decode("latin-1"), "headers": pairs}
-    return Result(meta, body if len(body) <= limit else None)
+    return Result(meta, body if body is not None and len(body) <= limit else None)
 
 
 def pairs_from(result: Result) -> list[Header]:

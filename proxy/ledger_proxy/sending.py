@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
-from ledger.records import Record, Status
+from ledger.records import Record, Result, Status
 from ledger.steps import Outcome
 from ledger_proxy import answers
-from ledger_proxy.answers import Response
+from ledger_proxy.answers import Header, Response
 from ledger_proxy.headers import end_to_end, to_text
 from ledger_proxy.upstream import Answer, MaybeSent, NotSent, Upstream
 from ledger_rules.operation import LEDGER_HEADERS, Operation
 from ledger_rules.outcome import classify, settles
+from ledger_rules.redaction import DESCRIBES_BODY, redacted
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
 
@@ -72,12 +73,18 @@ class Sender:
         return Outcome(
             status,
             Response(answer.status, reason, headers, answer.body),
-            answers.result_of(answer.status, reason, headers, answer.body, self._max_stored)
-            if status is Status.SUCCESS
-            else None,
+            self._kept(rule, answer, reason, headers) if status is Status.SUCCESS else None,
             None if status is Status.SUCCESS else f"the upstream answered {answer.status}",
             {"response_status": answer.status},
         )
+
+    def _kept(self, rule: Rule, answer: Answer, reason: bytes, headers: tuple[Header, ...]) -> Result:
+        """What is stored of an answer: with the values masked that the rules file redacts."""
+        named = {to_text(n).lower(): to_text(v) for n, v in headers} if rule.redact else {}
+        body = redacted(rule.redact, named.get("content-type"), named.get("content-encoding"), answer.body)
+        if body is not answer.body:
+            headers = tuple((n, v) for n, v in headers if to_text(n).lower() not in DESCRIBES_BODY)
+        return answers.result_of(answer.status, reason, headers, body, self._max_stored)
 
 
 @contextlib.contextmanager

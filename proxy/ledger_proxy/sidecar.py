@@ -19,6 +19,7 @@ from ledger_proxy.engine import Engine, EngineError
 from ledger_proxy.exchange import Exchange
 from ledger_proxy.settings import Settings
 from ledger_proxy.upstream import AiohttpUpstream
+from ledger_rules.egress import OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,10 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
 
     Raises LedgerError, EngineError, OSError before anything listens.
     """
-    if settings.observe or settings.rules.mode == "observe":
+    if settings.observe or settings.rules.mode == "observe" or any(r.mode == "observe" for r in settings.rules.rules):
         raise EngineError("observe mode is not there yet, and enforcing instead would surprise; leave it out")
+    if settings.rules.egress != OPEN:
+        raise EngineError("egress lists are not enforced yet, and letting all pass would surprise; leave them out")
     if not _is_loopback(settings.listen[0]):
         raise EngineError(f"{settings.listen[0]} is not a loopback address, and there is no authentication yet")
     async with contextlib.AsyncExitStack() as stack:

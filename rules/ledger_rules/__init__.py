@@ -10,6 +10,7 @@ from ledger_rules.request import Request
 from ledger_rules.rule import Rule
 from ledger_rules.ruleset import Ruleset
 from ledger_rules.shipped import pack_names
+from ledger_rules.tools import load_tools
 
 __all__ = [
     "LEDGER_HEADERS",
@@ -24,6 +25,7 @@ __all__ = [
     "default",
     "identify",
     "load",
+    "load_tools",
     "loads",
     "pack_names",
     "settles",

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from ledger_rules.schema import NOT_YET
+from ledger_rules.errors import RulesError
+from ledger_rules.schema import RulesFile
 from ledger_rules.yamltext import Document, Loc
 
 _EXPECTED = {
@@ -27,6 +28,14 @@ _EXPECTED = {
     "too_short": "at least {min_length} entry",
     "too_long": "no more than {max_length} entry",
 }
+
+
+def validated(document: Document) -> RulesFile:
+    """Return what a document says; raises RulesError, one line for each mistake."""
+    try:
+        return RulesFile.model_validate(document.data)
+    except ValidationError as error:
+        raise RulesError(lines(error, document, RulesFile)) from None
 
 
 def lines(error: ValidationError, document: Document, model: type[BaseModel]) -> list[str]:
@@ -88,18 +97,13 @@ def _misspelt(detail: ErrorDetails, unknown: Sequence[tuple[int | str, ...]]) ->
 
 def _unknown_key(loc: Loc, document: Document, model: type[BaseModel]) -> str:
     key = str(loc[-1])
-    if _path(loc) in NOT_YET:
-        key = _path(loc).removeprefix("rules.")
-        return document.problem(loc, f"'{key}' is not supported yet; leave it out", at_key=True)
-    known = [name for name in _known_keys(model, loc[:-1]) if f"{_path(loc[:-1])}.{name}".lstrip(".") not in NOT_YET]
+    known = _known_keys(model, loc[:-1])
     hint = did_you_mean(key, known) or f"; expected one of {', '.join(known)}"
     return document.problem(loc, f"unknown key '{key}'{hint}", at_key=True)
 
 
 def _not_one_of(detail: ErrorDetails, loc: Loc, document: Document) -> str:
     found = found_at(document, loc)
-    if f"{_path(loc)}: {found.strip("'")}" in NOT_YET:
-        return document.problem(loc, f"'{_key(loc)}: {found.strip("'")}' is not supported yet; use hold or resend")
     expected = str(detail.get("ctx", {}).get("expected"))
     known = re.findall(r"'([^']*)'", expected)
     choice = f"one of {', '.join(known)}" if known else expected
@@ -116,10 +120,6 @@ def _written(loc: Loc, document: Document) -> Loc:
 
 def _key(loc: Loc) -> str:
     return next((str(part) for part in reversed(loc) if isinstance(part, str)), "")
-
-
-def _path(loc: Loc) -> str:
-    return ".".join(part for part in loc if isinstance(part, str))
 
 
 def _known_keys(annotation: Any, loc: Loc) -> list[str]:

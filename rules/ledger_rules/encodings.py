@@ -16,6 +16,10 @@ MAX_RATIO = 100
 MAX_DECODED = 1 << 30
 """In bytes. Decoding takes time as well as memory: this is some seconds of it."""
 MAX_CODINGS = 3
+MAX_MEMBERS = 1000
+"""gzip members or zstd frames in one body. A stream of tiny ones costs as much as one of a thousand times its size."""
+
+MORE_FOLLOWS = "bytes follow the end of the stream"
 
 _BLOCK = 64 << 10
 _ZSTD_SLICE = 512  # a block of 4 bytes can stand for 128 KiB, and the library takes no limit
@@ -109,7 +113,7 @@ class _Zlib:
     def __init__(self, window_bits: int) -> None:
         self._bits = window_bits
         self._stream = zlib.decompressobj(window_bits)
-        self._members = window_bits > zlib.MAX_WBITS
+        self._left = MAX_MEMBERS if window_bits > zlib.MAX_WBITS else 1
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         while data:
@@ -128,8 +132,9 @@ class _Zlib:
             raise Undecodable(str(error)) from None
 
     def _next(self) -> None:
-        if not self._members:
-            raise Undecodable("bytes follow the end of the stream")
+        self._left -= 1
+        if self._left <= 0:
+            raise Undecodable(MORE_FOLLOWS)
         self._stream = zlib.decompressobj(self._bits)
 
     def finish(self) -> None:
@@ -147,7 +152,7 @@ class _Brotli:
         if not data:
             return
         if self._stream.is_finished():
-            raise Undecodable("bytes follow the end of the stream")
+            raise Undecodable(MORE_FOLLOWS)
         while piece := self._piece(data):
             yield piece
             if self._stream.is_finished():
@@ -174,6 +179,7 @@ class _Zstd:
 
         self._library = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
         self._stream, self._error = self._library.decompressobj(), zstandard.ZstdError
+        self._left = MAX_MEMBERS
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         for start in range(0, len(data), _ZSTD_SLICE):
@@ -182,13 +188,19 @@ class _Zstd:
     def _slice(self, data: bytes) -> Iterator[bytes]:
         while data:
             if self._stream.eof:
-                self._stream = self._library.decompressobj()
+                self._next()
             try:
                 piece = self._stream.decompress(data)
             except self._error as error:
                 raise Undecodable(str(error)) from None
             data = self._stream.unused_data if self._stream.eof else b""
             yield piece
+
+    def _next(self) -> None:
+        self._left -= 1
+        if self._left <= 0:
+            raise Undecodable(MORE_FOLLOWS)
+        self._stream = self._library.decompressobj()
 
     def finish(self) -> None:
         if not self._stream.eof:

@@ -6,23 +6,27 @@ import os
 from pathlib import Path
 from types import MappingProxyType
 
-from pydantic import ValidationError
-
-from ledger_rules.compile import Compiler, tool_policy
-from ledger_rules.complaints import did_you_mean, lines
+from ledger_rules.compile import Common, Compiler, egress, tool_keywords
+from ledger_rules.complaints import validated
 from ledger_rules.errors import RulesError
-from ledger_rules.patterns import UrlPattern
-from ledger_rules.rule import ALWAYS_MASKED, Rule
+from ledger_rules.packing import Packs
+from ledger_rules.reachable import never_reached
+from ledger_rules.rule import Rule
 from ledger_rules.ruleset import Ruleset
-from ledger_rules.schema import Defaults, PackOptions, RulesFile
-from ledger_rules.shipped import default_packs, expanded, needs_hosts, pack_names
-from ledger_rules.yamltext import Document, parse
+from ledger_rules.schema import RulesFile
+from ledger_rules.shipped import default_packs
+from ledger_rules.yamltext import Loc, parse
 
 MAX_BYTES = 1 << 20
 
 
 def load(path: str | os.PathLike[str]) -> Ruleset:
     """Return the rules of a file; raises RulesError for whatever keeps it from being used."""
+    return loads(read(path), os.fspath(path))
+
+
+def read(path: str | os.PathLike[str]) -> str:
+    """Return the text of a rules file; raises RulesError for what is none."""
     name = os.fspath(path)
     try:
         data = Path(name).read_bytes()
@@ -33,71 +37,58 @@ def load(path: str | os.PathLike[str]) -> Ruleset:
     if len(data) > MAX_BYTES:
         raise RulesError(f"{name}: larger than {MAX_BYTES // 1024} KiB; expected a rules file")
     try:
-        text = data.decode("utf-8-sig")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
         raise RulesError(f"{name}:{line}:{column}: not UTF-8 text; save the file as UTF-8") from None
-    return loads(text, name)
 
 
 def loads(text: str, name: str = "ledger.yaml") -> Ruleset:
     """Return the rules of a text; raises RulesError, its lines naming `name`."""
     document = parse(text, name)
-    spec = _validated(document)
-    masked = ALWAYS_MASKED | {parameter.lower() for parameter in spec.redact.query}
-    compiler = Compiler(document, spec.defaults, masked)
-    own = compiler.rules(spec.rules)
-    packed = _packed(spec, document, compiler)
+    spec = validated(document)
+    common = Common.of(spec.mode, spec.defaults, spec.redact)
+    compiler = Compiler(document, common)
+    packs = Packs.chosen(spec, compiler)
+    own = _own(spec, packs, compiler)
+    packed = packs.rules(common, {rule.name for rule in own})
+    _check_reached(own, packed, spec, compiler)
     if compiler.problems:
         raise RulesError(compiler.problems)
-    tools = {tool: tool_policy(policy) for tool, policy in spec.tools.items()}
-    return Ruleset(spec.mode, (*own, *packed), MappingProxyType(tools))
+    tools = {tool: MappingProxyType(tool_keywords(said)) for tool, said in spec.tools.items()}
+    return Ruleset(spec.mode, (*own, *packed), MappingProxyType(tools), egress(spec.egress))
 
 
 def default() -> Ruleset:
     """Return what applies without a rules file: the payment and messaging packs."""
-    return Ruleset(
-        rules=tuple(rule for name in default_packs() for rule in _pack(name, None, Defaults(), ALWAYS_MASKED))
-    )
+    return Ruleset(rules=tuple(Packs(dict.fromkeys(default_packs())).rules(Common())))
 
 
-def _validated(document: Document) -> RulesFile:
-    try:
-        return RulesFile.model_validate(document.data)
-    except ValidationError as error:
-        raise RulesError(lines(error, document, RulesFile)) from None
-
-
-def _packed(spec: RulesFile, document: Document, compiler: Compiler) -> list[Rule]:
+def _own(spec: RulesFile, packs: Packs, compiler: Compiler) -> list[Rule]:
+    """Return the file's own rules that are as they should be; what is wrong with the others is noted."""
     rules: list[Rule] = []
-    seen: set[str] = set()
-    for index, entry in enumerate(spec.packs):
-        (name, options), loc = next(iter(entry.items())), ("packs", index)
-        problem = _pack_problem(name, options, seen)
-        seen.add(name)
-        if problem:
-            compiler.problems.append(document.problem(loc, problem))
-        else:
-            rules += _pack(name, options.hosts, spec.defaults, compiler.masked)
+    lines: dict[str, int] = {}
+    for index, said in enumerate(spec.rules):
+        loc: Loc = ("rules", index)
+        whole = packs.changed(said, loc, compiler)
+        if said.name in lines:
+            text = f"name: '{said.name}' is already the name of the rule on line {lines[said.name]}; rename one"
+            compiler.problem((*loc, "name"), text)
+        lines.setdefault(said.name, compiler.document.line((*loc, "name")))
+        if whole is not None and whole.match is not None:
+            rules.append(compiler.rule(whole, whole.match, loc))
     return rules
 
 
-def _pack_problem(name: str, options: PackOptions, seen: set[str]) -> str | None:
-    if name not in pack_names():
-        hint = did_you_mean(name, pack_names()) or f"; expected one of {', '.join(pack_names())}"
-        return f"unknown pack '{name}'{hint}"
-    if name in seen:
-        return f"pack '{name}' is listed twice; give all its hosts in one entry"
-    if needs_hosts(name) and options.hosts is None:
-        return f"pack '{name}' needs its hosts: write {{{name}: {{hosts: [hooks.example.com]}}}}"
-    return None
-
-
-def _pack(name: str, hosts: list[UrlPattern] | None, defaults: Defaults, masked: frozenset[str]) -> list[Rule]:
-    document = expanded(name, hosts)
-    compiler = Compiler(document, defaults, masked)
-    rules = compiler.rules(_validated(document).rules)
-    if compiler.problems:
-        raise RulesError(compiler.problems)
-    return rules
+def _check_reached(own: list[Rule], packed: list[Rule], spec: RulesFile, compiler: Compiler) -> None:
+    """Refuse rules that another of the same kind takes everything from. An own rule may replace a pack's."""
+    places = {said.name: index for index, said in enumerate(spec.rules)}
+    for rule, first in never_reached(own):
+        line = compiler.document.line(("rules", places[first.name]))
+        text = f"rule '{rule.name}' is never reached: '{first.name}' on line {line} matches all it matches"
+        compiler.problem(("rules", places[rule.name]), f"{text}; put it first or delete it")
+    packs = {name: index for index, entry in enumerate(spec.packs) for name in entry}
+    for rule, first in never_reached(packed):
+        text = f"'{rule.name}' is never reached: '{first.name}' matches all it matches; put it first"
+        compiler.problem(("packs", packs[rule.name.partition("/")[0]]), text)

@@ -12,6 +12,7 @@ from ledger_rules import bodies
 from ledger_rules.account import account
 from ledger_rules.bodies import Reading
 from ledger_rules.canonical import encode, keyed_hash
+from ledger_rules.counting import Found, body_counts, body_view, elsewhere, url
 from ledger_rules.errors import MissingKey
 from ledger_rules.keys import KeyMode, generated, read_key
 from ledger_rules.request import Request
@@ -96,16 +97,18 @@ def identify(
     Raises MissingKey where the rule requires a key and the request has none; nothing else.
     """
     slot = _slot(rule, request) if body is None else None
+    found = elsewhere(rule, request)
     key = _key(rule, request, slot)
     wf = _ledger_header(request, WORKFLOW_HEADER) or wf
     whose = account(request, rule.account, secret)
-    body = body or _read(rule, request, slot)
-    payload = _payload(rule, request, body, secret)
+    body = body or _read(rule, request, slot, found)
+    payload = _payload(rule, request, body, found, secret)
     method = request.method.upper()
     named = (key.kind, key.value) if key.kind else None
-    ignore = rule.fingerprint.query_ignore
+    prints = rule.fingerprint
     whole_where = encode((wf, whose, method, identity(request)))
-    where = encode((wf, whose, method, identity(request, ignore))) if ignore else whole_where
+    part = prints.query_ignore or prints.path_ignore
+    where = encode((wf, whose, method, url(rule, request))) if part else whole_where
     ours = rule.upstream_key if key.passed is None else None
     header, slot = (ours.header, slot) if ours else (None, None)
     reachable = key.passed is not None or header is not None or slot is not None
@@ -133,13 +136,14 @@ def read_body(rule: Rule, request: Request, file: BinaryIO | None = None) -> Rea
     Raises what reading the file raises (OSError); nothing without one.
     """
     if file is None:
-        return _read(rule, request, _slot(rule, request))
-    return bodies.read_file(file, *_described(request), rule.fingerprint.body, request.header("Content-Length"))
+        return _read(rule, request, _slot(rule, request), elsewhere(rule, request))
+    view = body_view(rule.fingerprint, elsewhere(rule, request))
+    return bodies.read_file(file, *_described(request), view, request.header("Content-Length"))
 
 
-def _read(rule: Rule, request: Request, slot: Slot | None) -> Reading:
+def _read(rule: Rule, request: Request, slot: Slot | None, found: Found) -> Reading:
     """Read a body in memory. An idempotency key in it says nothing: two attempts carry two, or one of them none."""
-    view = rule.fingerprint.body
+    view = body_view(rule.fingerprint, found)
     if slot is None:
         return bodies.read(request.body, *_described(request), view, request.header("Content-Length"))
     reading = bodies.read(slot.emptied, *_described(request), view)
@@ -192,15 +196,16 @@ def _ledger_header(request: Request, name: str) -> str | None:
     return (request.header(name) or "").strip() or None
 
 
-def _payload(rule: Rule, request: Request, body: Reading, secret: bytes) -> str:
-    """Return the fingerprint of the body as the rule reads it and of the headers it lists.
+def _payload(rule: Rule, request: Request, body: Reading, found: Found, secret: bytes) -> str:
+    """Return the fingerprint of the body as the rule reads it, of the rest of its business key, and of listed headers.
 
     Listed headers are part of it so that under one key another tenant's request is a conflict, never a replay.
     """
     listed = sorted(
         (name.lower(), value) for name in rule.fingerprint.headers if (value := request.header(name)) is not None
     )
-    return keyed_hash(secret, "payload", body.format, body.said, listed)
+    said = (body.format, body.said) if body_counts(rule.fingerprint, found) else ("elsewhere", ())
+    return keyed_hash(secret, "payload", *said, listed, *((found,) if found else ()))
 
 
 def _about(rule: Rule, request: Request, body: Reading) -> dict[str, str | int]:

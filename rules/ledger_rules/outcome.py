@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
 
 from jsonpath.exceptions import JSONPathError
 
+from ledger_rules.encodings import decoded
 from ledger_rules.jsontext import exact_json
-from ledger_rules.rule import OutcomeCase, Rule
-
-_MAX_DECODED = 8 << 20
-_NO_DOCUMENT = object()
+from ledger_rules.rule import OutcomeCase, Rule, Verify
 
 
 class Outcome(StrEnum):
@@ -31,15 +27,14 @@ def classify(rule: Rule, status: int, headers: Sequence[tuple[str, str]], body: 
 
     Where a condition is written for this status and the body cannot be read, the outcome is unknown.
     """
-    cases = _cases(rule, status)
+    cases = _cases(rule.outcomes, status)
     conditional = [case for case in cases if case.condition is not None]
     if conditional:
-        document = _document(headers, body)
-        if document is _NO_DOCUMENT:
+        held = _held(conditional, headers, body)
+        if held is None:
             return Outcome.UNKNOWN
-        for case in conditional:
-            if _holds(case, document):
-                return Outcome(case.outcome)
+        if held:
+            return Outcome(held[0].outcome)
     plain = [case for case in cases if case.condition is None]
     if plain:
         return Outcome(min(plain, key=lambda case: case.high - case.low).outcome)
@@ -69,37 +64,40 @@ def settles(rule: Rule, status: int, headers: Sequence[tuple[str, str]], body: b
     """
     if 200 <= status < 300:
         return True
-    proofs = [case for case in _cases(rule, status) if case.condition is not None and case.outcome == Outcome.SUCCESS]
-    document = _document(headers, body) if proofs else _NO_DOCUMENT
-    return document is not _NO_DOCUMENT and any(_holds(case, document) for case in proofs)
+    proofs = [case for case in _cases(rule.outcomes, status) if case.condition and case.outcome == Outcome.SUCCESS]
+    return bool(_held(proofs, headers, body))
 
 
-def _cases(rule: Rule, status: int) -> list[OutcomeCase]:
-    return [case for case in rule.outcomes if case.low <= status <= case.high]
+def verified(verify: Verify, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> Outcome | None:
+    """Say what the answer to a verification proves: success, failed, or nothing (None), also if it says both.
+
+    That "failed" counts only once `settle` is over is the business of whoever asked.
+    """
+    asked = [case for case in (verify.done, verify.not_done) if case is not None]
+    said = {case.outcome for case in _holding(_cases(asked, status), headers, body)}
+    return Outcome(said.pop()) if len(said) == 1 else None
 
 
-def _holds(case: OutcomeCase, document: Any) -> bool:
+def _cases(cases: Sequence[OutcomeCase], status: int) -> list[OutcomeCase]:
+    return [case for case in cases if case.low <= status <= case.high]
+
+
+def _holding(cases: Sequence[OutcomeCase], headers: Sequence[tuple[str, str]], body: bytes) -> list[OutcomeCase]:
+    """Return the cases whose condition holds, and those without one; of a body that cannot be read, only these."""
+    plain = [case for case in cases if case.condition is None]
+    return [*plain, *(_held([case for case in cases if case.condition], headers, body) or ())]
+
+
+def _held(cases: Sequence[OutcomeCase], headers: Sequence[tuple[str, str]], body: bytes) -> list[OutcomeCase] | None:
+    """Return the cases whose condition holds, in order; None where it cannot be told."""
+    if not cases:
+        return []
     try:
-        return case.condition is not None and case.condition.holds(document)
-    except (JSONPathError, RecursionError):
-        return False
+        document = exact_json(decoded(body, _encoding(headers)).decode("utf-8"))
+        return [case for case in cases if case.condition is not None and case.condition.holds(document)]
+    except (ValueError, RecursionError, JSONPathError):
+        return None
 
 
-def _document(headers: Sequence[tuple[str, str]], body: bytes) -> Any:
-    encoding = next((value.strip().lower() for name, value in headers if name.lower() == "content-encoding"), "")
-    try:
-        return exact_json(_decode(body, encoding).decode("utf-8"))
-    except (ValueError, RecursionError, zlib.error):
-        return _NO_DOCUMENT
-
-
-def _decode(body: bytes, encoding: str) -> bytes:
-    if encoding in ("", "identity"):
-        return body
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise ValueError(f"cannot decode {encoding}")
-    inflate = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
-    data = inflate.decompress(body, _MAX_DECODED)
-    if not inflate.eof:
-        raise ValueError("truncated or too large")
-    return data
+def _encoding(headers: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(value for name, value in headers if name.lower() == "content-encoding")

@@ -1,17 +1,20 @@
-"""URL patterns: scheme, host, port and path with `*` and `**`. Compiled once; no regular expressions from users."""
+"""URL patterns: scheme, host, port and path with `*`, `**` and `{name}`. No regular expressions from users."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
-from ledger_rules.globs import ANY_DEPTH, TextGlob, segments_match
+from ledger_rules.globs import ANY_DEPTH, TextGlob, segments_bound, segments_cover, segments_match
 from ledger_rules.request import DEFAULT_PORTS, origin
 from ledger_rules.urls import decoded, normal_host
 
 _FORM = re.compile(r"(?P<scheme>https?)://(?P<host>\[[^\]]*\]|[^/:]*)(?::(?P<port>[^/]*))?(?P<path>/.*)?")
 _STRAY = re.compile(r"[\s{}\\<>^|`\"]")
+_NAMED = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]{0,49})\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class HostPattern:
         """Compile a host; raises ValueError that says what was expected."""
         if "**" in text or text == "*":
             raise ValueError("expected a host name, in which '*' stands for one label, such as *.example.com")
-        host = normal_host(text)
+        host = _address(text) if "[" in text or "]" in text else normal_host(text)
         if not host or ".." in host or _STRAY.search(host) or any(c in host for c in "@?#%,/"):
             raise ValueError("expected a host name, such as api.example.com")
         return cls(host, tuple(TextGlob.parse(label) for label in host.split(".")))
@@ -55,18 +58,38 @@ class HostPattern:
             glob.matches(label) for glob, label in zip(self.labels, labels, strict=True)
         )
 
+    def covers(self, other: HostPattern) -> bool:
+        """Say whether this certainly fits every host that the other fits."""
+        return len(self.labels) == len(other.labels) and all(
+            mine.covers(theirs) for mine, theirs in zip(self.labels, other.labels, strict=True)
+        )
+
+    @property
+    def ending(self) -> str:
+        """What every host that fits ends with: its last labels, up to the last that is no literal; may be empty."""
+        literal: list[str] = []
+        for label in reversed(self.labels):
+            if not label.literal:
+                break
+            literal.insert(0, str(label))
+        return ".".join(literal)
+
 
 @dataclass(frozen=True, slots=True)
 class UrlPattern:
     """A pattern about scheme, host, port and path; the query is no part of it.
 
-    In the path `*` stays inside one segment and `**`, a whole segment, stands for any number of them.
+    In the path `*` stays inside one segment and `**`, a whole segment, stands for any number of them. `{name}` is a
+    whole segment that can be referred to.
+
+    names: for each of them its place in `path`.
     """
 
     scheme: str
     host: HostPattern
     port: int
     path: tuple[TextGlob | None, ...]
+    names: Mapping[str, int] = field(default_factory=dict, compare=False, hash=False)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -77,9 +100,11 @@ class UrlPattern:
         if form is None or "@" in form["host"]:
             example = "https://api.example.com/orders/**"
             raise ValueError(f"expected http:// or https://, a host and a path, such as {example}")
-        if stray := _STRAY.search(text):
-            raise ValueError(f"expected no {stray[0]!r}: the wildcards are '*' (within a segment) and '**' (across)")
-        return cls(form["scheme"], HostPattern.parse(form["host"]), _port(form), _segments(form["path"] or "/"))
+        path, names = _named(form["path"] or "/")
+        if stray := _STRAY.search(text.removesuffix(form["path"] or "") + path):
+            wildcards = "'*' (within a segment), '**' (across) and '{name}' (a whole segment)"
+            raise ValueError(f"expected no {stray[0]!r}: the wildcards are {wildcards}")
+        return cls(form["scheme"], HostPattern.parse(form["host"]), _port(form), _segments(path), names)
 
     @property
     def origin(self) -> str:
@@ -95,6 +120,46 @@ class UrlPattern:
             and any(segments_match(self.path, path) for path in place.paths)
         )
 
+    def covers(self, other: UrlPattern) -> bool:
+        """Say whether this certainly means every request that the other means."""
+        return (
+            self.port == other.port
+            and self.scheme == other.scheme
+            and self.host.covers(other.host)
+            and segments_cover(self.path, other.path)
+        )
+
+    @property
+    def beginning(self) -> tuple[str, ...]:
+        """What every path that fits begins with: its first segments, up to the first that is no literal."""
+        literal: list[str] = []
+        for segment in self.path:
+            if segment is None or not segment.literal:
+                break
+            literal.append(str(segment))
+        return tuple(literal)
+
+    def named(self, place: Place, name: str) -> str | None:
+        """Return the path's segment that `{name}` stands for; None where it is not named here, or nothing fits."""
+        found = self._bound(place) if name in self.names else None
+        return found[0][found[1][self.names[name]]] if found else None
+
+    def without(self, place: Place, names: Iterable[str]) -> tuple[str | None, ...] | None:
+        """Return the path's segments, None for those that these names stand for; None where nothing fits."""
+        found = self._bound(place)
+        if found is None:
+            return None
+        path, bound = found
+        gone = {bound[self.names[name]] for name in names}
+        return tuple(None if index in gone else segment for index, segment in enumerate(path))
+
+    def _bound(self, place: Place) -> tuple[tuple[str, ...], Sequence[int]] | None:
+        """Return the first reading of a path that fits, and which of its segments each of the pattern's took."""
+        for path in place.paths if self.matches(place) else ():
+            if (bound := segments_bound(self.path, path)) is not None:
+                return path, bound
+        return None
+
 
 def _port(form: re.Match[str]) -> int:
     text = form["port"]
@@ -103,6 +168,24 @@ def _port(form: re.Match[str]) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536):
         raise ValueError("expected a port from 1 to 65535 after the host's ':'")
     return int(text)
+
+
+def _address(text: str) -> str:
+    """Return what stands in brackets: an IPv6 address (RFC 3986 section 3.2.2); empty for anything else."""
+    try:
+        return str(ipaddress.IPv6Address(text[1:-1])) if text.startswith("[") and text.endswith("]") else ""
+    except ValueError:
+        return ""
+
+
+def _named(path: str) -> tuple[str, dict[str, int]]:
+    """Return the path with `*` for every `{name}`, and the place of each name among its segments."""
+    segments = [segment for segment in path.split("/") if segment not in ("", ".")]
+    found = {segment: _NAMED.fullmatch(segment) for segment in segments}
+    names = [(form[1], index) for index, segment in enumerate(segments) if (form := found[segment])]
+    if len(dict(names)) != len(names):
+        raise ValueError("expected every '{name}' once")
+    return "/" + "/".join("*" if found[segment] else segment for segment in segments), dict(names)
 
 
 def _segments(path: str) -> tuple[TextGlob | None, ...]:

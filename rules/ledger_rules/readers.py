@@ -16,6 +16,10 @@ from ledger_rules.views import EVERYTHING, BodyView, NothingLeft, business_key, 
 
 MAX_WHOLE = 8 << 20
 """Larger bodies, in bytes once decoded, are compared raw unless they can be read as they pass (multipart)."""
+MAX_VALUES = 500_000
+"""Members and items of a JSON document: what takes time and memory is their number rather than the bytes."""
+MAX_FIELDS = 100_000
+"""Pairs of a form."""
 
 NOTHING_LEFT = "the paths to ignore leave nothing: the whole body counts"
 
@@ -99,6 +103,8 @@ def _all_counts(said: Said) -> Said:
 
 
 def _json(text: str, view: BodyView) -> Said:
+    if text.count(",") + text.count("{") + text.count("[") > MAX_VALUES:
+        raise ValueError(f"more than {MAX_VALUES:,} values")
     document, write = jsontext.read(text)
     form = "graphql" if graphql.normalise(document) else "json"
     key, missing = business_key(document, view)
@@ -117,6 +123,8 @@ def _graphql(text: str, view: BodyView) -> Said:
 
 
 def _form(text: str, view: BodyView) -> Said:
+    if text.count("&") >= MAX_FIELDS:
+        raise ValueError(f"more than {MAX_FIELDS:,} fields")
     pairs = form_pairs(text)
     if pairs is None:
         raise ValueError("an escape is malformed")

@@ -1,22 +1,20 @@
-"""A compiled rule: plain values and one small question, does this request match? How it came from YAML is not here."""
+"""A compiled rule: plain values. Which requests it means is in `matching`; how it came from YAML is not here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from ledger.policy import Policy
 from ledger_rules.account import DEFAULT_HEADERS
-from ledger_rules.globs import TextGlob
-from ledger_rules.jsonpaths import Condition
+from ledger_rules.jsonpaths import Condition, Path
 from ledger_rules.keys import STANDARD_HEADER, KeyMode
-from ledger_rules.patterns import Place, UrlPattern
-from ledger_rules.request import Request
-from ledger_rules.urls import Pair, form_pairs, normal_host, readings, split_target
+from ledger_rules.matching import Criteria
+from ledger_rules.patterns import UrlPattern
+from ledger_rules.references import Reference, Template
 from ledger_rules.views import EVERYTHING, BodyView
 
-EFFECT_METHODS = frozenset(("POST", "PUT", "PATCH", "DELETE"))
-"""What a rule without `method` means."""
+type Mode = Literal["enforce", "observe"]
 
 ALWAYS_MASKED = frozenset(
     (
@@ -29,10 +27,16 @@ ALWAYS_MASKED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """Which parts of a request say what it is for."""
+    """Which parts of a request say what it is for.
+
+    path_ignore: the `{name}`s of the URL's pattern that do not count.
+    only: what the payload is reduced to besides `body.only`, outside of the body.
+    """
 
     query_ignore: frozenset[str] = frozenset()
+    path_ignore: tuple[str, ...] = ()
     body: BodyView = EVERYTHING
+    only: tuple[Reference, ...] = ()
     headers: tuple[str, ...] = ()
 
 
@@ -60,61 +64,54 @@ class OutcomeCase:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """A request read once for all the rules it is held against."""
+class Verify:
+    """How the provider is asked what became of an operation.
 
-    method: str
-    place: Place
-    query: tuple[Pair, ...]
-    request: Request
+    get: the URL. done, not_done: which answers say that the effect happened, or that it did not.
+    settle: seconds after the end of the send during which "not done" says nothing: it may still be queued there.
+    """
 
-
-def sight(request: Request) -> Sighting:
-    """Read a request for matching. Never raises: a query with a malformed escape has no parameters."""
-    path, query = split_target(request.target)
-    place = Place(request.scheme, normal_host(request.host), request.port, readings(path))
-    return Sighting(request.method.upper(), place, form_pairs(query) or (), request)
+    get: Template
+    done: OutcomeCase
+    not_done: OutcomeCase | None
+    settle: float
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What is exactly-once, how it is recognised and how its duplicates are answered."""
+    """What is exactly-once, how it is recognised and how its duplicates are answered.
+
+    masked: query parameters, lower case, whose values are not stored. redact: parts of responses that are not.
+    verify: given, an unknown outcome is asked about before it is held.
+    source: where it was written, `FILE:LINE`.
+    """
 
     name: str
-    urls: tuple[UrlPattern, ...]
+    match: Criteria
     policy: Policy
-    methods: frozenset[str] = EFFECT_METHODS
-    query: tuple[tuple[str, TextGlob], ...] = ()
-    headers: tuple[tuple[str, TextGlob], ...] = ()
+    mode: Mode = "enforce"
     fingerprint: Fingerprint = Fingerprint()
     key_mode: KeyMode = KeyMode.RESPECT
     account: tuple[str, ...] = DEFAULT_HEADERS
     upstream_key: UpstreamKey | None = None
     outcomes: tuple[OutcomeCase, ...] = ()
+    verify: Verify | None = None
     masked: frozenset[str] = ALWAYS_MASKED
+    redact: tuple[Path, ...] = ()
     source: str = ""
-    """Where it was written, `FILE:LINE`."""
+
+    @property
+    def urls(self) -> tuple[UrlPattern, ...]:
+        """Where its requests go; one of them will do."""
+        return self.match.urls
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """The methods of its requests."""
+        return self.match.methods
 
     @property
     def key_headers(self) -> tuple[str, ...]:
         """Where the client's own key may be: the provider's header first, then the standard one."""
         own = (self.upstream_key.header if self.upstream_key else None) or STANDARD_HEADER
         return (own,) if own.lower() == STANDARD_HEADER.lower() else (own, STANDARD_HEADER)
-
-    def matches(self, seen: Sighting) -> bool:
-        """Say whether a request is meant by this rule."""
-        return (
-            seen.method in self.methods
-            and any(url.matches(seen.place) for url in self.urls)
-            and _query_fits(self.query, seen.query)
-            and _headers_fit(self.headers, seen.request)
-        )
-
-
-def _query_fits(wanted: Sequence[tuple[str, TextGlob]], pairs: Sequence[Pair]) -> bool:
-    """Any value of a repeated parameter will do: which one the server goes by is not known."""
-    return all(any(key == name and glob.matches(value or "") for key, value in pairs) for name, glob in wanted)
-
-
-def _headers_fit(wanted: Sequence[tuple[str, TextGlob]], request: Request) -> bool:
-    return all((value := request.header(name)) is not None and glob.matches(value) for name, glob in wanted)

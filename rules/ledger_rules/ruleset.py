@@ -2,57 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
-from ledger.policy import Policy
+from ledger_rules.egress import OPEN, Egress
+from ledger_rules.index import Index
+from ledger_rules.matching import sight
 from ledger_rules.request import Request
-from ledger_rules.rule import Rule, sight
+from ledger_rules.rule import Rule
 from ledger_rules.urls import normal_host
-
-type _Index = Mapping[str, tuple[Rule, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
     """The rules of a file and its packs.
 
-    mode: `enforce`, or `observe` (record and report only).
+    mode: of the file: `enforce`, or `observe` (record and report only). Each rule has its own, too.
     rules: in the order they are tried; own rules before those of packs.
-    tools: policies for guarded functions, by tool name.
+    tools: for guarded functions, by name: keyword arguments of `guard.policy`.
+    egress: where requests may go at all.
     """
 
     mode: str = "enforce"
     rules: tuple[Rule, ...] = ()
-    tools: Mapping[str, Policy] = field(default_factory=lambda: MappingProxyType({}))
-    _literal: _Index = field(init=False, repr=False, compare=False)
-    _wild: tuple[Rule, ...] = field(init=False, repr=False, compare=False)
+    tools: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
+    egress: Egress = OPEN
+    _index: Index = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Build the index; a literal host's entry also holds the wildcard rules that cover it, in file order."""
-        names = {url.host.text for rule in self.rules for url in rule.urls if url.host.literal}
-        object.__setattr__(self, "_literal", {name: self._rules_for(name) for name in names})
-        wild = (rule for rule in self.rules if any(not url.host.literal for url in rule.urls))
-        object.__setattr__(self, "_wild", tuple(wild))
-
-    def _rules_for(self, host: str) -> tuple[Rule, ...]:
-        return tuple(rule for rule in self.rules if any(url.host.matches(host) for url in rule.urls))
+        """Build the index."""
+        index = Index()
+        for number, rule in enumerate(self.rules):
+            index.add(number, rule.match.urls)
+        object.__setattr__(self, "_index", index)
 
     def intercepts(self, host: str, port: int) -> bool:
         """Say whether any rule could match something at this host and port; if not, its traffic is not touched."""
-        name = normal_host(host)
-        rules = self._literal.get(name, self._wild)
-        return any(url.port == port and url.host.matches(name) for rule in rules for url in rule.urls)
+        return self._index.knows(normal_host(host), port)
+
+    def candidates(self, request: Request) -> tuple[Rule, ...]:
+        """Return the rules that can mean a request, as its head tells, in order; one that needs no body is the last.
+
+        The request's body may be missing still. No candidates: no rule means it, whatever its body says.
+        """
+        if not self.intercepts(request.host, request.port):
+            return ()
+        seen = sight(request)
+        found: list[Rule] = []
+        for number in self._index.matching(seen.place):
+            rule = self.rules[number]
+            if rule.match.fit_head(seen):
+                found.append(rule)
+                if not rule.match.reads_body:
+                    break
+        return tuple(found)
 
     def match(self, request: Request) -> Rule | None:
         """Return the first rule that means this request."""
-        rules = self._literal.get(normal_host(request.host), self._wild)
-        if not rules:
-            return None
-        seen = sight(request)
-        return next((rule for rule in rules if rule.matches(seen)), None)
+        return decide(self.candidates(request), request)
 
     def hosts(self) -> frozenset[str]:
         """Return the hosts the rules name, patterns such as `*.example.com` included."""
-        return frozenset(url.host.text for rule in self.rules for url in rule.urls)
+        return frozenset(url.host.text for rule in self.rules for url in rule.match.urls)
+
+    def observing(self) -> Ruleset:
+        """Return the same rules, none of them enforced."""
+        return replace(self, mode="observe", rules=tuple(replace(rule, mode="observe") for rule in self.rules))
+
+
+def decide(candidates: Sequence[Rule], request: Request) -> Rule | None:
+    """Return the first of a request's candidates that means it, now that its body is there."""
+    if not candidates or not candidates[0].match.reads_body:
+        return candidates[0] if candidates else None
+    seen = sight(request)
+    return next((rule for rule in candidates if rule.match.fit_body(seen)), None)

@@ -1,105 +1,41 @@
-"""What a rules file may say, as pydantic models: names, types, defaults. What it means is in `compile`.
-
-Validators only say what was expected; `complaints` adds where it stands and what was found.
+"""What a rules file may say, as pydantic models: names and defaults. What a value looks like is in `fields`, what all
+of it means in `compile`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
-from ledger_rules.durations import seconds
-from ledger_rules.globs import TextGlob
-from ledger_rules.jsonpaths import Path
-from ledger_rules.patterns import UrlPattern
-
-NOT_YET = frozenset(
-    (
-        "redact.response",
-        "rules.match.body",
-        "rules.match.graphql",
-        "rules.verify",
-        "rules.on_unknown: verify",
-        "defaults.on_unknown: verify",
-    )
+from ledger_rules.fields import (
+    BodyPath,
+    Conditions,
+    Destinations,
+    Directive,
+    Duration,
+    Given,
+    Glob,
+    Globs,
+    GraphqlTypes,
+    Header,
+    KeyPart,
+    Max,
+    MaybeDuration,
+    Member,
+    Methods,
+    Name,
+    Origins,
+    OutcomeText,
+    Proof,
+    Segment,
+    Timeout,
+    Url,
+    Urls,
 )
-"""Keys (and `key: value`) of the format that this version does not act on; they are refused, never ignored."""
 
-_HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_MEMBER = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_]*){1,8}")
-_DIRECTIVE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:\-]{0,99}")
-
-
-def _text[T](parse: Callable[[str], T]) -> PlainValidator:
-    """Validate a text with a parser that raises ValueError."""
-
-    def check(value: object) -> T:
-        if not isinstance(value, str):
-            raise ValueError("expected text (in quotes if it looks like a number)")
-        return parse(value)
-
-    return PlainValidator(check)
-
-
-def _fitting(form: re.Pattern[str], expected: str) -> Callable[[str], str]:
-    def check(value: str) -> str:
-        if not form.fullmatch(value):
-            raise ValueError(f"expected {expected}")
-        return value
-
-    return check
-
-
-def _body_path(value: str) -> Path:
-    if value.strip() == "$":
-        raise ValueError("expected a path to a part of the body, not to all of it")
-    return Path.parse(value)
-
-
-def _origin(value: str) -> UrlPattern:
-    pattern = UrlPattern.parse(value if "://" in value else f"https://{value}")
-    if pattern.path:
-        raise ValueError("expected a host without a path, such as api.example.com or http://localhost:8080")
-    return pattern
-
-
-def _listed(value: object) -> object:
-    return [value] if isinstance(value, str) else value
-
-
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
-
-
-def _timeout(value: object) -> float | None:
-    return None if value == "never" else seconds(value)
-
-
-def _given(value: object) -> object:
-    if value is None:
-        raise ValueError("expected a value")
-    return value
-
-
-Given = BeforeValidator(_given)
-Duration = Annotated[float, PlainValidator(seconds)]
-MaybeDuration = Annotated[float | None, PlainValidator(seconds)]
-Header = Annotated[str, _text(_fitting(_HEADER, "a header name"))]
-Name = Annotated[str, _text(_fitting(_NAME, "a name of letters, digits and . _ / : - (up to 100)"))]
-Member = Annotated[str, _text(_fitting(_MEMBER, "the path of one member of the body, such as $.idempotency_key"))]
-Directive = Annotated[str, _text(_fitting(_DIRECTIVE, "the name of a GraphQL directive, without @"))]
-Glob = Annotated[TextGlob, _text(TextGlob.parse)]
-Url = Annotated[UrlPattern, _text(UrlPattern.parse)]
-Origin = Annotated[UrlPattern, _text(_origin)]
-BodyPath = Annotated[Path, _text(_body_path)]
-Method = Annotated[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], BeforeValidator(_upper)]
-Methods = Annotated[list[Method], Field(min_length=1), BeforeValidator(_listed)]
-OutcomeText = Literal["success", "failed", "unknown"]
-Max = Annotated[int, Field(ge=1)]
+Mode = Literal["enforce", "observe"]
 
 
 class Strict(BaseModel):
@@ -108,13 +44,23 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
 
 
+class GraphqlSpec(Strict):
+    """Which GraphQL operations a rule means: by type, by the client's name for it, by a field of the root."""
+
+    type: GraphqlTypes = ["mutation"]
+    name: Annotated[Globs | None, Given] = None
+    field: Annotated[Globs | None, Given] = None
+
+
 class Match(Strict):
     """Which requests a rule means."""
 
     method: Annotated[Methods | None, Given] = None
-    url: Annotated[list[Url], Field(min_length=1), BeforeValidator(_listed)]
+    url: Urls
     query: dict[str, Glob] = {}
     headers: dict[Header, Glob] = {}
+    body: Annotated[Conditions | None, Given] = None
+    graphql: Annotated[GraphqlSpec | None, Given] = None
 
 
 class QueryView(Strict):
@@ -123,11 +69,17 @@ class QueryView(Strict):
     ignore: list[str] = []
 
 
+class PathView(Strict):
+    """Which segments of the path count: all but these `{name}`s of the URL's pattern."""
+
+    ignore: list[Segment] = []
+
+
 class BodyPaths(Strict):
-    """Which part of a body counts."""
+    """Which part of a body counts: all but `ignore`, or `only` a business key, which may also stand elsewhere."""
 
     ignore: list[BodyPath] = []
-    only: list[BodyPath] = Field(default=[], min_length=1)
+    only: list[KeyPart] = Field(default=[], min_length=1)
 
     @model_validator(mode="after")
     def _one_of_them(self) -> BodyPaths:
@@ -140,6 +92,7 @@ class FingerprintSpec(Strict):
     """What tells two operations apart."""
 
     query: QueryView = QueryView()
+    path: PathView = PathView()
     body: BodyPaths = BodyPaths()
     headers: list[Header] = []
 
@@ -159,24 +112,46 @@ class UpstreamKeySpec(Strict):
         return self
 
 
-class Defaults(Strict):
-    """What rules say that say nothing."""
+class VerifySpec(Strict):
+    """How the provider is asked what became of an operation."""
+
+    get: Url
+    done: Proof
+    not_done: Annotated[Proof | None, Given] = None
+    settle: Duration = 120.0
+
+
+class Times(Strict):
+    """How long a success answers duplicates, and how long a duplicate waits for the one in flight."""
 
     window: MaybeDuration = None
     wait: MaybeDuration = None
+
+
+class Defaults(Times):
+    """What rules say that say nothing."""
+
     on_unknown: Annotated[Literal["hold", "resend"] | None, Given] = None
 
 
-class RuleSpec(Defaults):
-    """One rule."""
+_MATCH_UNLESS_A_PACKS: JsonDict = {"if": {"properties": {"name": {"pattern": "/"}}}, "else": {"required": ["match"]}}
+
+
+class RuleSpec(Times):
+    """One rule; without `match`, one of a pack, `PACK/RULE`, of which it changes the keys that are given."""
+
+    model_config = ConfigDict(json_schema_extra=_MATCH_UNLESS_A_PACKS)
 
     name: Name
-    match: Match
+    mode: Annotated[Mode | None, Given] = None
+    match: Annotated[Match | None, Given] = None
     fingerprint: FingerprintSpec = FingerprintSpec()
     idempotency_key: Literal["respect", "ignore", "ignore-generated", "require"] = "respect"
     account: Annotated[list[Header] | None, Field(min_length=1), Given] = None
     upstream_key: Annotated[UpstreamKeySpec | None, Given] = None
     outcomes: dict[str, OutcomeText] = {}
+    on_unknown: Annotated[Literal["hold", "resend", "verify"] | None, Given] = None
+    verify: Annotated[VerifySpec | None, Given] = None
     max: Max = 1
 
 
@@ -184,24 +159,32 @@ class Redact(Strict):
     """What is masked before it is stored."""
 
     query: list[str] = []
+    response: list[BodyPath] = []
 
 
 class ToolSpec(Strict):
-    """The policy of one guarded function; not given, `timeout` is the seed's 300 s."""
+    """The policy of one guarded function; what is not given is as `guard.policy` has it."""
 
-    max: Max = 1
+    max: Max | None = None
     window: MaybeDuration = None
-    replay: bool = False
-    unlimited: bool = False
-    wait: Duration = 30.0
-    timeout: Annotated[float | None, PlainValidator(_timeout)] = 300.0
-    on_unknown: Literal["hold", "retry"] = "hold"
+    replay: bool | None = None
+    unlimited: bool | None = None
+    wait: MaybeDuration = None
+    timeout: Timeout = None
+    on_unknown: Literal["hold", "retry"] | None = None
+
+
+class EgressSpec(Strict):
+    """Where requests may go at all."""
+
+    allow: Annotated[Destinations | None, Given] = None
+    deny: Destinations = []
 
 
 class PackOptions(Strict):
     """What a file may say about a pack."""
 
-    hosts: Annotated[list[Origin] | None, Field(min_length=1), BeforeValidator(_listed), Given] = None
+    hosts: Annotated[Origins | None, Given] = None
 
 
 def _pack_entry(value: object) -> object:
@@ -215,15 +198,16 @@ class RulesFile(Strict):
     """A rules file."""
 
     version: Literal[1] = 1
-    mode: Literal["enforce", "observe"] = "enforce"
+    mode: Mode = "enforce"
     packs: list[PackEntry] = []
     defaults: Defaults = Defaults()
     redact: Redact = Redact()
+    egress: EgressSpec = EgressSpec()
     rules: list[RuleSpec] = []
     tools: dict[Name, ToolSpec] = {}
 
     @model_validator(mode="after")
     def _says_something(self) -> RulesFile:
-        if not self.model_fields_set & {"rules", "packs", "tools"}:
+        if not self.model_fields_set & {"rules", "packs", "tools", "egress"}:
             raise ValueError("expected 'rules', 'packs' or 'tools'; as it is, nothing would be guarded")
         return self

@@ -6,6 +6,7 @@ so that no spelling of a ruled endpoint slips past its rule.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable
 from urllib.parse import unquote_to_bytes
@@ -28,11 +29,19 @@ def normal_host(host: str) -> str:
     """Return a host in lower case without brackets or the root's final dot; international names as punycode."""
     name = host.strip("[]").rstrip(".").lower()
     if name.isascii():
-        return name
+        return _one_spelling(name) if ":" in name else name
     try:
         return name.encode("idna").decode("ascii")
     except UnicodeError:
         return name
+
+
+def _one_spelling(address: str) -> str:
+    """IPv6 addresses have several (RFC 5952)."""
+    try:
+        return str(ipaddress.IPv6Address(address))
+    except ValueError:
+        return address
 
 
 def split_target(target: str) -> tuple[str, str]:

@@ -11,6 +11,9 @@ from __future__ import annotations
 from typing import NoReturn
 from xml.parsers import expat
 
+MAX_NODES = 500_000
+"""Elements count twice, for their start and their end. It is their number that takes time and memory."""
+
 _TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _VALUE = str.maketrans({"&": "&amp;", "<": "&lt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"})
 
@@ -35,10 +38,15 @@ class _Writer:
         self.parser.XmlDeclHandler = self._declaration
         self.parser.StartDoctypeDeclHandler = self._doctype
         self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = lambda name: self.parts.append(f"</{name}>")
-        self.parser.CharacterDataHandler = lambda text: self.parts.append(text.translate(_TEXT))
-        self.parser.CommentHandler = lambda text: self.parts.append(f"<!--{text}-->")
-        self.parser.ProcessingInstructionHandler = lambda target, data: self.parts.append(f"<?{target} {data}?>")
+        self.parser.EndElementHandler = lambda name: self._write(f"</{name}>")
+        self.parser.CharacterDataHandler = lambda text: self._write(text.translate(_TEXT))
+        self.parser.CommentHandler = lambda text: self._write(f"<!--{text}-->")
+        self.parser.ProcessingInstructionHandler = lambda target, data: self._write(f"<?{target} {data}?>")
+
+    def _write(self, text: str) -> None:
+        if len(self.parts) >= MAX_NODES:
+            raise ValueError(f"more than {MAX_NODES:,} nodes")
+        self.parts.append(text)
 
     def _declaration(self, version: str, encoding: str | None, standalone: int) -> None:
         """Refuse what would make the bytes say something else than they do in UTF-8."""
@@ -50,4 +58,4 @@ class _Writer:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         written = (f' {key}="{value.translate(_VALUE)}"' for key, value in sorted(attributes.items()))
-        self.parts.append(f"<{name}{''.join(written)}>")
+        self._write(f"<{name}{''.join(written)}>")

@@ -96,6 +96,21 @@ def test_a_body_larger_than_memory_may_be_is_read_in_pieces(kind):
     assert found.size == len(MULTIPART) - 1 + (100 << 20)
 
 
+@pytest.mark.parametrize(
+    ("kind", "many"),
+    [
+        ("application/json", b"[" + b"0," * 500_000 + b"0]"),
+        ("application/json", b"[" + b"[]," * 250_000 + b"0]"),
+        ("application/x-www-form-urlencoded", b"a&" * 100_000),
+        ("application/xml", b"<r>" + b"<a/>" * 250_000 + b"</r>"),
+    ],
+)
+def test_a_body_of_very_many_small_things_is_not_taken_apart(kind, many):
+    found = read(many, kind)
+    assert found.format == "raw"
+    assert found.notes[0].startswith("compared byte by byte: more than ")
+
+
 class TestMediaTypes:
     @pytest.mark.parametrize(
         "kind", ["application/json; charset", "application/json; a=1; a=2", "json", 'application/json; a="', "a/b/c"]

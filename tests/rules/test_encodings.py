@@ -81,6 +81,14 @@ def test_several_members_and_frames_are_one_body():
     assert decoded(frame(b"one ") + frame(b"two"), "zstd") == b"one two"
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_a_thousand_members_are_one_body_and_more_are_not(encoding):
+    member = ENCODERS[encoding](b"x")
+    assert decoded(member * 1000, encoding) == b"x" * 1000
+    with pytest.raises(Undecodable):
+        decoded(member * 1001, encoding)
+
+
 @every_encoding
 class TestBroken:
     """What cannot be decoded to the last byte is compared as it was sent."""

@@ -10,7 +10,7 @@ from ledger_rules import RulesError, load, loads, pack_names
 
 RULE = "rules:\n  - name: a\n    match: {url: 'https://x.com/a'}\n"
 DURATION = "expected a duration such as 500ms, 30s, 5m, 24h or 7d, or a number of seconds"
-WILDCARDS = "the wildcards are '*' (within a segment) and '**' (across)"
+WILDCARDS = "the wildcards are '*' (within a segment), '**' (across) and '{name}' (a whole segment)"
 
 LINES = {
     # the file itself
@@ -43,8 +43,8 @@ LINES = {
     "rules:\n  - name: a\n    match: {ur: 'https://x.com/'}": "3:13: unknown key 'ur'; did you mean 'url'?",
     RULE + "    wndow: 5m": "4:5: unknown key 'wndow'; did you mean 'window'?",
     RULE + "    colour: red": (
-        "4:5: unknown key 'colour'; expected one of window, wait, on_unknown, name, match, fingerprint, "
-        "idempotency_key, account, upstream_key, outcomes, max"
+        "4:5: unknown key 'colour'; expected one of window, wait, name, mode, match, fingerprint, "
+        "idempotency_key, account, upstream_key, outcomes, on_unknown, verify, max"
     ),
     RULE + "    window: 24x": f"4:13: window: {DURATION}, found '24x'",
     RULE + "    window: -1": f"4:13: window: {DURATION}, found '-1'",
@@ -81,19 +81,46 @@ LINES = {
     RULE + "    outcomes: {503: fail}": (
         "4:21: 503: expected one of success, failed, unknown, found 'fail'; did you mean 'failed'?"
     ),
-    # what this version does not act on is refused, never ignored
-    RULE + "    verify: {get: 'https://x.com/'}": "4:5: 'verify' is not supported yet; leave it out",
-    RULE + "    on_unknown: verify": "4:17: 'on_unknown: verify' is not supported yet; use hold or resend",
-    "defaults: {on_unknown: verify}\nrules: []": (
-        "1:24: 'on_unknown: verify' is not supported yet; use hold or resend"
+    RULE + "    mode: watch": "4:11: mode: expected one of enforce, observe, found 'watch'",
+    RULE + "    verify: {get: /orders}": "4:13: missing key 'done' in 'verify'",
+    RULE + "    verify: {get: orders, done: $.id}": (
+        "4:19: get: expected a URL or a path, such as /orders?reference={$.order_id}, found 'orders'"
     ),
-    "rules: [{name: a, match: {url: 'https://x.com/', body: {}}}]": (
-        "1:50: 'match.body' is not supported yet; leave it out"
+    RULE + "    verify: {get: '/orders/{order}', done: $.id}": (
+        "4:19: get: expected a JSONPath such as $.order_id, or path.NAME, query.NAME or header.NAME, "
+        "found '/orders/{order}'"
     ),
-    "rules: [{name: a, match: {url: 'https://x.com/', graphql: {}}}]": (
-        "1:50: 'match.graphql' is not supported yet; leave it out"
+    RULE + "    verify: {get: '/orders/{$.id', done: $.id}": (
+        "4:19: get: expected every '{' to be closed by a '}', found '/orders/{$.id'"
     ),
-    "redact: {response: ['$.x']}\nrules: []": "1:10: 'redact.response' is not supported yet; leave it out",
+    RULE + "    verify: {get: 'https://*.x.com/', done: $.id}": (
+        "4:19: get: expected a host without '*', or a path alone, such as /orders, found 'https://*.x.com/'"
+    ),
+    RULE + "    verify: {get: /orders, done: [1]}": (
+        "4:34: done: expected a condition such as $.data[0], or a status such as 404, or both"
+    ),
+    RULE + "    verify: {get: /orders, done: nope}": (
+        "4:34: done: expected a status such as 503 or 5xx, or one with a condition such as "
+        "\"200 $.ok == false\", found 'nope'"
+    ),
+    "defaults: {on_unknown: verify}\nrules: []": "1:24: on_unknown: expected one of hold, resend, found 'verify'",
+    "rules: [{name: a, match: {url: 'https://x.com/', body: {}}}]": "1:56: body: expected a list, found a mapping",
+    "rules: [{name: a, match: {url: 'https://x.com/', body: kind}}]": (
+        "1:56: body: expected an RFC 9535 JSONPath (unexpected 'kind'), found 'kind'"
+    ),
+    "rules: [{name: a, match: {url: 'https://x.com/', graphql: {field: []}}}]": (
+        "1:67: field: expected at least 1 entry, found an empty list"
+    ),
+    "rules: [{name: a, match: {url: 'https://x.com/', graphql: {type: mutations}}}]": (
+        "1:66: type: expected one of query, mutation, subscription, found 'mutations'; did you mean 'mutation'?"
+    ),
+    "redact: {response: [x]}\nrules: []": (
+        "1:21: response: expected an RFC 9535 JSONPath (expected 'TOKEN_ROOT', found 'TOKEN_NAME'), found 'x'"
+    ),
+    "egress: {allow: ['http://a b']}": (
+        "1:18: allow: expected a host such as api.example.com, **.example.com or https://localhost:8080, "
+        "or 10.0.0.0/8, found 'http://a b'"
+    ),
     # packs and tools
     "packs: [strip]": "1:9: unknown pack 'strip'; did you mean 'stripe'?",
     "packs: [acme]": f"1:9: unknown pack 'acme'; expected one of {', '.join(pack_names())}",
@@ -122,7 +149,15 @@ URLS = {
     "ftp://x.com/": "expected http:// or https://, a host and a path, such as https://api.example.com/orders/**",
     "https://me@x.com/": "expected http:// or https://, a host and a path, such as https://api.example.com/orders/**",
     "https://x.com/a?b=c": "expected no '?' or '#': the pattern ignores the query, use match.query",
-    "https://x.com/a/{id}": f"expected no '{{': {WILDCARDS}",
+    "https://x.com/a/{id": f"expected no '{{': {WILDCARDS}",
+    "https://x.com/a/x{id}": f"expected no '{{': {WILDCARDS}",
+    "https://x.com/{id}/{id}": "expected every '{name}' once",
+    "https://{id}.com/a": f"expected no '{{': {WILDCARDS}",
+    "https://[x/**": "expected a host name, such as api.example.com",
+    "https://x]/": "expected a host name, such as api.example.com",
+    "https://[]/": "expected a host name, such as api.example.com",
+    "https://[1.2.3.4]/": "expected a host name, such as api.example.com",
+    "https://[::1]x/": "expected a host name, such as api.example.com",
     "https://x.com/a**": "expected '**' to be a whole path segment, such as /orders/**",
     "https://x.com/a/../b": "expected a path without '..'",
     "https://*/a": "expected a host name, in which '*' stands for one label, such as *.example.com",
@@ -164,6 +199,19 @@ CONTRADICTIONS = {
     ),
     RESEND + "    fingerprint: {body: {only: ['$.id']}}": (
         f"6:32: 'only' in the body and on_unknown: resend exclude each other: {EXCLUDE}"
+    ),
+    RULE + "    on_unknown: verify": "4:17: on_unknown: verify needs 'verify': what to get, and what proves it",
+    RULE + "    on_unknown: hold\n    verify: {get: /orders, done: $.id}": (
+        "5:5: 'verify' and on_unknown: hold exclude each other; leave one of them out"
+    ),
+    RULE + "    verify: {get: 'https://y.com/orders', done: $.id}": (
+        "4:19: get: expected the rule's own host, or a path alone such as /orders, found 'https://y.com/orders'"
+    ),
+    RULE + "    verify: {get: '/orders/{path.id}', done: $.id}": (
+        "4:19: no segment of the path of match.url is named 'id'; write {id} for a whole segment there"
+    ),
+    RULE.replace("/a'", "/{order}'") + "    fingerprint: {path: {ignore: [oder]}}": (
+        "4:35: no segment of the path of match.url is named 'oder'; did you mean 'order'?"
     ),
     RESEND + "    fingerprint: {query: {ignore: [ts]}}": (
         f"6:35: 'ignore' in the query and on_unknown: resend exclude each other: {EXCLUDE}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from pathlib import Path
 
 import pytest
 
 from ledger.policy import OnUnknown, Policy
-from ledger_rules import RulesError, classify, loads, settles
+from ledger_rules import RulesError, classify, load_tools, loads, settles
 from tests.rules.helpers import one_rule
 
 PLAIN = one_rule()
@@ -135,17 +136,18 @@ class TestPolicies:
         assert one_rule(top=top).policy == Policy(window=3600, wait=2, replay=True)
         assert one_rule("wait: 5m", top=top).policy.wait == 300
 
-    def test_tools_are_policies_of_guarded_functions(self):
-        tools = loads("""
+    def test_tools_are_what_guard_policy_is_told_and_no_more(self, tmp_path: Path):
+        file = tmp_path / "ledger.yaml"
+        file.write_text("""
 tools:
   send_sms: {max: 2, window: 1h}
   search: {unlimited: true}
   pay: {replay: true, timeout: never, on_unknown: retry, wait: 0}
-""").tools
-        assert dict(tools) == {
-            "send_sms": Policy(max=2, window=3600, timeout=300),
-            "search": Policy(unlimited=True, timeout=300),
-            "pay": Policy(replay=True, timeout=None, on_unknown=OnUnknown.RETRY, wait=0),
+""")
+        assert load_tools(file) == {
+            "send_sms": {"max": 2, "ttl": 3600},
+            "search": {"unlimited": True},
+            "pay": {"replay": True, "timeout": None, "on_unknown": "retry", "wait": 0},
         }
 
     def test_the_mode_is_kept(self):

@@ -111,7 +111,7 @@ def open_ledger(path: str, durability: str = "full") -> Connection:
         )
         try:
             db.file = _identity(path)
-            _refuse_strangers(db, path)
+            refuse_strangers(db, path)
             _prepare(db, durability)
             _migrate(db, path)
         except BaseException:
@@ -182,7 +182,8 @@ def _write_ahead(db: sqlite3.Connection) -> None:
             time.sleep(0.005)
 
 
-def _refuse_strangers(db: sqlite3.Connection, path: str) -> None:
+def refuse_strangers(db: sqlite3.Connection, path: str) -> None:
+    """Raise NotALedger for a database of somebody else's, or of a newer Ledger."""
     # One snapshot: between two reads another process may make the ledger.
     db.execute("BEGIN")
     ours = db.execute("PRAGMA application_id").fetchone()[0] == schema.APPLICATION_ID

@@ -1,0 +1,117 @@
+"""The pages of workflows: all of them, and one run on a time axis. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from ledger import clock
+from ledger.ports import Dimension, Query
+from ledger.records import Event, Record, Status
+from ledger_console.dashboard import drawing, shapes
+from ledger_console.dashboard.axis import Axis
+from ledger_console.dashboard.drawing import Bar, Mark
+from ledger_console.dashboard.keys import PAGES, SOURCE
+from ledger_console.show import gone
+
+if TYPE_CHECKING:
+    from ledger.stores.sqlite_view import SqliteView
+
+MOST_WORKFLOWS = 200
+MOST_OPERATIONS = 200
+"""Operations that are drawn. What one person can look at, and one read can hold."""
+_MOST_EVENTS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One operation on the run's axis. told: the drawing in words."""
+
+    record: Record
+    bars: list[Bar]
+    marks: list[Mark]
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Where a run stopped."""
+
+    record: Record
+    what: str
+
+
+async def workflows(request: web.Request) -> web.StreamResponse:
+    """The workflows with most attempts."""
+
+    def read(view: SqliteView) -> tuple[dict[str, dict[str, int]], int]:
+        return view.breakdown(Query(limit=MOST_WORKFLOWS + 1), Dimension.WF), view.stats(Query())["open"]
+
+    rows, waiting = await request.app[SOURCE].read(read)
+    shown = dict(list(rows.items())[:MOST_WORKFLOWS])
+    shell = {"at": "/workflows", "waiting": waiting}
+    return request.app[PAGES].page(request, "workflows.html", shell, rows=shown, more=len(rows) > MOST_WORKFLOWS)
+
+
+async def workflow(request: web.Request) -> web.StreamResponse:
+    """Every operation of `?wf=` on one axis: what ran, what was replayed, where it stopped."""
+    wf = request.query.get("wf", "")
+
+    def read(view: SqliteView) -> tuple[list[Record], list[Event], dict[str, int], int]:
+        records = view.page(Query(wf=wf, limit=MOST_OPERATIONS))
+        first = min((r.created.wall for r in records), default=0.0)
+        events = view.events(0, _MOST_EVENTS, Query(wf=wf, since=first))
+        return records, events, shapes.told(view.stats(Query(wf=wf))), view.stats(Query())["open"]
+
+    records, events, totals, waiting = await request.app[SOURCE].read(read)
+    records.reverse()
+    rows, axis = drawn(records, events, clock.now().wall)
+    return request.app[PAGES].page(
+        request,
+        "workflow.html",
+        {"at": "/workflows", "waiting": waiting},
+        wf=wf,
+        totals=totals,
+        rows=rows,
+        drawn={"ticks": axis.ticks(20.0)},
+        stopped=stopped(records),
+        more=totals["actions"] > len(rows),
+    )
+
+
+def drawn(records: Sequence[Record], events: Sequence[Event], now: float) -> tuple[list[Row], Axis]:
+    """A row for each record, all on one axis. records: oldest first."""
+    by_record: dict[str, list[Event]] = {}
+    for id, group in groupby(sorted(events, key=lambda e: e.record), key=lambda e: e.record):
+        by_record[id] = sorted(group, key=lambda e: e.seq)
+    moments = [event.at for record in records for event in by_record.get(record.id, ())]
+    axis = Axis([*moments, *([now] if any(r.status is Status.RUNNING for r in records) else [])])
+
+    def row(record: Record) -> Row:
+        own: list[Event] = by_record.get(record.id, [])
+        bars = drawing.bars(list(drawing.spans(own, now)), axis)
+        seen = [event for event in own if event.event in drawing.ANSWERS or event.event in drawing.BY_PERSON]
+        return Row(record, bars, drawing.marks(seen, axis), drawing.told(record))
+
+    return [row(record) for record in records], axis
+
+
+def stopped(records: Sequence[Record]) -> Stopped | None:
+    """The first operation that keeps the run from having succeeded. records: oldest first."""
+    said: dict[Status, Any] = {
+        Status.UNKNOWN: "It stopped here: nobody knows whether this happened",
+        Status.FAILED: "It stopped here: this failed",
+    }
+    for record in records:
+        if record.status is Status.RUNNING and gone(record):
+            return Stopped(record, "It stopped here: its process ended while this ran")
+        if record.status is Status.UNKNOWN or (record.status is Status.FAILED and record is records[-1]):
+            return Stopped(record, said[record.status])
+    return None
+
+
+ROUTES = (web.get("/workflows", workflows), web.get("/workflow", workflow))

@@ -1,0 +1,98 @@
+"""The ledger as the dashboard reads it: in worker threads, reopened when the file is another one. Writes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ledger.errors import LedgerError, NotALedger, ReadTooLong, StoreBusy, StoreUnavailable
+from ledger_console import ledgers
+
+if TYPE_CHECKING:
+    from ledger.stores.sqlite_view import SqliteView
+
+READERS = 3
+"""Reads at one time; the fourth waits. SQLite reads in one thread per connection."""
+
+
+class State(StrEnum):
+    """What keeps the dashboard from showing a ledger."""
+
+    MISSING = "missing"
+    FOREIGN = "foreign"
+    BUSY = "busy"
+    SLOW = "slow"
+    BROKEN = "broken"
+
+
+class Missing(StoreUnavailable):
+    """There is no ledger at the path, or nothing in the file yet."""
+
+
+def state_of(error: LedgerError) -> State:
+    """The kind of page that tells of an error."""
+    kinds = ((Missing, State.MISSING), (ReadTooLong, State.SLOW), (StoreBusy, State.BUSY), (NotALedger, State.FOREIGN))
+    return next((state for kind, state in kinds if isinstance(error, kind)), State.BROKEN)
+
+
+class Source:
+    """Reads of one ledger. Each call is one worker thread with a connection of its own."""
+
+    def __init__(self, place: ledgers.Place) -> None:
+        self.place = place
+        self._idle: queue.SimpleQueue[SqliteView] = queue.SimpleQueue()
+        self._workers = ThreadPoolExecutor(READERS, thread_name_prefix="dashboard")
+
+    async def read[T](self, work: Callable[[SqliteView], T]) -> T:
+        """What `work` reads. Raises LedgerError; of a ledger that is not there, Missing."""
+        return await asyncio.get_running_loop().run_in_executor(self._workers, self._read, work)
+
+    async def run[T](self, work: Callable[[], T]) -> T:
+        """Anything else that blocks, such as an action of a person."""
+        return await asyncio.get_running_loop().run_in_executor(self._workers, work)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._workers.shutdown()
+        for view in self._all_idle():
+            view.close()
+
+    def _read[T](self, work: Callable[[SqliteView], T]) -> T:
+        view = self._view()
+        try:
+            found = work(view)
+        except ReadTooLong:
+            self._idle.put(view)
+            raise
+        except BaseException:
+            # Whatever it was: the next read opens the file anew and sees what is there then.
+            view.close()
+            raise
+        self._idle.put(view)
+        return found
+
+    def _view(self) -> SqliteView:
+        """A connection to the file that is at the path now."""
+        if not Path(self.place.path).exists():
+            self._forget()
+            raise Missing(f"there is no ledger at {self.place.path}")
+        for view in self._all_idle():
+            if view.current():
+                return view
+            view.close()
+        return ledgers.view(self.place)
+
+    def _forget(self) -> None:
+        for view in self._all_idle():
+            view.close()
+
+    def _all_idle(self) -> Iterator[SqliteView]:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                yield self._idle.get_nowait()

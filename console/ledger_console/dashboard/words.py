@@ -1,0 +1,151 @@
+"""What the pages say in words: of a record, of an event, of what is in the way. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.records import Event, EventType, Kind, Record, Status
+from ledger_console.dashboard.source import State
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is known of an operation, what follows, and what a person may do about it."""
+
+    what: str
+    todo: str
+    resolvable: bool = False
+    retriable: bool = False
+    removable: bool = False
+
+
+def verdict(record: Record, gone: str | None) -> Verdict:
+    """gone: why the owner of a running record is believed gone, None while it is believed."""
+    if record.status is Status.RUNNING and gone:
+        lost = f"Nobody works on it any more: {gone}. The effect may have happened."
+        return Verdict("It was running when its process ended", lost, resolvable=True, removable=False)
+    if record.status is Status.RUNNING:
+        return Verdict("It is running", "Duplicates wait for its outcome.")
+    next_runs = "A person allowed the next attempt to run."
+    if record.status is Status.UNKNOWN:
+        asks = (
+            "The effect may have happened. Ask the provider, then say which it was; until then every attempt is held."
+        )
+        return Verdict("Nobody knows whether it happened", next_runs if record.released else asks, True, True, True)
+    if record.status is Status.FAILED:
+        return Verdict("It did not happen", "The next attempt runs.", retriable=False, removable=True)
+    answered = (
+        "Duplicates are answered from this record"
+        if record.result and record.result.body is not None
+        else ("Duplicates are told that it was done; there is no body to answer them with")
+    )
+    return Verdict(
+        "It happened, once" if record.runs == 1 else f"It happened {record.runs} times",
+        next_runs if record.released else f"{answered}.",
+        retriable=True,
+        removable=True,
+    )
+
+
+_SENTENCES: Mapping[EventType, str] = {
+    EventType.CLAIMED: "An attempt got the right to run",
+    EventType.SUCCEEDED: "It ran to success",
+    EventType.FAILED: "It is proved that nothing happened",
+    EventType.UNKNOWN: "No answer came: it may have happened",
+    EventType.SETTLED: "Sent again under the same key, the provider told the outcome",
+    EventType.EXPIRED: "Its owner was gone before the outcome",
+    EventType.REPLAYED: "A duplicate got the recorded answer",
+    EventType.BLOCKED: "A duplicate was refused, without a result",
+    EventType.HELD: "A duplicate was held: the outcome is unknown",
+    EventType.CONFLICT: "The same key came with another payload, and was refused",
+    EventType.RELEASED: "A person allowed the next attempt to run",
+    EventType.CLEARED: "The record was removed",
+    EventType.WARNING: "A warning",
+}
+
+
+def sentence(event: Event) -> str:
+    """What happened."""
+    if event.event is EventType.RESOLVED:
+        said = "A person said that it happened" if event.detail.get("done") else "A person said that it did not happen"
+    elif event.event is EventType.CLAIMED and event.detail.get("epoch", 1) != 1:
+        said = f"An attempt got the right to run, claim {event.detail['epoch']}"
+    else:
+        said = _SENTENCES.get(event.event, event.event.value)
+    return f"{said} ({event.caller})" if event.caller else said
+
+
+_HIDDEN = frozenset({"epoch", "done"})
+
+
+def detail(event: Event, pairs: Callable[[Mapping[str, Any]], str]) -> str:
+    """What the event says besides."""
+    return pairs({name: value for name, value in event.detail.items() if name not in _HIDDEN})
+
+
+def no_body(record: Record) -> str:
+    """Why there is nothing to show as response."""
+    if record.status is Status.SUCCESS:
+        return "Not kept: it was too large, or a person settled the record without one."
+    if record.status is Status.RUNNING:
+        return "None yet."
+    answered = record.about.get("response_status")
+    came = f"The upstream answered {answered}; only" if answered else "Only"
+    kept = "response" if record.kind is Kind.HTTP else "result"
+    return f"{came} a success keeps its {kept}: nothing else is ever replayed."
+
+
+def identity(record: Record) -> list[tuple[str, Any, str]]:
+    """What makes two attempts this one operation: name, value, remark (`hash` for keyed hashes)."""
+    rows = [
+        ("Workflow", record.wf, "the same request elsewhere is another operation"),
+        ("Rule" if record.rule else "Tool", record.rule or record.tool, ""),
+        ("Record", record.id, "hash"),
+        ("Payload", record.payload, "hash"),
+        ("Same payload, any rule", record.payload_id, "hash"),
+        ("Same bytes, any rule", record.content_id, "hash"),
+        ("Upstream key", record.upstream_key, "sent to the provider; a resend repeats it"),
+        ("Generation", record.generation, "which intended effect this is"),
+        ("Claims", record.epoch, "how often an attempt got the right to run"),
+        ("Normaliser", f"version {record.version}", ""),
+    ]
+    return [(name, value, remark) for name, value, remark in rows if value not in (None, "")]
+
+
+_NAMES = {"method": "Method", "url": "URL", "media_type": "Media type", "request_bytes": "Body", "response_status": ""}
+
+
+def request_facts(record: Record) -> list[tuple[str, str]]:
+    """What is kept of the request, and who asked when."""
+    about = [(_NAMES.get(name, name.replace("_", " ").capitalize()), value) for name, value in record.about.items()]
+    told = [
+        (name, f"{value:,} bytes" if name == "Body" else str(value)) for name, value in about if name and value != ""
+    ]
+    return [*told, ("Caller", record.caller or "not given"), *_counts(record)]
+
+
+def _counts(record: Record) -> list[tuple[str, str]]:
+    parts = [("executed", record.runs), ("failed", record.failed), ("unknown", record.unknown),
+             ("replayed", record.replayed), ("refused", record.refused), ("held", record.held),
+             ("conflicts", record.conflicts)]  # fmt: skip
+    return [("Attempts", f"{record.attempts}: " + ", ".join(f"{n} {name}" for name, n in parts if n) or "0")]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A page instead of the ledger. waits: it may come back by itself, so the page looks again."""
+
+    title: str
+    todo: str
+    waits: bool
+
+
+TROUBLES: Mapping[State, Trouble] = {
+    State.MISSING: Trouble("No ledger here yet", "It appears with the first operation. Is the path right?", True),
+    State.FOREIGN: Trouble("This cannot be read as a ledger", "", True),
+    State.BUSY: Trouble("The ledger is locked", "Another process holds it. Nothing is lost.", True),
+    State.SLOW: Trouble("That takes too long", "Narrow it: a workflow, a tool or a time makes it quick.", False),
+    State.BROKEN: Trouble("The ledger cannot be read", "", True),
+}
