@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from ledger_rules import Rule, loads, pack_names
 from ledger_rules.shipped import default_packs, facts, needs_hosts, yaml_of
@@ -37,6 +38,18 @@ def unknown(rule: Rule) -> str:
     return f"sent again for {duration(key.retention)}, under our key in {place}"
 
 
+def conditions(match: dict[str, Any]) -> Iterator[str]:
+    """What else must be true of a request."""
+    for name, text in match.get("headers", {}).items():
+        yield f"with `{name}: {text}`"
+    if "body" in match:
+        yield f"with a body of `{match['body']}`".replace("|", "\\|")
+    if "graphql" in match:
+        fields = match["graphql"]["field"]
+        names = [fields] if isinstance(fields, str) else fields
+        yield "asking for " + ", ".join(f"`{name}`" for name in names)
+
+
 def overview() -> Iterator[str]:
     """One line per pack."""
     yield "| pack | provider | | its own idempotency | how long a key is kept |"
@@ -57,8 +70,8 @@ def section(name: str) -> Iterator[str]:
     yield from ("", "| rule | requests | a success counts for | an unknown outcome is |", "|---|---|---|---|")
     for written, rule in zip(yaml_of(name)["rules"], compiled(name), strict=True):
         methods = ", ".join(sorted(rule.methods))
-        paths = "<br>".join(f"`{path}`" for path in written["match"]["url"])
-        yield f"| `{rule.name}` | {methods} {paths} | {duration(rule.policy.window or 0)} | {unknown(rule)} |"
+        asked = "<br>".join([*(f"`{path}`" for path in written["match"]["url"]), *conditions(written["match"])])
+        yield f"| `{rule.name}` | {methods} {asked} | {duration(rule.policy.window or 0)} | {unknown(rule)} |"
 
 
 def tables() -> str:

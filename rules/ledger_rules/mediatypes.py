@@ -11,6 +11,8 @@ _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _ESSENCE = re.compile(rf"\s*({_NAME}/{_NAME})\s*")
 _PARAMETER = re.compile(rf';[ \t]*(?:({_NAME})=({_NAME}|"(?:[^"\\]|\\.)*"))?[ \t]*')
 _ESCAPED = re.compile(r"\\(.)")
+_AWS_JSON = "application/x-amz-json-"
+"""The AWS JSON protocols, by version: https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html"""
 _CACHED_LENGTH = 256
 
 UTF8 = frozenset(("", "utf-8", "utf8", "us-ascii", "ascii"))
@@ -77,7 +79,7 @@ def _unquoted(value: str) -> str:
 
 def _format(essence: str) -> str:
     suffix = essence.rpartition("+")[2]
-    if essence in ("application/json", "text/json") or suffix == "json":
+    if essence in ("application/json", "text/json") or suffix == "json" or essence.startswith(_AWS_JSON):
         return "json"
     if essence in ("application/xml", "text/xml") or suffix == "xml":
         return "xml"

@@ -11,8 +11,8 @@ from typing import Any
 from ledger_rules.patterns import UrlPattern
 from ledger_rules.yamltext import Document, parse
 
-OPT_IN = frozenset(("anthropic", "github", "openai", "webhooks"))
-"""Packs that a file must name: they need hosts, cost tokens, or intercept what is mostly read."""
+OPT_IN = frozenset(("anthropic", "aws", "github", "openai", "webhooks"))
+"""Packs that a file must name: they need hosts, cost tokens, or intercept what is mostly read or often meant again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,35 @@ def anthropic(amount: int) -> Any:
     return Anthropic(api_key="key").messages.create(model="claude", max_tokens=9, messages=said).id
 
 
+def _aws(service: str) -> Any:
+    import boto3
+
+    keys = {"aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "secret"}
+    return boto3.client(service, region_name="us-east-1", **keys)  # type: ignore[call-overload]
+
+
+def aws_mail(amount: int) -> Any:
+    content = {"Simple": {"Subject": {"Data": "Paid"}, "Body": {"Text": {"Data": f"You paid {amount}"}}}}
+    to = {"ToAddresses": ["ada@example.com"]}
+    return _aws("sesv2").send_email(FromEmailAddress="shop@example.com", Destination=to, Content=content)["MessageId"]
+
+
+def aws_queue(amount: int) -> Any:
+    queue = "https://sqs.us-east-1.amazonaws.com/123456789012/orders"
+    return _aws("sqs").send_message(QueueUrl=queue, MessageBody=f"paid {amount}")["MessageId"]
+
+
+def aws_task(amount: int) -> Any:
+    container = {"name": "invoice", "environment": [{"name": "AMOUNT", "value": str(amount)}]}
+    ran = _aws("ecs").run_task(taskDefinition="invoice", overrides={"containerOverrides": [container]})
+    return ran["tasks"][0]["taskArn"]
+
+
+def aws_topic(amount: int) -> Any:
+    topic = "arn:aws:sns:us-east-1:123456789012:orders"
+    return _aws("sns").publish(TopicArn=topic, Message=f"paid {amount}")["MessageId"]
+
+
 def checkout(amount: int) -> Any:
     from checkout_sdk.checkout_sdk import CheckoutSdk
     from checkout_sdk.common.enums import Currency
@@ -139,6 +168,19 @@ def sendgrid(amount: int) -> Any:
     return SendGridAPIClient("SG.key").send(mail).headers["X-Message-Id"]
 
 
+def shopify(amount: int) -> Any:
+    import shopify as sdk
+
+    sdk.ApiVersion.define_version(sdk.api_version.Release("2026-04"))
+    sdk.ShopifyResource.activate_session(sdk.Session("acme.myshopify.com", "2026-04", "shpat_1"))
+    mutation = """mutation Refund($input: RefundInput!, $key: String!) {
+      refundCreate(input: $input) @idempotent(key: $key) { refund { id } userErrors { code } }
+    }"""
+    refund = {"orderId": "gid://shopify/Order/1", "shipping": {"amount": str(amount)}}
+    said = sdk.GraphQL().execute(mutation, {"input": refund, "key": str(uuid.uuid4())})
+    return json.loads(said)["data"]["refundCreate"]["refund"]["id"]
+
+
 def slack(amount: int) -> Any:
     from slack_sdk import WebClient
 
@@ -177,8 +219,9 @@ def twilio(amount: int) -> Any:
 AGENTS: dict[str, Callable[[int], Any]] = {
     made.__name__: made
     for made in (
-        *(adyen, anthropic, checkout, discord, github, gocardless, hubspot, mailgun, openai, paypal, postmark),
-        *(razorpay, resend, sendgrid, slack, square, stripe, svix, twilio),
+        *(adyen, anthropic, aws_mail, aws_queue, aws_task, aws_topic, checkout, discord, github, gocardless),
+        *(hubspot, mailgun, openai, paypal, postmark, razorpay, resend, sendgrid, shopify, slack, square, stripe),
+        *(svix, twilio),
     )
 }
 

@@ -25,10 +25,18 @@ _MESSAGE = {
     **{"id": "msg_{serial}", "type": "message", "role": "assistant", "model": "claude", "stop_reason": "end_turn"},
     **{"content": [{"type": "text", "text": "Done"}], "usage": {"input_tokens": 1, "output_tokens": 1}},
 }
+_PUBLISHED = (
+    '<PublishResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><PublishResult>'
+    "<MessageId>{serial}</MessageId></PublishResult></PublishResponse>"
+)
 
 EFFECTS = {
     "adyen": "POST checkout-test.adyen.com/v*/payments",
     "anthropic": "POST api.anthropic.com/v1/messages",
+    "aws_mail": "POST email.us-east-1.amazonaws.com/v2/email/outbound-emails",
+    "aws_queue": "POST sqs.us-east-1.amazonaws.com/",
+    "aws_task": "POST ecs.us-east-1.amazonaws.com/",
+    "aws_topic": "POST sns.us-east-1.amazonaws.com/",
     "checkout": "POST abc12345.api.sandbox.checkout.com/payments",
     "discord": "POST discord.com/api/v*/channels/42/messages",
     "github": "POST api.github.com/repos/acme/shop/issues",
@@ -41,6 +49,7 @@ EFFECTS = {
     "razorpay": "POST api.razorpay.com/v1/payments/pay_1/refund",
     "resend": "POST api.resend.com/emails",
     "sendgrid": "POST api.sendgrid.com/v3/mail/send",
+    "shopify": "POST acme.myshopify.com/admin/api/2026-04/graphql.json",
     "slack": "POST slack.com/api/chat.postMessage",
     "square": "POST connect.squareupsandbox.com/v2/payments",
     "stripe": "POST api.stripe.com/v1/payment_intents",
@@ -51,6 +60,10 @@ EFFECTS = {
 _BODIES: dict[str, tuple[int, Any]] = {
     "adyen": (200, {"pspReference": "{serial}", "resultCode": "Authorised"}),
     "anthropic": (200, _MESSAGE),
+    "aws_mail": (200, {"MessageId": "{serial}"}),
+    "aws_queue": (200, {"MessageId": "{serial}"}),
+    "aws_task": (200, {"tasks": [{"taskArn": "arn:aws:ecs:us-east-1:123456789012:task/{serial}"}]}),
+    "aws_topic": (200, _PUBLISHED),
     "checkout": (201, {"id": "pay_{serial}", "approved": True, "status": "Authorized"}),
     "discord": (200, _DISCORD_MESSAGE),
     "github": (201, {"number": "{number}", "url": "https://api.github.com/repos/acme/shop/issues/{number}"}),
@@ -63,6 +76,7 @@ _BODIES: dict[str, tuple[int, Any]] = {
     "razorpay": (200, {"id": "rfnd_{serial}", "entity": "refund", "status": "processed"}),
     "resend": (200, {"id": "{serial}"}),
     "sendgrid": (202, ""),
+    "shopify": (200, {"data": {"refundCreate": {"refund": {"id": "{serial}"}, "userErrors": []}}}),
     "slack": (200, {"ok": True, "channel": "C1", "ts": "{serial}"}),
     "square": (200, {"payment": {"id": "{serial}", "status": "COMPLETED"}}),
     "stripe": (200, {"id": "pi_{serial}", "object": "payment_intent"}),

@@ -36,6 +36,7 @@ WRITES = {"POST", "PUT", "PATCH", "DELETE"}
 BEHAVIOURS: dict[str, tuple[int, ...]] = {
     "ok": (),
     "keyed": (),                        # Stripe-like Idempotency-Key handling
+    "conflict": (),                     # GoCardless-like: a repeat is 409 with the id of what was created
     "slow": (1000,),                    # milliseconds between the effect and the answer
     "status": (503, FOREVER),           # status, times: effect, then that status
     "refuse": (503, FOREVER),           # status, times: that status and *no* effect, keyed or not
@@ -172,7 +173,9 @@ class Oracle:
             answer = error(script["refuse"][0], "api_error", "Nothing was done.", kind="refused")
             self.log(request, connection, answer.kind)
             return answer
-        entry, known = self.claim_key(request) if "keyed" in script else (None, None)
+        entry, known = self.claim_key(request) if script.keys() & {"keyed", "conflict"} else (None, None)
+        if known and known.kind == "replayed" and "conflict" in script:
+            known = conflict(known)
         answer = known or self.provider.answer(request) or plain_answer(request, script)
         self.log(request, connection, answer.kind)
         if "slow" in script and not known:
@@ -207,6 +210,14 @@ def remembered(entry: KeyEntry, digest: str, key: str) -> Answer:
         return error(409, "idempotency_key_in_use", message, kind="in-use")
     first = entry.answer
     return Answer(first.status, first.body, [*first.headers, ("Idempotent-Replayed", "true")], "replayed")
+
+
+def conflict(first: Answer) -> Answer:
+    """GoCardless's documented answer to a repeat of what was created."""
+    links = {"conflicting_resource_id": json.loads(first.body)["id"]}
+    reason = {"reason": "idempotent_creation_conflict", "message": "already created", "links": links}
+    body = {"error": {"type": "invalid_state", "code": 409, "errors": [reason]}}
+    return Answer(409, json.dumps(body).encode(), [("Content-Type", "application/json")], "replayed")
 
 
 async def deliver(
