@@ -31,6 +31,22 @@ class Guard:
         self._store, self._strict = None if store is None else _lifted(store), strict
         self._workflow, self._caller = Setting("ledger_workflow"), Setting("ledger_caller")
 
+    @classmethod
+    def from_rules(
+        cls, path: str | Path = "ledger.yaml", store: SyncStore | Store | None = None, *, strict: bool | None = None
+    ) -> Self:
+        """A guard with the policies that the `tools:` of a rules file name. Raises `ledger_rules.RulesError`, which
+        says where the file is wrong.
+        """
+        from importlib import import_module
+
+        # By name: the rules stand on this package, and not the other way round.
+        tools = import_module("ledger_rules.tools").load_tools(path)
+        made = cls(store, strict=strict)
+        for name, told in tools.items():
+            made.policy(name, **told)
+        return made
+
     @property
     def _works(self) -> Workings:
         """Made when it is first needed; whoever of two threads comes second takes the first one's."""

@@ -73,7 +73,9 @@ def _log_line(record: Record, width: int) -> str:
         told += f" [{record.caller}]"
     if record.status is Status.UNKNOWN:
         told += f" may have happened; ledger resolve {record.id} --done | --not-done"
-    return f"{told} → {_short(record.error)}" if record.error else told.rstrip()
+    if record.error and record.status is not Status.SUCCESS:
+        return f"{told} → {_short(record.error)}"
+    return told.rstrip()
 
 
 def _short(text: str | None) -> str:
