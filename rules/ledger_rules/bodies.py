@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from ledger_rules import mediatypes
 from ledger_rules.canonical import encode
@@ -77,10 +77,7 @@ def read_file(
     length: str | None = None,
 ) -> Reading:
     """Read from where a file stands to its end, in pieces. Raises what reading the file raises (OSError)."""
-    digest = Digest(content_type, encoding, view, length)
-    while piece := file.read(_PIECE):
-        digest.feed(piece)
-    return digest.finish()
+    return Digest(content_type, encoding, view, length).feed_file(file).finish()
 
 
 def meaning(body: bytes, content_type: str | None, encoding: str | None, view: BodyView = EVERYTHING) -> bytes:
@@ -124,6 +121,12 @@ class Digest:
             self._decode(self._decoder.feed(data))
         elif self._reader is not None:
             self._pass_on(data)
+
+    def feed_file(self, file: BinaryIO) -> Self:
+        """Take what a file holds from where it stands, in pieces. Raises what reading it raises (OSError)."""
+        while piece := file.read(_PIECE):
+            self.feed(piece)
+        return self
 
     def finish(self) -> Reading:
         """Return what was read."""

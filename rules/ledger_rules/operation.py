@@ -10,7 +10,7 @@ from typing import BinaryIO
 from ledger.policy import OnUnknown, Policy
 from ledger_rules import bodies
 from ledger_rules.account import account
-from ledger_rules.bodies import Reading
+from ledger_rules.bodies import Digest, Reading
 from ledger_rules.canonical import encode, keyed_hash
 from ledger_rules.counting import Found, body_counts, body_view, elsewhere, url
 from ledger_rules.errors import MissingKey
@@ -21,7 +21,7 @@ from ledger_rules.slots import Slot
 from ledger_rules.upstream_keys import key_slot
 from ledger_rules.urls import identity, masked
 
-__all__ = ["LEDGER_HEADERS", "VERSION", "MissingKey", "Operation", "identify", "read_body"]
+__all__ = ["LEDGER_HEADERS", "VERSION", "MissingKey", "Operation", "digest", "identify", "read_body"]
 
 VERSION = 2
 """Of the normaliser. It is part of `id` and of nothing else: raise it when equal requests would change their id."""
@@ -93,7 +93,7 @@ def identify(
 ) -> Operation:
     """Return the operation a matched request is an attempt of; all hashes are HMACs under `secret`.
 
-    body: what `read_body` made of it, for a body that is not in memory; the request's own is read otherwise.
+    body: what `digest` or `read_body` made of one that is not in memory; the request's own is read otherwise.
     Raises MissingKey where the rule requires a key and the request has none; nothing else.
     """
     slot = _slot(rule, request) if body is None else None
@@ -130,6 +130,15 @@ def identify(
     )
 
 
+def digest(rule: Rule, request: Request) -> Digest:
+    """Return what reads a request's body as it arrives, the way a rule asks for; for `identify` when it is finished.
+
+    Made from the head alone. Not the same as a Digest of `rule.fingerprint.body`: the business key may be in the head.
+    """
+    view = body_view(rule.fingerprint, elsewhere(rule, request))
+    return Digest(*_described(request), view, request.header("Content-Length"))
+
+
 def read_body(rule: Rule, request: Request, file: BinaryIO | None = None) -> Reading:
     """Read a request's body as a rule asks for: from `file`, which is read from where it stands, or from memory.
 
@@ -137,8 +146,7 @@ def read_body(rule: Rule, request: Request, file: BinaryIO | None = None) -> Rea
     """
     if file is None:
         return _read(rule, request, _slot(rule, request), elsewhere(rule, request))
-    view = body_view(rule.fingerprint, elsewhere(rule, request))
-    return bodies.read_file(file, *_described(request), view, request.header("Content-Length"))
+    return digest(rule, request).feed_file(file).finish()
 
 
 def _read(rule: Rule, request: Request, slot: Slot | None, found: Found) -> Reading:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from ledger_rules import LEDGER_HEADERS, MissingKey, identify
-from ledger_rules.operation import VERSION, read_body
+from ledger_rules.operation import VERSION, digest, read_body
 from tests.rules.helpers import SECRET, json_request, one_rule, operation, request
 
 RANDOM = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -258,6 +258,17 @@ class TestBodiesInFiles:
         in_memory = identify(self.RULE, request(body=body, **head), SECRET)
         assert identify(self.RULE, request(**head), SECRET, body=reading) == in_memory
         assert in_memory.about["request_bytes"] == 17
+
+    @pytest.mark.parametrize("order", [{}, {"X-Order": "7"}])
+    def test_also_where_the_business_key_is_in_the_head_or_missing_there(self, order):
+        rule = one_rule("fingerprint: {body: {only: [$.order, header.X-Order]}}")
+        body = b'{"order": 7, "text": "a"}'
+        head = {"headers": {"Content-Type": "application/json"} | order}
+        arriving = digest(rule, request(**head))
+        for byte in body:
+            arriving.feed(bytes((byte,)))
+        in_memory = identify(rule, request(body=body, **head), SECRET)
+        assert identify(rule, request(**head), SECRET, body=arriving.finish()) == in_memory
 
 
 class TestWhatIsStored:
