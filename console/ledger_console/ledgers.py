@@ -64,7 +64,7 @@ def opened(where: Place) -> Iterator[SqliteStore]:
     from ledger.stores.sqlite import SqliteStore
 
     _must_exist(where)
-    store = SqliteStore(where.path)
+    store = SqliteStore(where.path, create=False)
     try:
         yield store
     finally:

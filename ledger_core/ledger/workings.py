@@ -10,10 +10,12 @@ from ledger.fingerprint import Arguments
 from ledger.functions import Function, Shape, Tool, known
 from ledger.intents import Intent
 from ledger.observers import Observers
+from ledger.onceids import once_id
 from ledger.opening import Opening
 from ledger.policies import CallPolicy, Policies
 from ledger.ports import SyncStore
 from ledger.previews import preview
+from ledger.records import Record
 from ledger.scope import Setting
 from ledger.varying import CALLS, SECONDS, Watch
 
@@ -102,14 +104,15 @@ class Workings:
         forced: bool,
     ) -> Intent:
         arguments = fingerprint.bind(fn, tool.name, args, kwargs)
+        wf = self._workflow.value() or settings.workflow()
+        before = self._recorded_by_ledger_once(fn, args, kwargs, wf, key)
         if key is None and told.key is not None:
             key = told.key(tool.name, args, kwargs, lambda: arguments.named)
         normal = None if key is not None else fingerprint.normalised(fn, tool, arguments)
-        wf = self._workflow.value() or settings.workflow()
         if normal is not None and not forced and not told.policy.unlimited and not self.observers.quiet:
             self._warn_of_varying(tool, normal)
         return Intent(
-            id=fingerprint.identify(tool, fn, wf, normal, key),
+            id=before or fingerprint.identify(tool, fn, wf, normal, key),
             function=tool.identity,
             tool=tool.name,
             wf=wf,
@@ -120,6 +123,20 @@ class Workings:
             forced=forced,
             verify=None if told.verify is None else lambda: told.verify(*args, **kwargs),  # type: ignore[misc]
         )
+
+    def _recorded_by_ledger_once(
+        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], wf: str, key: str | None
+    ) -> str | None:
+        """The id of this call's record from before an upgrade: what ran then must not run again now."""
+        store = self.opening.engine.store
+        if not getattr(store, "imported", False):
+            return None
+        if key is None and known(fn).takes_key:
+            # Ledger-Once took `key` for itself, whatever the function's own arguments were.
+            kwargs = dict(kwargs)
+            key = kwargs.pop("key", None)
+        id = once_id(fn, args, kwargs, wf, key)
+        return id if id is not None and store.look(Record(id=id, tool="")) is not None else None
 
     def _warn_of_varying(self, tool: Tool, normal: list[tuple[str, Any]]) -> None:
         names = self._watch.notice(tool.identity, normal, clock.now().mono)

@@ -1,24 +1,19 @@
-"""One SQLite ledger file: opening it, and committing a batch of writes in one transaction. No threads, no waiting."""
+"""Committing a batch of writes to a SQLite ledger in one transaction. Opens nothing; no threads."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sqlite3
-import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import assert_never
 
-from ledger.errors import LedgerError, NotALedger, StoreBusy, StoreUnavailable
+from ledger.errors import LedgerError, StoreBusy, StoreUnavailable
 from ledger.lifecycle import ANSWERED, Change, Guard
 from ledger.ports import NO_REASON, Held
 from ledger.records import Event, EventType, Instant, Record, Status
 from ledger.stores import filing, schema
+from ledger.stores.files import refuse_unsound, stop_if_not_synced, translated
 from ledger.stores.rows import COUNTERS, counter_row, event_row, fixed_row, record_from, result_row, state_row
-
-BUSY_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,146 +70,6 @@ class File:
 type Op = Insert | Replace | Append | Renew | Put | Remove | File
 
 
-@contextlib.contextmanager
-def translated(path: str) -> Iterator[None]:
-    """SQLite's errors as ours, in one line that names the file."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        text = str(error)
-        if "locked" in text or "busy" in text:
-            raise StoreBusy(f"the ledger {path} is locked by another process: {text}") from error
-        if "not a database" in text or "malformed" in text:
-            advice = "give another --db, or restore a copy"
-            raise NotALedger(f"{path} is not a readable ledger ({text}); {advice}") from error
-        raise StoreUnavailable(f"the ledger {path} cannot be used: {text}") from error
-    except OSError as error:
-        raise StoreUnavailable(f"the ledger {path} cannot be used: {error.strerror or error}") from error
-
-
-class Connection(sqlite3.Connection):
-    """A connection that knows which file it opened."""
-
-    file: tuple[int, int] = (0, 0)
-
-
-def open_ledger(path: str, durability: str = "full") -> Connection:
-    """Open or create the ledger at `path`, migrated to this version, its files private (0600).
-
-    durability: "full" syncs every commit before it counts; "normal" may lose the last commits to a power cut.
-    Raises NotALedger, StoreUnavailable.
-    """
-    with translated(path):
-        _create_private(path)
-        db = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Connection
-        )
-        try:
-            db.file = _identity(path)
-            refuse_strangers(db, path)
-            _prepare(db, durability)
-            _migrate(db, path)
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-
-def open_reader(path: str) -> sqlite3.Connection:
-    """A connection that only reads. The ledger must exist."""
-    with translated(path):
-        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        db.execute("PRAGMA query_only = 1")
-        return db
-
-
-@contextlib.contextmanager
-def patient(db: sqlite3.Connection) -> Iterator[None]:
-    """Wait for other writers up to BUSY_SECONDS inside, and not at all from then on."""
-    db.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
-    try:
-        yield
-    finally:
-        impatient(db)
-
-
-def impatient(db: sqlite3.Connection) -> None:
-    """From now on, StoreBusy at once while somebody else writes."""
-    db.execute("PRAGMA busy_timeout = 0")
-
-
-def _identity(path: str) -> tuple[int, int]:
-    found = os.stat(path)
-    return found.st_dev, found.st_ino
-
-
-def _still_there(db: sqlite3.Connection, path: str) -> None:
-    """A claim in a file that was deleted or replaced binds nobody: the next process would claim again."""
-    if isinstance(db, Connection) and db.file != _identity(path):
-        raise StoreUnavailable(f"the ledger {path} was replaced while it was open; restart Ledger")
-
-
-def _create_private(path: str) -> None:
-    if not Path(path).exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-
-
-def _prepare(db: sqlite3.Connection, durability: str) -> None:
-    _write_ahead(db)
-    db.execute(f"PRAGMA synchronous = {'NORMAL' if durability == 'normal' else 'FULL'}")
-    db.execute("PRAGMA fullfsync = 1")
-    db.execute("PRAGMA journal_size_limit = 67108864")
-
-
-def _write_ahead(db: sqlite3.Connection) -> None:
-    """Into WAL mode, which the file then keeps.
-
-    SQLite asks no busy handler while it changes the mode (https://sqlite.org/c3ref/busy_handler.html): those who
-    make one ledger at the same moment wait for each other here.
-    """
-    until = time.monotonic() + BUSY_SECONDS
-    while db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                raise
-            time.sleep(0.005)
-
-
-def refuse_strangers(db: sqlite3.Connection, path: str) -> None:
-    """Raise NotALedger for a database of somebody else's, or of a newer Ledger."""
-    # One snapshot: between two reads another process may make the ledger.
-    db.execute("BEGIN")
-    ours = db.execute("PRAGMA application_id").fetchone()[0] == schema.APPLICATION_ID
-    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    db.execute("COMMIT")
-    if not ours and tables:
-        raise NotALedger(f"{path} is a database, but not a ledger; give another --db")
-    if version > len(schema.MIGRATIONS):
-        raise NotALedger(f"{path} was written by a newer Ledger (schema {version}); upgrade ledger-sidecar")
-
-
-def _migrate(db: sqlite3.Connection, path: str) -> None:
-    if db.execute("PRAGMA user_version").fetchone()[0] == len(schema.MIGRATIONS):
-        return
-    try:
-        # Another process may be migrating: read the version again under the write lock.
-        db.execute("BEGIN IMMEDIATE")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        for number, script in enumerate(schema.MIGRATIONS[version:], start=version + 1):
-            for statement in filter(str.strip, script.split(";")):
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {number}")
-        db.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
-
-
 def commit(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[int | LedgerError]:
     """Write all of `ops` in one durable transaction; each gets how much it changed (a bool or a number), or its error.
 
@@ -240,7 +95,7 @@ def begin(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[int]:
     Raises StoreBusy when the connection's busy timeout is over, StoreUnavailable; then no transaction is open.
     """
     with translated(path):
-        _still_there(db, path)
+        refuse_unsound(db, path)
         try:
             db.execute("BEGIN IMMEDIATE")
             return [_apply(db, op) for op in ops]
@@ -256,7 +111,9 @@ def end(db: sqlite3.Connection, path: str) -> None:
     with translated(path):
         try:
             db.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, sqlite3.Error):
+                stop_if_not_synced(db, error)
             _roll_back(db)
             raise
 

@@ -39,6 +39,9 @@ _PROBE = "0"
 class LiftedStore:
     """A `SyncStore` over six methods. Safe for threads and processes as far as the user's `claim` is."""
 
+    imported = True
+    """It may hold records that Ledger-Once wrote, under the ids that it gave them."""
+
     def __init__(self, store: Any, shape: Shape) -> None:
         """store: has get, claim, put, delete, all and clear, each a function or a coroutine function.
 

@@ -14,21 +14,9 @@ from ledger.lifecycle import Change, Claimant, first_claim
 from ledger.owners import new_token
 from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
 from ledger.records import Event, Instant, Record, Status
-from ledger.stores import counting, filing, reading, secret
-from ledger.stores.engine import (
-    Append,
-    File,
-    Insert,
-    Op,
-    Put,
-    Remove,
-    Renew,
-    Replace,
-    commit,
-    open_ledger,
-    open_reader,
-    translated,
-)
+from ledger.stores import counting, filing, ledger_once, reading, secret
+from ledger.stores.engine import Append, File, Insert, Op, Put, Remove, Renew, Replace, commit
+from ledger.stores.files import open_ledger, open_reader, translated
 
 FLUSH_SECONDS = 0.1
 MUCH_UNFILED = 10_000
@@ -56,10 +44,12 @@ class _Ticket:
 class SqliteStore:
     """A `SyncStore` on a file. Safe for threads; any number of processes may open the same file."""
 
-    def __init__(self, path: str | Path, durability: str = "full") -> None:
-        """Open or create. Raises NotALedger, StoreUnavailable."""
+    def __init__(self, path: str | Path, durability: str = "full", create: bool = True) -> None:
+        """Open or create, see `files.open_ledger`. Raises NotALedger, StoreUnavailable."""
         self.path, self._durability = str(path), durability
-        self._writer = open_ledger(self.path, durability)
+        self._writer = open_ledger(self.path, durability, create)
+        self.imported = ledger_once.was_imported(self._writer)
+        """Whether there are records under the ids that Ledger-Once gave them."""
         self._reader = open_reader(self.path)
         self._queue: list[_Ticket] = []
         self._events: list[Event] = []

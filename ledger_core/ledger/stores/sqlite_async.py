@@ -18,21 +18,8 @@ from ledger.lifecycle import Change
 from ledger.ports import Held
 from ledger.records import Event, Instant, Record
 from ledger.stores import reading, secret
-from ledger.stores.engine import (
-    Append,
-    Insert,
-    Op,
-    Renew,
-    Replace,
-    begin,
-    commit,
-    end,
-    impatient,
-    open_ledger,
-    open_reader,
-    patient,
-    translated,
-)
+from ledger.stores.engine import Append, Insert, Op, Renew, Replace, begin, commit, end
+from ledger.stores.files import impatient, open_ledger, open_reader, patient, translated
 from ledger.stores.worker import Worker
 
 FLUSH_SECONDS = 0.1

@@ -14,7 +14,7 @@ from ledger.errors import NotALedger, ReadTooLong, StoreUnavailable
 from ledger.ports import Dimension, Query
 from ledger.records import Event, Record
 from ledger.stores import counting, reading, schema
-from ledger.stores.engine import refuse_strangers, translated
+from ledger.stores.files import refuse_strangers, translated
 
 PATIENCE = 2.0
 """Seconds to wait for a lock. A reader needs one only while the file is being made or recovered."""

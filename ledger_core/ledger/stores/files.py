@@ -1,0 +1,182 @@
+"""One SQLite ledger file: opening it, migrating it, and telling what is wrong with it. Writes no record itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ledger.errors import NotALedger, StoreBusy, StoreUnavailable
+from ledger.stores import ledger_once, schema
+
+BUSY_SECONDS = 10.0
+_NOT_SYNCED = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
+
+
+@contextlib.contextmanager
+def translated(path: str) -> Iterator[None]:
+    """SQLite's errors as ours, in one line that names the file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        text = str(error)
+        if "locked" in text or "busy" in text:
+            raise StoreBusy(f"the ledger {path} is locked by another process: {text}") from error
+        if "not a database" in text or "malformed" in text:
+            advice = "give another --db, or restore a copy"
+            raise NotALedger(f"{path} is not a readable ledger ({text}); {advice}") from error
+        raise StoreUnavailable(f"the ledger {path} cannot be used: {text}") from error
+    except OSError as error:
+        raise StoreUnavailable(f"the ledger {path} cannot be used: {error.strerror or error}") from error
+
+
+class Connection(sqlite3.Connection):
+    """A connection that knows which file it opened. broken: why nothing may be written to it any more."""
+
+    file: tuple[int, int] = (0, 0)
+    broken: str = ""
+
+
+def open_ledger(path: str, durability: str = "full", create: bool = True) -> Connection:
+    """Open or create the ledger at `path`, migrated to this version, its files private (0600).
+
+    A `ledger.db` of Ledger-Once becomes a ledger with its records in it.
+    durability: "full" syncs every commit before it counts; "normal" may lose the last commits to a power cut.
+    create: whether there may be no ledger yet; a screen makes none. Raises NotALedger, StoreUnavailable.
+    """
+    with translated(path):
+        if create:
+            _create_private(path)
+        elif os.stat(path).st_size == 0:
+            raise NotALedger(f"{path} is empty: nothing was recorded there yet")
+        db = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Connection
+        )
+        try:
+            db.file = _identity(path)
+            refuse_strangers(db, path)
+            _prepare(db, durability)
+            _migrate(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+
+def open_reader(path: str) -> sqlite3.Connection:
+    """A connection that only reads. The ledger must exist."""
+    with translated(path):
+        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        db.execute("PRAGMA query_only = 1")
+        return db
+
+
+@contextlib.contextmanager
+def patient(db: sqlite3.Connection) -> Iterator[None]:
+    """Wait for other writers up to BUSY_SECONDS inside, and not at all from then on."""
+    db.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+    try:
+        yield
+    finally:
+        impatient(db)
+
+
+def impatient(db: sqlite3.Connection) -> None:
+    """From now on, StoreBusy at once while somebody else writes."""
+    db.execute("PRAGMA busy_timeout = 0")
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def refuse_unsound(db: sqlite3.Connection, path: str) -> None:
+    """Raise StoreUnavailable where a write would bind nobody: the disk lost one, or the file is another.
+
+    A claim in a file that was deleted or replaced is not seen by the next process, which would claim again.
+    """
+    if not isinstance(db, Connection):
+        return
+    if db.broken:
+        raise StoreUnavailable(
+            f"the ledger {path} is not written any more: {db.broken}; check the disk, restart Ledger"
+        )
+    if db.file != _identity(path):
+        raise StoreUnavailable(f"the ledger {path} was replaced while it was open; restart Ledger")
+
+
+def stop_if_not_synced(db: sqlite3.Connection, error: sqlite3.Error) -> None:
+    """After a failed fsync nobody knows what is on the disk, and a second one may succeed without it being there.
+
+    See https://wiki.postgresql.org/wiki/Fsync_Errors: the only safe thing is to write nothing more.
+    """
+    if isinstance(db, Connection) and getattr(error, "sqlite_errorcode", 0) in _NOT_SYNCED:
+        db.broken = f"the disk did not take a write ({error})"
+
+
+def _create_private(path: str) -> None:
+    if not Path(path).exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _prepare(db: sqlite3.Connection, durability: str) -> None:
+    _write_ahead(db)
+    db.execute(f"PRAGMA synchronous = {'NORMAL' if durability == 'normal' else 'FULL'}")
+    db.execute("PRAGMA fullfsync = 1")
+    db.execute("PRAGMA journal_size_limit = 67108864")
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Into WAL mode, which the file then keeps.
+
+    SQLite asks no busy handler while it changes the mode (https://sqlite.org/c3ref/busy_handler.html): those who
+    make one ledger at the same moment wait for each other here.
+    """
+    until = time.monotonic() + BUSY_SECONDS
+    while db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.005)
+
+
+def refuse_strangers(db: sqlite3.Connection, path: str) -> None:
+    """Raise NotALedger for a database of somebody else's, or of a newer Ledger."""
+    # One snapshot: between two reads another process may make the ledger.
+    db.execute("BEGIN")
+    ours = db.execute("PRAGMA application_id").fetchone()[0] == schema.APPLICATION_ID
+    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    seeds = ledger_once.is_there(db)
+    db.execute("COMMIT")
+    if not ours and tables and not seeds:
+        raise NotALedger(f"{path} is a database, but not a ledger; give another --db")
+    if version > len(schema.MIGRATIONS):
+        raise NotALedger(f"{path} was written by a newer Ledger (schema {version}); upgrade ledger-sidecar")
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    current = db.execute("PRAGMA user_version").fetchone()[0] == len(schema.MIGRATIONS)
+    if current and not ledger_once.rows_to_import(db):
+        return
+    try:
+        # Another process may be migrating: read the version again under the write lock.
+        db.execute("BEGIN IMMEDIATE")
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        for number, script in enumerate(schema.MIGRATIONS[version:], start=version + 1):
+            for statement in filter(str.strip, script.split(";")):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {number}")
+        db.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        ledger_once.import_rows(db)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
