@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Iterator
 
-from ledger import clock, lifecycle, owners
+from ledger import clock, lifecycle, notices, owners
 from ledger.drivers import AsyncPort, Port, arun, run
 from ledger.errors import LedgerError
+from ledger.lifecycle import Change
 from ledger.ports import AsyncStore, Held, SyncStore
 from ledger.records import Record
 from ledger.steps import Finish
@@ -44,16 +46,16 @@ class AsyncKeeper:
         self._owed.append((step, port))
 
     async def run(self) -> None:
-        """Beat until cancelled. A store that fails now is tried again at the next beat."""
+        """Beat until cancelled. What fails now is tried again at the next beat."""
         elapsed = self._sweep
         while True:
             if elapsed >= self._sweep:
                 elapsed = 0.0
-                with contextlib.suppress(LedgerError):
+                with _going_on():
                     await self.sweep()
             await asyncio.sleep(self._beat)
             elapsed += self._beat
-            with contextlib.suppress(LedgerError):
+            with _going_on():
                 await self.beat()
 
     async def beat(self) -> None:
@@ -74,12 +76,12 @@ class AsyncKeeper:
                 self._owed.append((step, port))
 
     async def sweep(self) -> int:
-        """Mark the records of dead or silent owners unknown; returns how many."""
+        """Mark the records of dead or silent owners unknown, then tidy up; returns how many were marked."""
         marked = 0
         for record in await self._store.running():
-            why = lifecycle.gone(record, owners.alive(record.owner), clock.now())
-            if why is not None:
-                marked += await self._store.replace(lifecycle.abandon(record, clock.now(), why))
+            change = _abandoned(record)
+            marked += change is not None and await self._store.replace(change)
+        await self._store.tidy(clock.now())
         return marked
 
 
@@ -89,8 +91,8 @@ class Keeper:
     Only claims between `take` and `drop` are renewed, and every beat tries the outcomes that are owed.
     """
 
-    def __init__(self, store: SyncStore, beat: float = BEAT_SECONDS) -> None:
-        self._store, self._beat = store, beat
+    def __init__(self, store: SyncStore, beat: float = BEAT_SECONDS, sweep: float = SWEEP_SECONDS) -> None:
+        self._store, self._beat, self._sweep = store, beat, sweep
         self._claims: set[Held] = set()
         self._owed: list[tuple[Finish, Port]] = []
         self._lock = threading.Lock()
@@ -133,6 +135,13 @@ class Keeper:
                 self._store.renew(held, clock.now())
         self.pay()
 
+    def sweep(self) -> int:
+        """As `AsyncKeeper.sweep`."""
+        changes = [change for record in self._store.running() if (change := _abandoned(record)) is not None]
+        marked = sum(self._store.replace(change) for change in changes)
+        self._store.tidy(clock.now())
+        return marked
+
     def close(self) -> None:
         """Stop the thread, and try once more what is owed."""
         self._stop.set()
@@ -146,9 +155,37 @@ class Keeper:
             self._thread.start()
 
     def _run(self) -> None:
+        elapsed = 0.0
         while not self._stop.wait(self._beat):
-            self.beat()
+            with _going_on():
+                self.beat()
+            elapsed += self._beat
+            if elapsed >= self._sweep:
+                elapsed = 0.0
+                with _going_on():
+                    self.sweep()
 
 
 def _held(record: Record) -> Held:
     return Held(record.id, record.owner, record.epoch)
+
+
+def _abandoned(record: Record) -> Change | None:
+    """What marks a running record whose owner is gone."""
+    now = clock.now()
+    why = lifecycle.gone(record, owners.alive(record.owner), now)
+    return None if why is None else lifecycle.abandon(record, now, why)
+
+
+@contextlib.contextmanager
+def _going_on() -> Iterator[None]:
+    """A keeper that stopped would let living owners' claims lapse: whatever fails, the next beat comes.
+
+    A store that fails is nothing new to anybody; anything else is told.
+    """
+    try:
+        yield
+    except LedgerError:
+        pass
+    except Exception as error:
+        notices.tell(f"⚠  the keeper of the ledger goes on after {type(error).__name__}: {error}")

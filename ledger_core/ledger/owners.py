@@ -49,9 +49,9 @@ def _pid_namespace() -> str:
 def _start_ticks(pid: int) -> str | None:
     """Field 22 of /proc/PID/stat; None for a process that is gone or a zombie."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return None
-    # The command in parentheses may hold anything, so count from its closing one: field 3 is the state.
-    fields = stat[stat.rindex(")") + 2 :].split()
+    # The command in parentheses may hold any bytes, so count from its closing one: field 3 is the state.
+    fields = stat[stat.rindex(b")") + 2 :].decode("ascii").split()
     return None if fields[0] in _DEAD_STATES else fields[19]

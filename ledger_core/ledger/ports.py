@@ -180,6 +180,10 @@ class SyncStore(Protocol):
         """
         ...
 
+    def tidy(self, now: Instant) -> None:
+        """Housekeeping for a keeper's sweep, in short transactions: see `stores.filing` and `stores.purging`."""
+        ...
+
     def flush(self) -> None:
         """Write what is buffered."""
         ...
@@ -214,6 +218,10 @@ class AsyncStore(Protocol):
 
     async def running(self) -> list[Record]:
         """As `SyncStore.running`."""
+        ...
+
+    async def tidy(self, now: Instant) -> None:
+        """As `SyncStore.tidy`."""
         ...
 
     async def close(self) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ from ledger.errors import StoreUnavailable
 from ledger.keeper import AsyncKeeper, Keeper
 from ledger.lifecycle import Change, Claimant
 from ledger.policy import Policy
+from ledger.ports import Held
 from ledger.records import Instant, Record, Status
 from ledger.steps import Answer, Attempt, Finish, Outcome, Reply, Written, begin
 from ledger.stores.memory import MemoryStore
@@ -80,6 +85,17 @@ class TestOwners:
         assert owners.alive(f"{boot}:{namespace}:{child}:{start}:x") is False
         os.waitpid(child, 0)
 
+    def test_a_process_may_be_called_anything(self) -> None:
+        """Its name is bytes, and `)` may be one of them."""
+        code = "import ctypes, sys; ctypes.CDLL(None).prctl(15, b'\\xff) R \\xe9', 0, 0, 0); print(flush=True); input()"
+        with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1) as child:
+            assert child.stdout is not None
+            child.stdout.readline()
+            boot, namespace, *_ = owners.new_token().split(":")
+            start = Path(f"/proc/{child.pid}/stat").read_bytes().rsplit(b")", 1)[1].split()[19].decode()
+            assert owners.alive(f"{boot}:{namespace}:{child.pid}:{start}:x") is True
+            child.kill()
+
     def test_tokens_are_unique(self) -> None:
         assert len({owners.new_token() for _ in range(1000)}) == 1000
 
@@ -107,6 +123,59 @@ class TestSweep:
         await keeper.beat()
         silent = {r.id: clock.now().since(r.touched) for r in await store.running()}
         assert silent["a1"] < 5 < 19 < silent["b2"]
+
+
+class TestGoingOn:
+    """A keeper that stops lets living owners' claims lapse."""
+
+    async def test_an_error_nobody_thought_of_ends_no_heartbeats(
+        self, store: Moody, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        beaten = asyncio.Event()
+
+        class Odd(AsyncKeeper):
+            beats = 0
+
+            async def beat(self) -> None:
+                self.beats += 1
+                if self.beats < 3:
+                    raise ZeroDivisionError("a bug")
+                beaten.set()
+
+        keeper = asyncio.create_task(Odd(store, beat=0.001).run())
+        await beaten.wait()
+        keeper.cancel()
+        assert "the keeper of the ledger goes on after ZeroDivisionError: a bug" in capsys.readouterr().err
+
+    def test_nor_those_of_a_thread(self) -> None:
+        beaten = threading.Event()
+
+        class Odd(MemoryStore):
+            beats = 0
+
+            def renew(self, claims: Collection[Held], now: Instant) -> None:
+                self.beats += 1
+                if self.beats < 3:
+                    raise ZeroDivisionError("a bug")
+                beaten.set()
+
+        keeper = Keeper(Odd(), beat=0.001)
+        keeper.take(first(draft("a1")).record)
+        assert beaten.wait(30)
+        keeper.close()
+
+    def test_a_threads_sweep_marks_the_dead_and_tidies(self) -> None:
+        class Watched(MemoryStore):
+            tidied = 0
+
+            def tidy(self, now: Instant) -> None:
+                self.tidied += 1
+
+        store = Watched()
+        store.insert(first(draft("a1"), Claimant(dead_token()), clock.now()))
+        keeper = Keeper(store)
+        assert (keeper.sweep(), store.tidied) == (1, 1)
+        assert store.get("a1").status is Status.UNKNOWN  # type: ignore[union-attr]
 
 
 class TestOwedOutcomes:

@@ -138,6 +138,9 @@ class AwaitedStore:
         self.flush()
         self._screen.file()
 
+    def tidy(self, now: Instant) -> None:
+        self._run(self._store.tidy(now))
+
     def page(self, query: Query) -> list[Record]:
         self.flush()
         return self._screen.page(query)

@@ -9,9 +9,9 @@ from typing import assert_never
 
 from ledger.errors import LedgerError, StoreBusy, StoreUnavailable
 from ledger.lifecycle import ANSWERED, Change, Guard
-from ledger.ports import NO_REASON, Held
+from ledger.ports import CLOSED, NO_REASON, Held
 from ledger.records import Event, EventType, Instant, Record, Status
-from ledger.stores import filing, schema
+from ledger.stores import filing, purging, schema
 from ledger.stores.files import refuse_unsound, stop_if_not_synced, translated
 from ledger.stores.rows import COUNTERS, counter_row, event_row, fixed_row, record_from, result_row, state_row
 
@@ -67,7 +67,16 @@ class File:
     """One batch of rows to enter the screens' indexes and sums."""
 
 
-type Op = Insert | Replace | Append | Renew | Put | Remove | File
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """A look at the next rows, to forget those whose time is over."""
+
+    now: Instant
+
+
+type Op = Insert | Replace | Append | Renew | Put | Remove | File | Purge
+HOUSEKEEPING = (File, Purge)
+"""Writes that take long enough to be kept off an event loop."""
 
 
 def commit(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[int | LedgerError]:
@@ -141,6 +150,8 @@ def _apply(db: sqlite3.Connection, op: Op) -> int:
             return _remove(db, op)
         case File():
             return filing.file_some(db)
+        case Purge(now):
+            return _purge(db, now)
         case _:
             assert_never(op)
 
@@ -226,3 +237,9 @@ def _remove(db: sqlite3.Connection, op: Remove) -> int:
     if removed:
         filing.taken_back(db)
     return removed
+
+
+def _purge(db: sqlite3.Connection, now: Instant) -> int:
+    forgotten = _remove(db, Remove(purging.due(db, now), now, CLOSED, {"why": "its time was over"}))
+    purging.forget_lines(db, now)
+    return forgotten

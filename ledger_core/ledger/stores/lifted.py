@@ -136,6 +136,9 @@ class LiftedStore:
                 removed += 1
         return removed
 
+    def tidy(self, now: Instant) -> None:
+        """Nothing is purged here."""
+
     def flush(self) -> None:
         """Nothing is buffered here."""
 

@@ -103,6 +103,9 @@ class MemoryStore:
                 self._journal.add(Event(EventType.CLEARED, r.id, r.tool, r.wf, now.wall, r.caller, why), -1, taken)
             return len(gone)
 
+    def tidy(self, now: Instant) -> None:
+        """Nothing is purged here."""
+
     def flush(self) -> None:
         """Nothing is buffered here."""
 

@@ -15,7 +15,7 @@ from ledger.owners import new_token
 from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
 from ledger.records import Event, Instant, Record, Status
 from ledger.stores import counting, filing, ledger_once, reading, secret
-from ledger.stores.engine import Append, File, Insert, Op, Put, Remove, Renew, Replace, commit
+from ledger.stores.engine import Append, File, Insert, Op, Purge, Put, Remove, Renew, Replace, commit
 from ledger.stores.files import open_ledger, open_reader, translated
 
 FLUSH_SECONDS = 0.1
@@ -148,6 +148,11 @@ class SqliteStore:
         while self._write(File()):
             pass
 
+    def tidy(self, now: Instant) -> None:
+        """See `SyncStore`."""
+        self.file()
+        self._write(Purge(now))
+
     def last_seq(self) -> int:
         """The journal's newest seq."""
         with self._reading, translated(self.path):
@@ -194,6 +199,7 @@ class SqliteStore:
         """See `SyncStore`."""
         try:
             self.flush()
+            self._file_if_much()
         finally:
             with self._writing, self._reading:
                 self._reader.close()
@@ -212,10 +218,11 @@ class SqliteStore:
             yield db
 
     def _file_if_much(self) -> None:
-        with self._reading, translated(self.path):
-            much = filing.waiting(self._reader) > MUCH_UNFILED
-        if much:
-            with contextlib.suppress(LedgerError):
+        """What cannot be filed now is read as it is."""
+        with contextlib.suppress(LedgerError):
+            with self._reading, translated(self.path):
+                much = filing.waiting(self._reader) > MUCH_UNFILED
+            if much:
                 self.file()
 
     def _flush_if_possible(self) -> None:

@@ -18,11 +18,13 @@ from ledger.lifecycle import Change
 from ledger.ports import Held
 from ledger.records import Event, Instant, Record
 from ledger.stores import reading, secret
-from ledger.stores.engine import Append, Insert, Op, Renew, Replace, begin, commit, end
+from ledger.stores.engine import HOUSEKEEPING, Append, File, Insert, Op, Purge, Renew, Replace, begin, commit, end
 from ledger.stores.files import impatient, open_ledger, open_reader, patient, translated
 from ledger.stores.worker import Worker
 
-FLUSH_SECONDS = 0.1
+FLUSH_SECONDS, RETRY_SECONDS = 0.1, 1.0
+MAX_BUFFERED = 100_000
+"""Answered attempts kept while the ledger cannot be written; the oldest are forgotten first."""
 MAX_BATCH = 256
 
 
@@ -65,11 +67,16 @@ class AsyncSqliteStore:
         """See `AsyncStore`."""
         return await self._read(lambda: reading.running(self._read_db))
 
+    async def tidy(self, now: Instant) -> None:
+        """See `AsyncStore`. Claims come between its batches."""
+        while await self._write(File()):
+            pass
+        await self._write(Purge(now))
+
     def append(self, event: Event) -> None:
         """See `AsyncStore`."""
         self._events.append(event)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush_soon)
+        self._flush_in(FLUSH_SECONDS)
 
     async def flush(self) -> None:
         """Write what is buffered."""
@@ -78,7 +85,11 @@ class AsyncSqliteStore:
             self._timer = None
         events, self._events = self._events, []
         if events:
-            await self._write(Append(events))
+            try:
+                await self._write(Append(events))
+            except LedgerError:
+                self._keep(events)
+                raise
 
     def secret(self, given: bytes | None = None) -> bytes:
         """The ledger's HMAC key; blocks briefly, for the start."""
@@ -99,12 +110,26 @@ class AsyncSqliteStore:
             self._look_db.close()
             self._write_db.close()
 
+    def _flush_in(self, seconds: float) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._flush_soon)
+
     def _flush_soon(self) -> None:
         self._timer = None
         events, self._events = self._events, []
         if events:
-            # A count that cannot be written is lost; the loss of a count is allowed, an execution never is.
-            self._enqueue(Append(events)).add_done_callback(lambda f: f.exception())
+            self._enqueue(Append(events)).add_done_callback(partial(self._flushed, events))
+
+    def _flushed(self, events: list[Event], written: asyncio.Future[int]) -> None:
+        """What could not be written waits: on a full disk no count is lost, and no answer refused for it."""
+        if written.cancelled() or written.exception() is None:
+            return
+        self._keep(events)
+        if not self._closed:
+            self._flush_in(RETRY_SECONDS)
+
+    def _keep(self, events: list[Event]) -> None:
+        self._events = (events + self._events)[-MAX_BUFFERED:]
 
     async def _read[T](self, work: Callable[[], T]) -> T:
         def translating() -> T:
@@ -140,7 +165,9 @@ class AsyncSqliteStore:
             self._committing = None
 
     def _begin(self, ops: list[Op]) -> list[int] | None:
-        """Apply without waiting; None when that failed, so that the writer tries, and waits."""
+        """Apply without waiting; None when that failed, or takes long, so that the writer does it, and waits."""
+        if any(isinstance(op, HOUSEKEEPING) for op in ops):
+            return None
         try:
             return begin(self._write_db, self.path, ops)
         except Exception:
