@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 
-from ledger.stores.engine import BUSY_SECONDS, open_ledger, open_reader, translated
+from ledger.stores.files import BUSY_SECONDS, open_ledger, open_reader, translated
 
 PAGES_AT_ONCE = 4096
 
