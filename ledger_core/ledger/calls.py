@@ -13,7 +13,7 @@ from ledger.keeper import AsyncKeeper, Keeper
 from ledger.lifecycle import Change
 from ledger.ports import AsyncStore, SyncStore
 from ledger.records import Event, Instant, Record, Status
-from ledger.steps import Attempt, Execute, Finish, Outcome, Seen, Verdict, Written
+from ledger.steps import Announce, Attempt, Execute, Finish, Follow, Opened, Outcome, Seen, Verdict, Written
 
 LOOK_AGAIN_SECONDS = 1.0
 """A waiter looks at the owner's liveness at least this often."""
@@ -134,18 +134,20 @@ class AsyncCall:
 
     effect: causes the effect, once; None for a call that only writes an owed outcome.
     gone: whether the caller has left. verify: asks the world about an unknown; it bounds itself and raises nothing.
+    rest: takes the rest of an answer that streams.
     """
 
     def __init__(
         self,
         store: AsyncStore,
         keeper: AsyncKeeper,
-        effect: Callable[[Record], Awaitable[Outcome]] | None = None,
+        effect: Callable[[Record], Awaitable[Outcome | Opened]] | None = None,
         gone: Callable[[], bool] = lambda: False,
         verify: Callable[[Record], Awaitable[Verdict]] | None = None,
+        rest: Callable[[Follow], Awaitable[Outcome]] | None = None,
     ) -> None:
         self._store, self._keeper, self._effect, self._gone = store, keeper, effect, gone
-        self._verify = verify
+        self._verify, self._rest = verify, rest
 
     def now(self) -> Instant:
         return clock.now()
@@ -171,7 +173,7 @@ class AsyncCall:
     async def verify(self, record: Record) -> Verdict:
         return await self._verify(record) if self._verify else cannot_tell(record)
 
-    async def execute(self, record: Record) -> Outcome:
+    async def execute(self, record: Record) -> Outcome | Opened:
         if self._effect is None:
             raise TypeError("a call that only writes an owed outcome executes nothing")
         self._keeper.take(record)
@@ -179,6 +181,25 @@ class AsyncCall:
             return await self._effect(record)
         except BaseException:
             self._keeper.drop(record)
+            raise
+
+    async def announce(self, step: Announce) -> bool:
+        """The effect may have happened, so a store that fails now must not cost the caller its answer."""
+        try:
+            return await self._store.replace(step.change)
+        except LedgerError:
+            return False
+        except BaseException:
+            self._keeper.drop(step.record)
+            raise
+
+    async def follow(self, step: Follow) -> Outcome:
+        if self._rest is None:
+            raise TypeError("a call whose effect does not stream has no rest")
+        try:
+            return await self._rest(step)
+        except BaseException:
+            self._keeper.drop(step.record)
             raise
 
     async def finish(self, step: Finish) -> Written:

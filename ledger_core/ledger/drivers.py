@@ -1,4 +1,7 @@
-"""Two dumb drivers: they do each step's I/O through a port and decide nothing."""
+"""Two dumb drivers: they do each step's I/O through a port and decide nothing.
+
+Only asynchronous calls stream: `aopen` stops where the caller has the head of its answer, `arun` goes on to the end.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,13 @@ from typing import Protocol, assert_never
 from ledger.lifecycle import Change
 from ledger.records import Event, Instant, Record
 from ledger.steps import (
+    Announce,
     Claim,
     Execute,
     Finish,
+    Follow,
     Look,
+    Opened,
     Outcome,
     Overtaken,
     Reply,
@@ -47,12 +53,14 @@ class AsyncPort(Protocol):
     async def swap(self, change: Change) -> bool: ...
     async def wait(self, record: Record, seconds: float) -> bool: ...
     async def verify(self, record: Record) -> Verdict: ...
-    async def execute(self, record: Record) -> Outcome: ...
+    async def execute(self, record: Record) -> Outcome | Opened: ...
+    async def announce(self, step: Announce) -> bool: ...
+    async def follow(self, step: Follow) -> Outcome: ...
     async def finish(self, step: Finish) -> Written: ...
     def note(self, event: Event) -> None: ...
 
 
-def run(step: Step, port: Port) -> Reply:
+def run(step: Step, port: Port) -> Reply:  # noqa: PLR0912 - one branch for each step
     """Drive a call to its reply. Raises what the port raises: StoreUnavailable before anything was executed."""
     while True:
         match step:
@@ -72,6 +80,8 @@ def run(step: Step, port: Port) -> Reply:
                 step = step.next(port.finish(step))
             case Overtaken():
                 step = step.next(port.look(step.record), port.now())
+            case Announce() | Follow():
+                raise TypeError("a synchronous call has no answer that streams")
             case Reply():
                 if step.event is not None:
                     port.note(step.event)
@@ -81,7 +91,14 @@ def run(step: Step, port: Port) -> Reply:
 
 
 async def arun(step: Step, port: AsyncPort) -> Reply:
-    """As `run`, awaiting."""
+    """As `run`, awaiting; from a `Follow` on, the rest of a call that `aopen` began."""
+    while isinstance(opened := await aopen(step, port), Follow):
+        step = opened.next(await port.follow(opened), port.now())
+    return opened
+
+
+async def aopen(step: Step, port: AsyncPort) -> Reply | Follow:  # noqa: PLR0912 - one branch for each step
+    """Drive a call to its reply, or to where the head of a streamed answer is durable and may be passed on."""
     while True:
         match step:
             case Claim():
@@ -96,6 +113,10 @@ async def arun(step: Step, port: AsyncPort) -> Reply:
                 step = step.next(await port.verify(step.record), port.now())
             case Execute():
                 step = step.next(await port.execute(step.record), port.now())
+            case Announce():
+                step = step.next(await port.announce(step))
+            case Follow():
+                return step
             case Finish():
                 step = step.next(await port.finish(step))
             case Overtaken():

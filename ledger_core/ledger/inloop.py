@@ -11,7 +11,9 @@ from ledger.keeper import Keeper
 from ledger.lifecycle import Change
 from ledger.ports import SyncStore
 from ledger.records import Event, Instant, Record
-from ledger.steps import Attempt, Finish, Outcome, Seen, Verdict, Written
+from ledger.steps import Announce, Attempt, Finish, Follow, Outcome, Seen, Verdict, Written
+
+_WHOLE = "what a function returns comes whole"
 
 
 class InLoopCall:
@@ -56,6 +58,12 @@ class InLoopCall:
     async def execute(self, record: Record) -> Outcome:
         self._call.begin(record)
         return self._call.ended(await self._effect(record))
+
+    async def announce(self, step: Announce) -> bool:
+        raise TypeError(_WHOLE)
+
+    async def follow(self, step: Follow) -> Outcome:
+        raise TypeError(_WHOLE)
 
     async def finish(self, step: Finish) -> Written:
         return self._call.finish(step)

@@ -43,6 +43,7 @@ class Trigger(StrEnum):
     """What makes a record change."""
 
     CLAIM = "first attempt"
+    HEAD = "owner has the head of an answer that streams"
     SUCCEED = "owner finishes: success"
     FAIL = "owner finishes: failed"
     LOSE = "owner finishes: unknown"
@@ -90,6 +91,7 @@ _TRY = {"attempts": 1}
 TABLE: tuple[Transition, ...] = (
     # start trigger           end guard        event         counts                            claims generation
     Transition(None, _T.CLAIM,        R, Guard.ABSENT, _E.CLAIMED, _TRY,                              True, True),
+    Transition(R, _T.HEAD,            R, _OWNER, _E.STREAMING),
     Transition(R, _T.SUCCEED,         S, _OWNER, _E.SUCCEEDED, {"runs": 1}),
     Transition(R, _T.FAIL,            F, _OWNER, _E.FAILED,    {"failed": 1}),
     Transition(R, _T.LOSE,            U, _OWNER, _E.UNKNOWN,   {"unknown": 1}),
@@ -212,6 +214,11 @@ def finish(
     kept = result if status is S else None
     record = was.but(result=kept, released=False, error=error, about={**was.about, **(about or {})})
     return _change(_row(was, trigger), record, was, now)
+
+
+def head(was: Record, now: Instant, about: Mapping[str, object] | None = None) -> Change:
+    """The head of an answer that streams, made durable before its caller gets it. The outcome is still open."""
+    return _change(_row(was, Trigger.HEAD), was.but(about={**was.about, **(about or {})}), was, now)
 
 
 def abandon(was: Record, now: Instant, why: str) -> Change:

@@ -31,6 +31,7 @@ class EventType(StrEnum):
     """The lines of the append-only journal."""
 
     CLAIMED = "claimed"
+    STREAMING = "streaming"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     UNKNOWN = "unknown"

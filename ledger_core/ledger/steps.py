@@ -9,6 +9,7 @@ and execute. Proxy and guard both go through these steps, there is no second pat
     Claim -> Look -> Wait -> Look -> ...                     a duplicate while the owner lives
     Claim -> Look -> Swap -> Execute -> Finish -> Reply      failed before, window over, resend, takeover
     Claim -> Look -> Swap -> Look -> ...                     the owner is gone: marked unknown, looked at again
+    Claim -> Execute -> Announce -> Follow -> Finish         an answer that streams: its head first, its outcome later
     Claim -> Look -> Verify -> Swap -> Look -> ...           unknown: the world was asked, and knew
     Finish -> Overtaken -> Finish | Reply                    marked unknown meanwhile: the true outcome, late
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
+from typing import overload
 
 from ledger import lifecycle
 from ledger.lifecycle import Change, Claimant, Trigger
@@ -56,6 +58,14 @@ class Outcome:
     value: object = None
     result: Result | None = None
     error: str | None = None
+    about: dict[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The head of an answer that streams: its outcome comes later. value, about: as in `Outcome`."""
+
+    value: object
     about: dict[str, object] | None = None
 
 
@@ -176,6 +186,39 @@ class Execute:
     attempt: Attempt
     record: Record
 
+    @overload
+    def next(self, came: Outcome, now: Instant) -> Finish: ...
+    @overload
+    def next(self, came: Outcome | Opened, now: Instant) -> Finish | Announce: ...
+    def next(self, came: Outcome | Opened, now: Instant) -> Finish | Announce:
+        """Record what came of it, or that it has begun to come."""
+        if isinstance(came, Opened):
+            return Announce(self.attempt, self.record, came, lifecycle.head(self.record, now, came.about))
+        return Finish(self.attempt, self.record, came, _finishing(self.record, came, now))
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Make the head of a streamed answer durable; then the caller may have it."""
+
+    attempt: Attempt
+    record: Record
+    opened: Opened
+    change: Change
+
+    def next(self, announced: bool) -> Follow:
+        """Go on in any case: the effect may have happened, and its claim is durable."""
+        return Follow(self.attempt, self.change.record if announced else self.record, self.opened)
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Take the rest of a streamed answer. The caller has its head by now, and may leave."""
+
+    attempt: Attempt
+    record: Record
+    opened: Opened
+
     def next(self, outcome: Outcome, now: Instant) -> Finish:
         """Record what came of it."""
         return Finish(self.attempt, self.record, outcome, _finishing(self.record, outcome, now))
@@ -226,7 +269,7 @@ class Reply:
     event: Event | None = None
 
 
-type Step = Claim | Look | Wait | Swap | Verify | Execute | Finish | Overtaken | Reply
+type Step = Claim | Look | Wait | Swap | Verify | Execute | Announce | Follow | Finish | Overtaken | Reply
 
 VERIFIER = "verify"
 """Who settled it, in the journal: not a person."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 
 import ledger_proxy.light  # noqa: F401 - before mitmproxy
 
 # isort: split
+from aiohttp.streams import StreamReader
 from mitmproxy import connection, http, tls
 from mitmproxy.proxy import layer, layers, server_hooks
 
@@ -19,7 +21,11 @@ from ledger_proxy import answers
 from ledger_proxy.exchange import Caller, Exchange
 from ledger_proxy.headers import to_text
 from ledger_proxy.identity import from_proxy_authorization
+from ledger_proxy.passing import Passer
+from ledger_proxy.receiving import Spooled, TooLarge, legible, receive, spooled
+from ledger_proxy.relay import HOST, Answering, Relay, Ticket
 from ledger_proxy.settings import Address, Settings
+from ledger_proxy.spool import IN_MEMORY, Spool
 from ledger_rules.operation import LEDGER_HEADERS
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
@@ -27,8 +33,8 @@ from ledger_rules.ruleset import decide
 
 logger = logging.getLogger(__name__)
 
-_CANDIDATES = "ledger.candidates"
-_LET_GO = "ledger.let_go"
+_CANDIDATES, _LET_GO, _TICKET = "ledger.candidates", "ledger.let_go", "ledger.ticket"
+_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 WRITE_SECONDS = 0.05
 """What the front gets to put a last answer on the wire; it tells nobody when it has."""
 _PROXY_HEADERS = ("Proxy-Authorization", "Proxy-Connection")
@@ -37,8 +43,8 @@ _PROXY_HEADERS = ("Proxy-Authorization", "Proxy-Connection")
 class Gate:
     """Hooks of the sidecar. connections: how many were opened; answering: ruled requests being answered now."""
 
-    def __init__(self, settings: Settings, exchange: Exchange) -> None:
-        self._settings, self._exchange = settings, exchange
+    def __init__(self, settings: Settings, exchange: Exchange, relay: Relay, passer: Passer) -> None:
+        self._settings, self._exchange, self._relay, self._passer = settings, exchange, relay, passer
         self._rules = settings.rules
         self._default = Caller(settings.workflow, settings.caller)
         self._callers: dict[str, Caller] = {}
@@ -97,13 +103,16 @@ class Gate:
             _let_go(flow)
             flow.request.stream = True
             return
-        flow.metadata[_CANDIDATES] = candidates
+        if _small(flow.request):
+            flow.metadata[_CANDIDATES] = candidates
+        else:
+            self._pass(flow, self._relay.issue(self._receiving(candidates, flow)), taking=True)
 
     async def request(self, flow: http.HTTPFlow) -> None:
         candidates: tuple[Rule, ...] = flow.metadata.pop(_CANDIDATES, ())
         if not candidates or flow.response is not None:
             return
-        response: answers.Response | None = None
+        told: answers.Response | answers.Streamed | None = None
         self.answering += 1
         try:
             request = _request(flow, flow.request.raw_content or b"")
@@ -111,33 +120,93 @@ class Gate:
             if rule is None:
                 _let_go(flow)
                 return
-            response = await self._answer(rule, request, flow)
+            told = await self._answer(rule, request, flow)
         except Exception:
             logger.exception("an exchange failed; the agent is told that the ledger is unavailable")
         finally:
             self.answering -= 1
-            if not flow.metadata.get(_LET_GO):
-                flow.response = _front(response or answers.problem(answers.UNAVAILABLE))
+            if isinstance(told, answers.Streamed):
+                self._pass(flow, self._relay.issue(_given(told)))
+            elif not flow.metadata.get(_LET_GO):
+                flow.response = _front(told or answers.problem(answers.UNAVAILABLE))
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
-        if flow.response is not None and flow.metadata.get(_LET_GO):
+        ticket: Ticket | None = flow.metadata.get(_TICKET)
+        if flow.response is None:
+            return
+        if ticket is not None and ticket.told is not None:
+            front = flow.response.data
+            front.status_code, front.reason = ticket.told.status, ticket.told.reason
+            front.headers = http.Headers(ticket.told.headers)
+        if ticket is not None or flow.metadata.get(_LET_GO):
             flow.response.stream = True
 
     async def settle(self, seconds: float) -> None:
         """Wait until every answer has been handed to its connection, bounded."""
         deadline = time.monotonic() + seconds
-        while self.answering and time.monotonic() < deadline:  # noqa: ASYNC110 - polled only while stopping
+        while (self.answering or self._relay.busy) and time.monotonic() < deadline:  # noqa: ASYNC110 - polled only while stopping
             await asyncio.sleep(0.01)
         await asyncio.sleep(WRITE_SECONDS)
 
-    async def _answer(self, rule: Rule, request: Request, flow: http.HTTPFlow) -> answers.Response:
-        if not _agrees(flow):
+    async def _answer(
+        self, rule: Rule, request: Request, flow: http.HTTPFlow, body: Spooled | None = None
+    ) -> answers.Response | answers.Streamed:
+        if not _agrees(request, flow.client_conn.sni):
             return answers.problem(answers.MISDIRECTED)
         caller = self._callers.get(flow.client_conn.id, self._default)
-        authorization = flow.request.headers.get("Proxy-Authorization")
+        authorization = request.header("Proxy-Authorization")
         if authorization is not None:
             caller = from_proxy_authorization(authorization, self._default)
-        return await self._exchange.answer(rule, request, caller, lambda: _left(flow.client_conn))
+        return await self._exchange.answer(rule, request, caller, lambda: _left(flow.client_conn), body)
+
+    def _receiving(self, candidates: Sequence[Rule], flow: http.HTTPFlow) -> Answering:
+        """Answers a request when its body, which is not in memory, has come."""
+        request = _request(flow, b"")
+
+        async def answer(content: StreamReader) -> answers.Response | answers.Streamed:
+            spool = Spool()
+            try:
+                whole = await receive(request, content.iter_any(), spool)
+                rule = decide(candidates, whole if not candidates[0].match.reads_body else legible(whole, spool))
+                if rule is None:
+                    return await self._passer.answer(whole, spool)
+                return await self._answer(rule, whole, flow, await spooled(rule, whole, spool))
+            except TooLarge:
+                return answers.problem(answers.TOO_LARGE)
+            finally:
+                spool.close()
+
+        return answer
+
+    def _pass(self, flow: http.HTTPFlow, ticket: Ticket, taking: bool = False) -> None:
+        """Point a flow at the relay. taking: with its body, else only for the answer."""
+        framing = _FRAMING if taking else frozenset()
+        fields = [(n, v) for n, v in flow.request.headers.fields if n.lower() in framing]
+        head = http.Headers([(b"Host", HOST.encode()), *fields])
+        method = b"POST" if taking else b"GET"
+        path = ticket.path.encode()
+        # A new one: the old one still tells the front how to treat the agent's connection.
+        flow.request = http.Request(
+            HOST, self._relay.port, method, b"http", b"", path, b"HTTP/1.1", head, b"", None, time.time(), None
+        )
+        flow.request.stream = taking
+        flow.server_conn = connection.Server(address=(HOST, self._relay.port))
+        flow.metadata[_TICKET] = ticket
+
+
+def _small(request: http.Request) -> bool:
+    """Whether its body fits into memory, as far as its head tells."""
+    if "transfer-encoding" in request.headers:
+        return False
+    length = request.headers.get("content-length")
+    return length is None or int(length) <= IN_MEMORY
+
+
+def _given(told: answers.Streamed) -> Answering:
+    async def answer(content: StreamReader) -> answers.Streamed:
+        return told
+
+    return answer
 
 
 def _let_go(flow: http.HTTPFlow) -> None:
@@ -157,15 +226,12 @@ def _request(flow: http.HTTPFlow, body: bytes) -> Request:
     return Request(r.method, r.scheme, r.host.lower(), r.port, r.path, headers, body)
 
 
-def _agrees(flow: http.HTTPFlow) -> bool:
+def _agrees(request: Request, sni: str | None) -> bool:
     """Host header, TLS server name and connection target name one host: else rules could be walked around."""
-    r = flow.request
-    names = [v.decode("latin-1") for n, v in r.headers.fields if n.lower() == b"host"]
-    sni = flow.client_conn.sni
-    host = r.host.lower()
-    if sni is not None and sni.lower() != host:
+    names = [value for name, value in request.headers if name.lower() == "host"]
+    if sni is not None and sni.lower() != request.host:
         return False
-    return len(names) <= 1 and all(_host_agrees(name, (host, r.port), r.scheme) for name in names)
+    return len(names) <= 1 and all(_host_agrees(name, (request.host, request.port), request.scheme) for name in names)
 
 
 def _host_agrees(value: str, target: Address, scheme: str) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from ledger.records import Record, Result, rfc3339
 from ledger.steps import Answer
@@ -24,6 +24,28 @@ class Response:
     reason: bytes
     headers: tuple[Header, ...]
     body: bytes
+
+
+class Readable(Protocol):
+    """The agent's side of a body that is on its way."""
+
+    async def read(self) -> bytes:
+        """The next piece, b"" at the end."""
+        ...
+
+    def leave(self) -> None:
+        """Take no more of it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """The head of a response whose body is on its way."""
+
+    status: int
+    reason: bytes
+    headers: tuple[Header, ...]
+    body: Readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +138,22 @@ NOT_SENT = Problem(
     "The effect did not happen; repeating the request is safe.",
     {},
 )
+UNREACHABLE = Problem(
+    "upstream-unreachable",
+    502,
+    "unknown",
+    "The upstream could not be reached, or did not answer",
+    "No rule means this request, so Ledger knows nothing of its effect.",
+    {},
+)
+TOO_LARGE = Problem(
+    "too-large",
+    413,
+    "refused",
+    "The body is larger than Ledger takes for one operation",
+    "Nothing was sent, so the effect did not happen. Send it in parts, or leave this endpoint out of the rules.",
+    {},
+)
 UNAVAILABLE = Problem(
     "ledger-unavailable",
     503,
@@ -153,13 +191,25 @@ def problem(p: Problem, record: Record | None = None, detail: str | None = None)
     headers = {"Content-Type": "application/problem+json", "Ledger-Outcome": p.outcome, **p.headers}
     if record is not None:
         headers["Ledger-Record"] = id
-    return _response(p.status, b"", _pairs(headers), json.dumps(body, indent=2).encode() + b"\n")
+    return framed(p.status, b"", _pairs(headers), json.dumps(body, indent=2).encode() + b"\n")
 
 
 def live(status: int, reason: bytes, headers: Iterable[Header], body: bytes, record: Record, outcome: str) -> Response:
     """The upstream's own answer, marked."""
     marks = {"Ledger-Outcome": outcome, "Ledger-Record": record.id}
-    return _response(status, reason, (*headers, *_pairs(marks)), body)
+    return framed(status, reason, (*headers, *_pairs(marks)), body)
+
+
+def streamed(head: Streamed, record: Record, outcome: str) -> Streamed:
+    """The head of the upstream's own answer, marked. outcome: what it will be if its body comes to its end."""
+    marks = _pairs({"Ledger-Outcome": outcome, "Ledger-Record": record.id})
+    return chunked(replace(head, headers=(*head.headers, *marks)))
+
+
+def chunked(head: Streamed) -> Streamed:
+    """The same with the framing that the front needs: chunks, unless the upstream gave a length."""
+    sized = any(n.lower() == b"content-length" for n, _ in head.headers)
+    return head if sized else replace(head, headers=(*head.headers, (b"Transfer-Encoding", b"chunked")))
 
 
 def replay(record: Record) -> Response:
@@ -177,7 +227,7 @@ def replay(record: Record) -> Response:
     # The provider may have marked its own replay; one mark is enough.
     kept = [(n, v) for n, v in kept if n.lower() != b"idempotent-replayed"]
     reason = str(result.meta.get("reason", "")).encode("latin-1", "replace")
-    return _response(int(result.meta["status"]), reason, (*kept, *_pairs(marks)), result.body)
+    return framed(int(result.meta["status"]), reason, (*kept, *_pairs(marks)), result.body)
 
 
 def result_of(status: int, reason: bytes, headers: Iterable[Header], body: bytes | None, limit: int) -> Result:
@@ -200,7 +250,7 @@ def _pairs(headers: Mapping[str, str]) -> tuple[Header, ...]:
     return tuple((n.encode(), v.encode()) for n, v in headers.items())
 
 
-def _response(status: int, reason: bytes, headers: Iterable[Header], body: bytes) -> Response:
+def framed(status: int, reason: bytes, headers: Iterable[Header], body: bytes) -> Response:
     """Framing that the front needs: a length, unless the status has no body or the upstream gave one."""
     pairs = tuple(headers)
     named = any(n.lower() == b"content-length" for n, _ in pairs)

@@ -1,14 +1,16 @@
-"""One request and its answer over one pooled aiohttp connection: written once, read whole, given back or closed."""
+"""One request and its answer over one pooled aiohttp connection: written once, read once, given back or closed."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from aiohttp import ClientPayloadError, hdrs
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
-from aiohttp.http import RawResponseMessage
+from aiohttp.http import RawResponseMessage, StreamWriter
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from ledger_proxy.headers import RawHeaders
@@ -19,6 +21,11 @@ MAX_FIELDS = 1_000
 # Below this one copy is cheaper than a second write (and its TLS record).
 _JOIN_BELOW = 65_536
 _LOOK_EVERY = 1.0
+_PIECE = 65_536
+AT_ONCE = 65_536
+"""Bytes of a body that are waited for before it is handed on as a stream."""
+PATIENCE = 0.05
+"""Seconds that a body of unknown length has to come whole, before it is handed on as a stream."""
 
 
 @dataclass(slots=True)
@@ -34,10 +41,80 @@ def usable(conn: Connection) -> bool:
     return not _protocol(conn).should_close
 
 
+class Body:
+    """The body of an answer, read once, to its end. Its connection is given back there, and closed on any fault."""
+
+    def __init__(
+        self, conn: Connection, message: RawResponseMessage, payload: StreamReader, reusable: bool = True
+    ) -> None:
+        self._conn, self._message, self._payload, self._reusable = conn, message, payload, reusable
+        self._protocol = _protocol(conn)
+        self._first: list[bytes] = []
+        self._ended = False
+
+    async def beginning(self) -> bytes | None:
+        """All of it, if it comes at once; None if it streams or is large, and then `read` has it from its start."""
+        size = self._message.headers.get(hdrs.CONTENT_LENGTH)
+        if size is not None and not self._message.chunked:
+            return await self.whole() if int(size) <= AT_ONCE or self._payload is EMPTY_PAYLOAD else None
+        if self._payload is not EMPTY_PAYLOAD and _is_event_stream(self._message):
+            return None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                while sum(map(len, self._first)) <= AT_ONCE:
+                    self._first.append(await self._next())
+                    if self._ended:
+                        return b"".join(self._first)
+        return None
+
+    async def whole(self) -> bytes:
+        """All of it. Raises whatever went wrong, with the connection closed."""
+        parts = []
+        while piece := await self.read():
+            parts.append(piece)
+        return b"".join(parts)
+
+    async def read(self) -> bytes:
+        """Some more of it, b"" at its end. Raises whatever went wrong, with the connection closed."""
+        if self._first:
+            return self._first.pop(0) or await self.read()
+        return b"" if self._ended else await self._next()
+
+    def close(self) -> None:
+        """Give up what was not read."""
+        if not self._ended:
+            self._conn.close()
+
+    async def _next(self) -> bytes:
+        try:
+            piece = await (self._payload.readany() if self._payload.is_eof() else self._watched())
+            # Only reading tells that a body at its end is broken.
+            if not piece or self._payload.at_eof():
+                _require_whole(self._protocol, self._message, self._payload)
+                self._ended = True
+                _give_back(self._conn, self._reusable)
+        except Exception:
+            self._conn.close()
+            raise
+        return piece
+
+    async def _watched(self) -> bytes:
+        """aiohttp never wakes the reader of a chunked body that turns to garbage: a silent second is worth a look."""
+        while True:
+            try:
+                async with asyncio.timeout(_LOOK_EVERY):
+                    return await self._payload.readany()
+            except (TimeoutError, RuntimeError) as gone:  # the latter: it refuses to wait on a closed connection
+                if (error := self._protocol.exception()) is not None:
+                    raise ClientPayloadError("the body is not framed as it should be") from error
+                if isinstance(gone, RuntimeError):
+                    raise
+
+
 async def converse(
-    conn: Connection, head: bytes, body: bytes, *, no_body: bool, progress: Progress
-) -> tuple[RawResponseMessage, bytes]:
-    """Write the request, read the answer, and give the connection back only if both are whole.
+    conn: Connection, head: bytes, body: bytes | BinaryIO, *, no_body: bool, progress: Progress
+) -> tuple[RawResponseMessage, Body]:
+    """Write the request and read the head of its answer.
 
     no_body: the answer to this method (HEAD) has none, whatever its fields say.
     Raises whatever went wrong, with the connection closed and `progress` telling how far it got.
@@ -53,16 +130,17 @@ async def converse(
             max_headers=MAX_FIELDS,
         )
         progress.sent = True
-        _write(conn, head, body)
-        message, payload = await _final_head(protocol)
+        if isinstance(body, bytes):
+            _write(conn, head, body)
+            message, payload = await _final_head(protocol)
+            taken = True
+        else:
+            message, payload, taken = await _upload(conn, protocol, head, body)
         progress.head = (message.code, message.raw_headers)
-        content = await _content(protocol, payload)
-        _require_whole(protocol, message, payload)
+        return message, Body(conn, message, payload, taken)
     except BaseException:
         conn.close()
         raise
-    _give_back(conn)
-    return message, content
 
 
 def _protocol(conn: Connection) -> ResponseHandler:
@@ -92,20 +170,36 @@ async def _final_head(protocol: ResponseHandler) -> tuple[RawResponseMessage, St
             return message, payload
 
 
-async def _content(protocol: ResponseHandler, payload: StreamReader) -> bytes:
-    """Read the body to its end.
+async def _upload(
+    conn: Connection, protocol: ResponseHandler, head: bytes, body: BinaryIO
+) -> tuple[RawResponseMessage, StreamReader, bool]:
+    """Write a body that is not in memory, at the pace of the upstream; an answer that comes earlier ends it.
 
-    aiohttp never wakes the reader of a chunked body that turns to garbage, so a silent second is worth a look.
+    The third tells whether all of it was written.
     """
-    parts: list[bytes] = []
-    while not parts or not payload.at_eof():  # once at least: only reading tells that a body at its end is broken
-        try:
-            async with asyncio.timeout(_LOOK_EVERY):
-                parts.append(await payload.readany())
-        except TimeoutError:
-            if (error := protocol.exception()) is not None:
-                raise ClientPayloadError("the body is not framed as it should be") from error
-    return b"".join(parts)
+    writing = asyncio.create_task(_write_file(conn, protocol, head, body))
+    reading = asyncio.create_task(_final_head(protocol))
+    try:
+        await asyncio.wait((writing, reading), return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done():
+            await writing
+        return *await reading, writing.done()
+    finally:
+        for task in (writing, reading):
+            task.cancel()
+        await asyncio.gather(writing, reading, return_exceptions=True)
+
+
+async def _write_file(conn: Connection, protocol: ResponseHandler, head: bytes, body: BinaryIO) -> None:
+    writer = StreamWriter(protocol, asyncio.get_running_loop())
+    _write(conn, head, b"")
+    while piece := body.read(_PIECE):
+        await writer.write(piece)
+        await writer.drain()
+
+
+def _is_event_stream(message: RawResponseMessage) -> bool:
+    return message.headers.get(hdrs.CONTENT_TYPE, "").lower().startswith("text/event-stream")
 
 
 def _require_whole(protocol: ResponseHandler, message: RawResponseMessage, payload: StreamReader) -> None:
@@ -115,10 +209,10 @@ def _require_whole(protocol: ResponseHandler, message: RawResponseMessage, paylo
         raise ClientPayloadError("the connection was reset") from error
 
 
-def _give_back(conn: Connection) -> None:
+def _give_back(conn: Connection, reusable: bool) -> None:
     """Return the connection to the pool, unless the upstream answered before it had read everything."""
     transport = conn.transport
-    if transport is not None and transport.get_write_buffer_size():
+    if not reusable or (transport is not None and transport.get_write_buffer_size()):
         conn.close()
     else:
         conn.release()

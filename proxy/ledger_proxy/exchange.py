@@ -7,28 +7,33 @@ cannot be claimed durably is refused, and nothing is sent. What is sent is in `s
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ledger import clock, owners
 from ledger.calls import AsyncCall
-from ledger.drivers import arun
+from ledger.drivers import aopen, arun
 from ledger.keeper import AsyncKeeper
 from ledger.lifecycle import Claimant
 from ledger.policy import OnUnknown
 from ledger.ports import AsyncStore
-from ledger.records import Kind, Record
-from ledger.steps import Attempt, Outcome, begin
+from ledger.records import Kind, Record, Status
+from ledger.steps import Attempt, Follow, Opened, Outcome, begin
 from ledger_proxy import answers, replies
-from ledger_proxy.answers import Response
-from ledger_proxy.sending import Sender, listed
+from ledger_proxy.answers import Response, Streamed
+from ledger_proxy.receiving import Spooled
+from ledger_proxy.sending import Live, Sender, listed
 from ledger_proxy.summary import MERGED, Tally
 from ledger_proxy.upstream import Upstream
 from ledger_rules.operation import MissingKey, Operation, identify
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
+
+BROKE = "the ledger failed when an answer began to stream"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +74,23 @@ class Exchange:
         self._known = Recent()
         self._running: set[asyncio.Task[Any]] = set()
 
-    async def answer(self, rule: Rule, request: Request, caller: Caller, gone: Callable[[], bool]) -> Response:
+    async def answer(
+        self,
+        rule: Rule,
+        request: Request,
+        caller: Caller,
+        gone: Callable[[], bool],
+        body: Spooled | None = None,
+    ) -> Response | Streamed:
         """Answer one attempt. The calling task must outlive its client, as the front's do.
 
-        A task that is cancelled all the same while it sends records an unknown outcome and ends.
+        body: the request's, where it is not in memory. An answer that streams is recorded to its end, also when the
+        agent leaves. A task that is cancelled all the same while it sends records an unknown outcome and ends.
         """
         if self._sender.stopping:
             return answers.problem(answers.STOPPING)
         with listed(self._running):
-            return await self._answer(rule, request, caller, gone)
+            return await self._answer(rule, request, caller, gone, body)
 
     async def drain(self, seconds: float) -> int:
         """Let exchanges in flight end; then give up the sends, so that they are recorded as unknown.
@@ -92,9 +105,12 @@ class Exchange:
             await asyncio.wait(self._running, timeout=max(1.0, seconds))
         return given_up
 
-    async def _answer(self, rule: Rule, request: Request, caller: Caller, gone: Callable[[], bool]) -> Response:
+    async def _answer(
+        self, rule: Rule, request: Request, caller: Caller, gone: Callable[[], bool], body: Spooled | None
+    ) -> Response | Streamed:
+        said, spool = (body.reading, body.spool) if body else (None, None)
         try:
-            operation = identify(rule, request, self._secret, caller.wf, caller.caller)
+            operation = identify(rule, request, self._secret, caller.wf, caller.caller, said)
         except MissingKey:
             return answers.problem(answers.KEY_MISSING)
         remark = MERGED if operation.ignored_key else None
@@ -102,19 +118,39 @@ class Exchange:
 
         sent: list[tuple[Record, Outcome]] = []
 
-        async def effect(record: Record) -> Outcome:
-            outcome = await self._sender.send(rule, request, operation, record)
-            sent.append((record, outcome))
-            return outcome
+        async def effect(record: Record) -> Outcome | Opened:
+            came = await self._sender.send(rule, request, operation, record, spool)
+            # Should the ledger break before an answer that streams is announced, nobody will follow it to its end.
+            sent.append((record, came if isinstance(came, Outcome) else Outcome(Status.UNKNOWN, error=BROKE)))
+            return came
 
         try:
-            call = AsyncCall(self._store, self._keeper, effect, gone)
+            call = AsyncCall(self._store, self._keeper, effect, gone, rest=self._rest)
             known = self._known.seen(operation.id)
-            reply = await arun(begin(attempt, clock.now(), known), call)
+            reply = await aopen(begin(attempt, clock.now(), known), call)
         except Exception as error:
             return replies.broken(sent, error)
+        if isinstance(reply, Follow):
+            self._finish_apart(reply, call, operation)
+            return replies.opened(reply)
         self.tally.count(reply, operation.ignored_key)
         return replies.response(reply, operation.policy.on_unknown is OnUnknown.RESEND)
+
+    async def _rest(self, step: Follow) -> Outcome:
+        return await self._sender.follow(cast("Live", step.opened.value))
+
+    def _finish_apart(self, step: Follow, call: AsyncCall, operation: Operation) -> None:
+        """Go on without the agent's task: it has the head by now, and may leave before the end."""
+
+        async def finish() -> None:
+            try:
+                self.tally.count(await arun(step, call), operation.ignored_key)
+            except Exception:
+                logger.exception("the outcome of a streamed answer could not be recorded; it will be unknown")
+
+        task = asyncio.create_task(finish())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
 
 def _draft(operation: Operation) -> Record:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from ledger.records import Record, Status
-from ledger.steps import Answer, Outcome, Reply
+from ledger.steps import Answer, Follow, Outcome, Reply
 from ledger_proxy import answers
-from ledger_proxy.answers import Response
+from ledger_proxy.answers import Response, Streamed
+from ledger_proxy.sending import Live
+
+_TOLD = {Status.SUCCESS: Answer.EXECUTED, Status.FAILED: Answer.FAILED, Status.UNKNOWN: Answer.UNKNOWN}
 
 
 def response(reply: Reply, recoverable: bool) -> Response:
@@ -26,13 +30,19 @@ def response(reply: Reply, recoverable: bool) -> Response:
             return answers.problem(answers.CONFLICT, record)
 
 
+def opened(step: Follow) -> Streamed:
+    """The head of an answer that streams; it promises what comes true if the body comes to its end."""
+    live = cast("Live", step.opened.value)
+    head, promised = live.head()
+    return answers.streamed(head, step.record, _TOLD[promised].value)
+
+
 def broken(sent: Sequence[tuple[Record, Outcome]], error: Exception) -> Response:
     """What is true when the ledger failed: nothing was sent, or the live outcome, recorded or not."""
     if not sent:
         return answers.problem(answers.UNAVAILABLE, detail=str(error))
     record, outcome = sent[-1]
-    answer = {Status.SUCCESS: Answer.EXECUTED, Status.FAILED: Answer.FAILED}.get(outcome.status, Answer.UNKNOWN)
-    return _live(Reply(answer, record, outcome), recoverable=False)
+    return _live(Reply(_TOLD[outcome.status], record, outcome), recoverable=False)
 
 
 def _live(reply: Reply, recoverable: bool) -> Response:
@@ -42,6 +52,8 @@ def _live(reply: Reply, recoverable: bool) -> Response:
     # A refusal of a recovery send says nothing of the effect, so the agent must not read it as "declined".
     if isinstance(value, Response) and not unsettled:
         return answers.live(value.status, value.reason, value.headers, value.body, reply.record, reply.answer.value)
+    if reply.answer is Answer.EXECUTED:
+        return answers.replay(reply.record)  # too long to be held back until its end was known, and not kept
     if reply.answer is Answer.FAILED:
         return answers.problem(answers.NOT_SENT, reply.record, _why(reply.record))
     return answers.problem(answers.RECOVERABLE if recoverable else answers.UNKNOWN, reply.record, _why(reply.record))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Awaitable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from ledger.records import Record, Result, Status
-from ledger.steps import Outcome
+from ledger.steps import Opened, Outcome
 from ledger_proxy import answers
 from ledger_proxy.answers import Header, Response
 from ledger_proxy.headers import end_to_end, to_text
-from ledger_proxy.upstream import Answer, MaybeSent, NotSent, Upstream
+from ledger_proxy.recording import Recording
+from ledger_proxy.spool import Spool
+from ledger_proxy.upstream import Answer, MaybeSent, NotSent, Streamed, Upstream
 from ledger_rules.operation import LEDGER_HEADERS, Operation
 from ledger_rules.outcome import classify, settles
 from ledger_rules.redaction import DESCRIBES_BODY, redacted
@@ -38,15 +40,39 @@ class Sender:
             task.cancel()
         return len(self._sending)
 
-    async def send(self, rule: Rule, request: Request, operation: Operation, record: Record) -> Outcome:
-        """Send once; say what came of it. Only proof that nothing happened is `failed`."""
+    async def send(
+        self, rule: Rule, request: Request, operation: Operation, record: Record, body: Spool | None = None
+    ) -> Outcome | Opened:
+        """Send once; say what came of it, or that an answer begins to stream. Only proof of nothing is `failed`."""
         if self.stopping:
             return _not_sent(record, None, "the sidecar is stopping, nothing was sent")
         headers = _headers(request, operation, record)
         keyed = _keyed(request, operation, record)
+        sending = self._upstream.send(keyed, headers=headers, resendable=operation.takes_key, body=body)
+        answer = await self._outlived(record, sending)
+        if isinstance(answer, Answer):
+            return self._judged(rule, record, answer, answer.body)
+        if isinstance(answer, Outcome):
+            return answer
+        live = Live(rule, record, answer, Recording(answer.body, self._max_stored))
+        if not record.resent:
+            return Opened(live, {"response_status": answer.status})
+        # What is not proved to settle a recovery is not passed on, and that is known at its end.
+        live.recording.leave()
+        return await self.follow(live)
+
+    async def follow(self, live: Live) -> Outcome:
+        """Take the rest of an answer that streams; a body that breaks off leaves the outcome unknown."""
+        kept = await self._outlived(live.record, live.recording.record())
+        if isinstance(kept, Outcome):
+            return replace(kept, about={"response_status": live.answer.status})
+        return self._judged(live.rule, live.record, live.answer, kept)
+
+    async def _outlived[T](self, record: Record, effect: Awaitable[T]) -> T | Outcome:
+        """What comes of it; or what is known when it broke off."""
         try:
             with listed(self._sending):
-                answer = await self._upstream.send(keyed, headers=headers, resendable=operation.takes_key)
+                return await effect
         except NotSent as error:
             return _not_sent(record, error, str(error))
         except MaybeSent as error:
@@ -57,34 +83,66 @@ class Sender:
             return Outcome(Status.UNKNOWN, None, error=STOPPED)
         except Exception as error:
             return Outcome(Status.UNKNOWN, None, error=f"the exchange failed: {error!r}")
+
+    def _judged(self, rule: Rule, record: Record, answer: Answer | Streamed, body: bytes | None) -> Outcome:
         try:
-            return self._judge(rule, record, answer)
+            return self._judge(rule, record, answer, body)
         except Exception as error:
             return Outcome(Status.UNKNOWN, None, error=f"the answer could not be read: {error!r}")
 
-    def _judge(self, rule: Rule, record: Record, answer: Answer) -> Outcome:
-        headers = tuple(end_to_end(answer.headers))
-        text = [(to_text(n), to_text(v)) for n, v in headers]
-        status = Status(classify(rule, answer.status, text, answer.body))
-        if record.resent and not settles(rule, answer.status, text, answer.body):
+    def _judge(self, rule: Rule, record: Record, answer: Answer | Streamed, body: bytes | None) -> Outcome:
+        """body: None where it was too long to be kept."""
+        headers, status = _seen(rule, answer, body or b"")
+        if record.resent and not settles(rule, answer.status, _text(headers), body or b""):
             # Most refusals come before the provider's idempotency layer: they prove nothing of the first send.
             status = Status.UNKNOWN
-        reason = answer.reason.encode("utf-8", "surrogateescape")
+        reason = reason_of(answer)
         return Outcome(
             status,
-            Response(answer.status, reason, headers, answer.body),
-            self._kept(rule, answer, reason, headers) if status is Status.SUCCESS else None,
+            Response(answer.status, reason, headers, body) if body is not None else None,
+            self._kept(rule, answer, reason, headers, body) if status is Status.SUCCESS else None,
             None if status is Status.SUCCESS else f"the upstream answered {answer.status}",
             {"response_status": answer.status},
         )
 
-    def _kept(self, rule: Rule, answer: Answer, reason: bytes, headers: tuple[Header, ...]) -> Result:
+    def _kept(
+        self, rule: Rule, answer: Answer | Streamed, reason: bytes, headers: tuple[Header, ...], body: bytes | None
+    ) -> Result:
         """What is stored of an answer: with the values masked that the rules file redacts."""
         named = {to_text(n).lower(): to_text(v) for n, v in headers} if rule.redact else {}
-        body = redacted(rule.redact, named.get("content-type"), named.get("content-encoding"), answer.body)
-        if body is not answer.body:
+        kept = body and redacted(rule.redact, named.get("content-type"), named.get("content-encoding"), body)
+        if kept is not body:
             headers = tuple((n, v) for n, v in headers if to_text(n).lower() not in DESCRIBES_BODY)
-        return answers.result_of(answer.status, reason, headers, body, self._max_stored)
+        return answers.result_of(answer.status, reason, headers, kept, self._max_stored)
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """An answer that streams, as `Opened` carries it."""
+
+    rule: Rule
+    record: Record
+    answer: Streamed
+    recording: Recording
+
+    def head(self) -> tuple[answers.Streamed, Status]:
+        """What the agent gets of it now, and the outcome that its head promises."""
+        headers, status = _seen(self.rule, self.answer, b"")
+        return answers.Streamed(self.answer.status, reason_of(self.answer), headers, self.recording), status
+
+
+def reason_of(answer: Answer | Streamed) -> bytes:
+    """The reason phrase as it was sent."""
+    return answer.reason.encode("utf-8", "surrogateescape")
+
+
+def _seen(rule: Rule, answer: Answer | Streamed, body: bytes) -> tuple[tuple[tuple[bytes, bytes], ...], Status]:
+    headers = tuple(end_to_end(answer.headers))
+    return headers, Status(classify(rule, answer.status, _text(headers), body))
+
+
+def _text(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    return [(to_text(n), to_text(v)) for n, v in headers]
 
 
 @contextlib.contextmanager

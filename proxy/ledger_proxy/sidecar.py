@@ -17,6 +17,8 @@ from ledger_proxy.addon import Gate
 from ledger_proxy.ca import CA, EPHEMERAL_DAYS, ensure_ca, upstream_bundle
 from ledger_proxy.engine import Engine, EngineError
 from ledger_proxy.exchange import Exchange
+from ledger_proxy.passing import Passer
+from ledger_proxy.relay import Relay
 from ledger_proxy.settings import Settings
 from ledger_proxy.upstream import AiohttpUpstream
 from ledger_rules.egress import OPEN
@@ -65,7 +67,10 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         upstream = AiohttpUpstream(resolve=settings.resolve, ca_bundle=roots, proxy=settings.upstream_proxy)
         stack.push_async_callback(upstream.close)
         exchange = Exchange(store, keeper, upstream, secret, settings.max_stored)
-        gate = Gate(settings, exchange)
+        relay = Relay()
+        stack.push_async_callback(relay.close)
+        await relay.start()
+        gate = Gate(settings, exchange, relay, Passer(upstream))
         engine = await Engine.start(settings, gate, ca_dir, roots)
         stack.push_async_callback(engine.stop)
         stack.push_async_callback(gate.settle, settings.drain)

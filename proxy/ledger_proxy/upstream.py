@@ -18,10 +18,11 @@ from aiohttp import ClientTimeout, TCPConnector
 from aiohttp.connector import Connection
 
 from ledger_proxy import faults
-from ledger_proxy.conversation import Progress, converse, usable
+from ledger_proxy.conversation import Body, Progress, converse, usable
 from ledger_proxy.headers import RawHeaders
 from ledger_proxy.resolver import Endpoint
 from ledger_proxy.routes import Route, find_route, parse_proxy, trust
+from ledger_proxy.spool import Spool
 from ledger_proxy.wire import request_head
 from ledger_rules.request import Request
 
@@ -39,6 +40,28 @@ class Answer:
     reason: str
     headers: RawHeaders
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """The head of an answer whose body is large, or still on its way."""
+
+    status: int
+    reason: str
+    headers: RawHeaders
+    body: Stream
+
+
+class Stream(Protocol):
+    """A body as it arrives."""
+
+    async def read(self) -> bytes:
+        """Some more of it, b"" at its end. Raises MaybeSent where it breaks off."""
+        ...
+
+    def close(self) -> None:
+        """Give up what was not read."""
+        ...
 
 
 class NotSent(Exception):
@@ -59,11 +82,14 @@ class MaybeSent(Exception):
 class Upstream(Protocol):
     """Sends each request once, at most."""
 
-    async def send(self, request: Request, *, headers: Sequence[tuple[str, str]], resendable: bool) -> Answer:
-        """Send the request with these fields instead of its own and read the whole answer.
+    async def send(
+        self, request: Request, *, headers: Sequence[tuple[str, str]], resendable: bool, body: Spool | None = None
+    ) -> Answer | Streamed:
+        """Send the request with these fields instead of its own; read the whole answer, or its head if it streams.
 
         headers: as `headers.to_text` decodes them; Host, Content-Length and hop-by-hop fields are put right.
         resendable: the upstream honours a key of ours, so a connection that it may have just closed is worth trying.
+        body: the request's, where it is not in memory.
         Raises NotSent or MaybeSent. A cancelled send may have been sent.
         """
         ...
@@ -100,32 +126,40 @@ class AiohttpUpstream:
         self._fresh = TCPConnector(limit=0, keepalive_timeout=FRESH_IDLE)
         self._resendable = TCPConnector(limit=0, keepalive_timeout=RESENDABLE_IDLE)
 
-    async def send(self, request: Request, *, headers: Sequence[tuple[str, str]], resendable: bool) -> Answer:
-        """Send the request once and read the whole answer; see `Upstream.send`."""
-        route, head = self._prepare(request, headers)
+    async def send(
+        self, request: Request, *, headers: Sequence[tuple[str, str]], resendable: bool, body: Spool | None = None
+    ) -> Answer | Streamed:
+        """Send the request once and read its answer; see `Upstream.send`."""
+        route, head = self._prepare(request, headers, len(request.body) if body is None else body.size)
         progress = Progress()
         try:
             async with asyncio.timeout(self._timeout):
                 conn = await self._connect(route, resendable)
                 no_body = request.method == "HEAD"
-                answer, body = await converse(conn, head, request.body, no_body=no_body, progress=progress)
+                content = request.body if body is None else body.rewound()
+                answer, rest = await converse(conn, head, content, no_body=no_body, progress=progress)
+                whole = await _beginning(rest)
         except Exception as error:  # the phase decides, not the type: also for a fault of our own
             if progress.sent:
                 raise MaybeSent(faults.maybe_sent(error, route), progress.head) from error
             raise NotSent(faults.not_sent(error, route)) from error
-        return Answer(answer.code, answer.reason, answer.raw_headers, body)
+        if whole is None:
+            stream = _Stream(rest, route, self._timeout, progress)
+            return Streamed(answer.code, answer.reason, answer.raw_headers, stream)
+        return Answer(answer.code, answer.reason, answer.raw_headers, whole)
 
     async def close(self) -> None:
         """Close every connection; exchanges in flight break off."""
         await self._fresh.close()
         await self._resendable.close()
 
-    def _prepare(self, request: Request, headers: Sequence[tuple[str, str]]) -> tuple[Route, bytes]:
+    def _prepare(self, request: Request, headers: Sequence[tuple[str, str]], length: int) -> tuple[Route, bytes]:
         try:
             route = self._route(request.scheme, request.host, request.port)
             return route, request_head(
                 request,
                 headers,
+                length=length,
                 authority=route.authority,
                 prefix=route.prefix,
                 proxy_authorization=route.proxy_authorization,
@@ -141,3 +175,32 @@ class AiohttpUpstream:
                 return conn
             conn.close()
         raise ConnectionAbortedError("it answers before it is asked")
+
+
+class _Stream:
+    """A `Stream` over the rest of a conversation. timeout: seconds that each piece has."""
+
+    def __init__(self, body: Body, route: Route, timeout: float, progress: Progress) -> None:
+        self._body, self._route, self._timeout, self._progress = body, route, timeout, progress
+
+    async def read(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._body.read()
+        except Exception as error:
+            self._body.close()
+            raise MaybeSent(faults.maybe_sent(error, self._route), self._progress.head) from error
+        except BaseException:
+            self._body.close()
+            raise
+
+    def close(self) -> None:
+        self._body.close()
+
+
+async def _beginning(body: Body) -> bytes | None:
+    try:
+        return await body.beginning()
+    except BaseException:
+        body.close()
+        raise

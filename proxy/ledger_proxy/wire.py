@@ -23,13 +23,15 @@ def request_head(
     authority: str,
     prefix: str = "",
     proxy_authorization: str | None = None,
+    length: int | None = None,
 ) -> bytes:
     """Serialise request line and fields, the target (UTF-8 with surrogateescape) byte for byte.
 
     authority: `host[:port]` as Host says it. prefix: `http://authority` where a plain proxy wants the absolute form.
+    length: of a body that is not in the request.
     Raises ValueError (one line, no values in it) for what cannot be sent as it is.
     """
-    fields = _with_framing(request, end_to_end(headers), authority)
+    fields = _with_framing(request, end_to_end(headers), authority, len(request.body) if length is None else length)
     lines = [_line(name, value) for name, value in fields]
     if proxy_authorization is not None:
         lines.append(f"Proxy-Authorization: {proxy_authorization}")
@@ -53,10 +55,11 @@ def _request_line(request: Request, prefix: str) -> str:
     return f"{request.method} {prefix}{target} HTTP/1.1\r\n"
 
 
-def _with_framing(request: Request, fields: Sequence[tuple[str, str]], authority: str) -> Iterator[tuple[str, str]]:
+def _with_framing(
+    request: Request, fields: Sequence[tuple[str, str]], authority: str, length: int
+) -> Iterator[tuple[str, str]]:
     """Yield the fields with exactly one Host and at most one Content-Length, each where the agent had it."""
     missing = {"host", "content-length"}
-    length = str(len(request.body))
     if not any(name.lower() == "host" for name, _ in fields):
         yield "Host", authority
     for name, value in fields:
@@ -65,9 +68,9 @@ def _with_framing(request: Request, fields: Sequence[tuple[str, str]], authority
             yield name, value
         elif key in missing:
             missing.remove(key)
-            yield name, length if key == "content-length" else _host(value, request, authority)
-    if "content-length" in missing and (request.body or request.method in _LENGTH_EXPECTED):
-        yield "Content-Length", length
+            yield name, str(length) if key == "content-length" else _host(value, request, authority)
+    if "content-length" in missing and (length or request.method in _LENGTH_EXPECTED):
+        yield "Content-Length", str(length)
 
 
 def _host(sent: str, request: Request, authority: str) -> str:

@@ -38,6 +38,8 @@ def pull(was: Record, trigger: Trigger) -> Change:
     if trigger in FINISHES:
         return lifecycle.finish(was, FINISHES[trigger], at(5))
     match trigger:
+        case Trigger.HEAD:
+            return lifecycle.head(was, at(5), {"response_status": 200})
         case Trigger.ABANDON:
             return lifecycle.abandon(was, at(5), "gone")
         case Trigger.RESOLVE_DONE | Trigger.RESOLVE_NOT_DONE:
@@ -85,10 +87,17 @@ def test_only_claims_claim(trigger: Trigger) -> None:
 
 
 def test_every_way_into_running_is_guarded_by_an_insert_or_a_swap() -> None:
-    into = [row for row in TABLE if row.end is R]
+    into = [row for row in TABLE if row.end is R and row.trigger is not Trigger.HEAD]
     assert all(row.claims for row in into)
     assert {row.guard for row in into if row.start is not None} == {Guard.SEEN}
     assert [row.guard for row in into if row.start is None] == [Guard.ABSENT]
+
+
+def test_the_head_of_a_stream_moves_nothing_but_what_is_told_of_it() -> None:
+    was = a(R)
+    change = lifecycle.head(was, at(5), {"response_status": 200})
+    assert change.record == was.but(about={**was.about, "response_status": 200}, touched=at(5))
+    assert (change.guard, dict(change.counts)) == (Guard.OWNER, {})
 
 
 def test_nothing_leads_from_a_gone_owner_to_an_execution_but_takeover_and_force() -> None:

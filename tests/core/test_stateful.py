@@ -19,12 +19,15 @@ from ledger.policy import OnUnknown, Policy
 from ledger.ports import ENDED, Held, Query, SyncStore
 from ledger.records import EventType, Instant, Record, Result, Status
 from ledger.steps import (
+    Announce,
     Answer,
     Attempt,
     Claim,
     Execute,
     Finish,
+    Follow,
     Look,
+    Opened,
     Outcome,
     Overtaken,
     Reply,
@@ -50,6 +53,7 @@ OPERATIONS = {
 }
 """b2 and c3 are one content under two rules' names; d4 goes to a provider that honours our key."""
 OPEN = (Status.RUNNING, Status.UNKNOWN)
+SENDING = Execute | Announce | Follow | Finish
 WORKERS = 4
 
 
@@ -105,7 +109,7 @@ class Workers(RuleBasedStateMachine):
         return worker
 
     def _sending(self) -> list[str]:
-        return [s.record.id for _, s in sorted(self.working.items()) if isinstance(s, Execute | Finish)]
+        return [s.record.id for _, s in sorted(self.working.items()) if isinstance(s, SENDING)]
 
     def _work_until(self, worker: int, until: type, data: st.DataObject) -> None:
         for _ in range(8):
@@ -126,7 +130,7 @@ class Workers(RuleBasedStateMachine):
     @rule(id=IDS, data=st.data())
     def arrive_and_stop_before_the_effect_or_after_it(self, id: str, data: st.DataObject) -> None:
         """The moments that matter most: claimed and not sent, sent and not recorded, answered."""
-        worker, until = self._arrive(id), data.draw(st.sampled_from([Execute, Finish, Reply]))
+        worker, until = self._arrive(id), data.draw(st.sampled_from([Execute, Follow, Finish, Reply]))
         self._work_until(worker, until, data)
 
     @precondition(lambda self: len(self.working) < WORKERS and self._sending())
@@ -151,11 +155,11 @@ class Workers(RuleBasedStateMachine):
         if not isinstance(step, Reply):
             self.dead.add(step.attempt.by.token)
 
-    @precondition(lambda self: any(isinstance(s, Execute | Finish) for s in self.working.values()))
+    @precondition(lambda self: any(isinstance(s, SENDING) for s in self.working.values()))
     @rule(data=st.data())
     def beat(self, data: st.DataObject) -> None:
         step = self.working[data.draw(st.sampled_from(sorted(self.working)))]
-        if isinstance(step, Execute | Finish):
+        if isinstance(step, SENDING):
             mine = step.record
             self.store.renew([Held(mine.id, mine.owner, mine.epoch)], self.now())
             row = self.model.get(mine.id)
@@ -232,7 +236,15 @@ class Workers(RuleBasedStateMachine):
             case Swap():
                 return step.next(self._write(step.change))
             case Execute():
+                if data.draw(st.sampled_from([False] * 3 + [True])):
+                    self.world.send(step.record)
+                    return step.next(Opened("head", {"response_status": 200}), self.now())
                 return step.next(self._execute(step.record, data), self.now())
+            case Announce():
+                return step.next(self._write(step.change))
+            case Follow():
+                whole = Outcome(Status.SUCCESS, result=self._proof(step.record))
+                return step.next(data.draw(st.sampled_from([whole, Outcome(Status.UNKNOWN)])), self.now())
             case Finish():
                 if full and data.draw(st.sampled_from([False] * 5 + [True])):
                     self.owed.append(step)

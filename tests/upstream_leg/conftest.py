@@ -60,4 +60,11 @@ def request(port: int, method: str = "POST", target: str = "/v1/charges", **fiel
 
 
 async def send(upstream: AiohttpUpstream, req: Request, *, resendable: bool = False) -> Answer:
-    return await upstream.send(req, headers=req.headers, resendable=resendable)
+    """The whole answer, be it streamed or not."""
+    answer = await upstream.send(req, headers=req.headers, resendable=resendable)
+    if isinstance(answer, Answer):
+        return answer
+    parts = []
+    while piece := await answer.body.read():
+        parts.append(piece)
+    return Answer(answer.status, answer.reason, answer.headers, b"".join(parts))
