@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from ledger.errors import LedgerError
-from ledger_console import rulesfiles
+from ledger_console import rules
 from ledger_console.clear import clear
 from ledger_console.dashboard.command import dashboard
 from ledger_console.export import export
@@ -59,7 +59,7 @@ def _root(
 app.command(context_settings={"allow_interspersed_args": False})(run)
 for _command in (proxy, show, tail, stats, unknown, resolve, retry, clear, export, backup, purge, vacuum, dashboard):
     app.command()(_command)
-app.add_typer(rulesfiles.app, name="rules")
+app.add_typer(rules.app, name="rules")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -27,19 +27,36 @@ _SHARED_USERS = frozenset(("", "api", "apikey", "api_key", "key", "token", "oaut
 """Users that every customer of some API has (Mailgun's `api`, say): there the secret tells accounts apart."""
 
 
+_IN_WORDS = {
+    "basic": "the user",
+    "jwt": "issuer and subject of the token",
+    "aws": "the access key id",
+    "aws-temporary": "the temporary access key id",
+    "opaque": "the whole credential",
+    "value": "the whole value",
+}
+
+
 def account(request: Request, headers: Sequence[str], secret: bytes) -> str:
     """Return the account's keyed hash, or `anonymous` where no listed header carries a credential.
 
     Stable where the same account signs afresh: Basic goes by its user, a JWT by issuer and subject, SigV4 by
     the long-term access key id. Anything else, also temporary AWS credentials, is taken whole.
     """
+    found = _found(request, headers)
+    return keyed_hash(secret, "account", found) if found else ANONYMOUS
+
+
+def kinds(request: Request, headers: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return by which headers an account is told, and what of each counts, in words. No credential is in them."""
+    return tuple((name, _IN_WORDS.get(kind, kind)) for name, kind, *_ in _found(request, headers))
+
+
+def _found(request: Request, headers: Sequence[str]) -> list[tuple[str, ...]]:
     names = {name.lower() for name in headers}
     if tuple(headers) == DEFAULT_HEADERS:
         names.update(filter(_credential, request.header_names))
-    found = sorted(
-        (name, *_principal(name, value)) for name in names if (value := (request.header(name) or "").strip())
-    )
-    return keyed_hash(secret, "account", found) if found else ANONYMOUS
+    return sorted((name, *_principal(name, value)) for name in names if (value := (request.header(name) or "").strip()))
 
 
 @lru_cache(maxsize=1024)

@@ -129,7 +129,7 @@ def _known_keys(annotation: Any, loc: Loc) -> list[str]:
         return _known_keys(arguments[0], loc)  # of an optional, `None` is always written last
     if origin in (list, dict):
         return _known_keys(arguments[-1], loc[1:])
-    fields = annotation.model_fields
+    fields = {field.alias or name: field for name, field in annotation.model_fields.items()}
     return _known_keys(fields[str(loc[0])].annotation, loc[1:]) if loc else list(fields)
 
 

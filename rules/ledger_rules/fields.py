@@ -171,7 +171,9 @@ Origins = Annotated[
     WithJsonSchema(_or_one(TEXT)),
 ]
 Destinations = Annotated[
-    list[Annotated[Destination, text(Destination.parse)]], BeforeValidator(_listed), WithJsonSchema(_or_one(TEXT))
+    list[Annotated[Destination, text(Destination.parse)]],
+    BeforeValidator(_listed),
+    WithJsonSchema({"anyOf": [TEXT, {"type": "array", "items": TEXT}]}),
 ]
 BodyPath = Annotated[Path, text(_body_path), WithJsonSchema(JSONPATH)]
 KeyPart = Annotated[
@@ -205,5 +207,15 @@ GraphqlTypes = Annotated[
     BeforeValidator(_listed),
     WithJsonSchema(_or_one({"enum": ["query", "mutation", "subscription"]})),
 ]
-OutcomeText = Literal["success", "failed", "unknown"]
+_OUTCOMES = ("success", "failed", "unknown")
+Outcomes = Annotated[
+    dict[str, Literal["success", "failed", "unknown"]],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "patternProperties": {r"^\s*[1-5]([0-9]{2}|xx)(\s+\S.*)?$": {"enum": list(_OUTCOMES)}},
+            "additionalProperties": False,
+        }
+    ),
+]
 Max = Annotated[int, Field(ge=1)]

@@ -111,6 +111,11 @@ class UrlPattern:
         """Scheme, host and port as text."""
         return origin(self.scheme, self.host.text, self.port)
 
+    def __str__(self) -> str:
+        names = {index: f"{{{name}}}" for name, index in self.names.items()}
+        segments = (names.get(index) or ("**" if one is None else str(one)) for index, one in enumerate(self.path))
+        return f"{self.origin}/{'/'.join(segments)}"
+
     def matches(self, place: Place) -> bool:
         """Say whether a request that goes there is meant."""
         return (

@@ -27,13 +27,14 @@ from ledger_rules.fields import (
     Methods,
     Name,
     Origins,
-    OutcomeText,
+    Outcomes,
     Proof,
     Segment,
     Timeout,
     Url,
     Urls,
 )
+from ledger_rules.testcases import TestSpec
 
 Mode = Literal["enforce", "observe"]
 
@@ -149,7 +150,7 @@ class RuleSpec(Times):
     idempotency_key: Literal["respect", "ignore", "ignore-generated", "require"] = "respect"
     account: Annotated[list[Header] | None, Field(min_length=1), Given] = None
     upstream_key: Annotated[UpstreamKeySpec | None, Given] = None
-    outcomes: dict[str, OutcomeText] = {}
+    outcomes: Outcomes = {}
     on_unknown: Annotated[Literal["hold", "resend", "verify"] | None, Given] = None
     verify: Annotated[VerifySpec | None, Given] = None
     max: Max = 1
@@ -205,6 +206,7 @@ class RulesFile(Strict):
     egress: EgressSpec = EgressSpec()
     rules: list[RuleSpec] = []
     tools: dict[Name, ToolSpec] = {}
+    tests: list[TestSpec] = []
 
     @model_validator(mode="after")
     def _says_something(self) -> RulesFile:
