@@ -53,13 +53,20 @@ def kinds(request: Request, headers: Sequence[str]) -> tuple[tuple[str, str], ..
 
 
 def _found(request: Request, headers: Sequence[str]) -> list[tuple[str, ...]]:
-    names = {name.lower() for name in headers}
-    if tuple(headers) == DEFAULT_HEADERS:
-        names.update(filter(_credential, request.header_names))
-    return sorted((name, *_principal(name, value)) for name in names if (value := (request.header(name) or "").strip()))
+    names = _names(tuple(headers), tuple(request.header_names))
+    given = [(name, value) for name in names if (value := (request.header(name) or "").strip())]
+    return [(name, *_principal(name, value)) for name, value in given]
 
 
 @lru_cache(maxsize=1024)
+def _names(listed: tuple[str, ...], there: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the headers to read, sorted. Clients send the same ones all the time; values are never cached."""
+    names = {name.lower() for name in listed}
+    if listed == DEFAULT_HEADERS:
+        names.update(filter(_credential, there))
+    return tuple(sorted(names))
+
+
 def _credential(name: str) -> bool:
     return bool(_CREDENTIAL.search(name)) and not _NO_ACCOUNT.search(name)
 

@@ -25,7 +25,7 @@ def encode(value: object) -> bytes:
 
 
 def _encode(value: object, parts: list[str], depth: int) -> None:
-    # The commonest first: this runs several times for every request.
+    # The commonest first, and without a call: this runs several times for every request.
     if isinstance(value, str):
         parts.append(f"s{len(value)}:{value}")
     elif isinstance(value, (tuple, list)):
@@ -33,7 +33,10 @@ def _encode(value: object, parts: list[str], depth: int) -> None:
             raise ValueError("nested too deeply")
         parts.append(f"l{len(value)};")
         for item in value:
-            _encode(item, parts, depth + 1)
+            if isinstance(item, str):
+                parts.append(f"s{len(item)}:{item}")
+            else:
+                _encode(item, parts, depth + 1)
     elif isinstance(value, bytes):
         parts.append(f"b{len(value)}:{value.hex()}")
     elif isinstance(value, dict):

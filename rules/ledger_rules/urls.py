@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from ledger_rules.request import Request, origin
@@ -25,6 +26,7 @@ _SLASHES = re.compile(r"%2[fF]|%5[cC]|\\")
 MASK = "***"
 
 
+@lru_cache(maxsize=1024)
 def normal_host(host: str) -> str:
     """Return a host in lower case without brackets or the root's final dot; international names as punycode."""
     name = host.strip("[]").rstrip(".").lower()
