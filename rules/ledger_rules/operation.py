@@ -18,8 +18,9 @@ from ledger_rules.keys import KeyMode, generated, read_key
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
 from ledger_rules.slots import Slot
+from ledger_rules.storedurls import stored_url
 from ledger_rules.upstream_keys import key_slot
-from ledger_rules.urls import identity, masked
+from ledger_rules.urls import identity
 
 __all__ = ["LEDGER_HEADERS", "VERSION", "MissingKey", "Operation", "digest", "identify", "read_body"]
 
@@ -219,7 +220,7 @@ def _payload(rule: Rule, request: Request, body: Reading, found: Found, secret: 
 def _about(rule: Rule, request: Request, body: Reading) -> dict[str, str | int]:
     return {
         "method": request.method.upper(),
-        "url": masked(request, rule.masked),
+        "url": stored_url(rule, request),
         "media_type": body.media_type,
         "request_bytes": body.size,
         "normaliser": VERSION,

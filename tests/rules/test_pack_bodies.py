@@ -102,6 +102,33 @@ class TestShopify:
         assert not settles(refund, 409, (), body)
 
 
+class TestGithub:
+    def operation(self, mutation: str, **given: Any) -> Operation | None:
+        body = json.dumps({"query": mutation, "variables": {"input": given}}).encode()
+        message = request(
+            target="/graphql", host="api.github.com", body=body, headers={"Content-Type": "application/json"}
+        )
+        rule = loads("packs: [github]").match(message)
+        return identify(rule, message, SECRET) if rule else None
+
+    COMMENT = "mutation($input: AddCommentInput!) { addComment(input: $input) { clientMutationId } }"
+
+    def test_a_comment_is_one_whatever_id_its_client_gave_it(self):
+        first, again, other = (
+            self.operation(self.COMMENT, subjectId="I_1", body=said, clientMutationId=mutation)
+            for said, mutation in (("done", "a"), ("done", "b"), ("redone", "a"))
+        )
+        assert first is not None
+        assert again is not None
+        assert other is not None
+        assert first.rule == "github/mutation"
+        assert first.id == again.id != other.id
+
+    @pytest.mark.parametrize("query", ["query { viewer { login } }", "mutation { addStar(input: {}) { ok } }"])
+    def test_queries_and_what_repeats_itself_harmlessly_are_left_alone(self, query):
+        assert self.operation(query) is None
+
+
 SIGNED = (
     "AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host;x-amz-date, Signature={}"
 )
