@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ledger_console.problems import USAGE, Problem
 
@@ -34,3 +34,12 @@ def load(rules: str | None) -> tuple[str, Ruleset]:
         return (PACKS, loader.default()) if file is None else (file, loader.load(file))
     except RulesError as error:
         raise Problem(str(error), USAGE, prefixed=False) from None
+
+
+def reloading(source: str) -> dict[str, Any]:
+    """What a sidecar needs to read its rules again; nothing for the default packs."""
+    from ledger_rules import loader
+
+    if source == PACKS:
+        return {}
+    return {"reload": lambda: loader.load(source), "rules_file": Path(source)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,15 @@ from ledger_console.problems import USAGE, Problem
 
 if TYPE_CHECKING:
     from ledger_proxy.settings import Settings
+    from ledger_proxy.sidecar import Sidecar
+
+
+class LogForm(StrEnum):
+    """How log lines look."""
+
+    JSON = "json"
+    TEXT = "text"
+
 
 LISTEN = "127.0.0.1:8080"
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:\[\]/@]+):(?P<port>\d{1,5})", re.ASCII)
@@ -27,6 +37,11 @@ CaDir = Annotated[
 Drain = Annotated[
     float, typer.Option("--drain", min=0, metavar="SECONDS", help="Time for requests in flight at the end.")
 ]
+Admin = Annotated[
+    str | None,
+    typer.Option("--admin", metavar="HOST:PORT", help="Serve /healthz, /readyz, /metrics and /version there."),
+]
+Log = Annotated[LogForm | None, typer.Option("--log", help="A line for every operation [default: warnings].")]
 
 
 def run(
@@ -60,24 +75,39 @@ def proxy(
     resolve: options.Resolve = None,
     upstream_ca: options.UpstreamCa = None,
     drain: Drain = 10.0,
+    admin: Admin = None,
+    log: Log = None,
 ) -> int:
-    """Run a sidecar until SIGTERM or Ctrl-C, for agents that are started elsewhere."""
+    """Run a sidecar until SIGTERM or Ctrl-C, for agents that are started elsewhere. SIGHUP reads its rules again.
+
+    \b
+    Examples:
+      ledger proxy
+      ledger proxy --listen 127.0.0.1:0 --rules ledger.yaml --admin 127.0.0.1:9090 --log json
+    """
     address = parse_listen(listen)
+    more = {} if admin is None else {"admin": parse_listen(admin, "--admin")}
     needs_extra("proxy")
     where = Path(ca_dir).expanduser() if ca_dir else default_ca_dir()
     settings = _settings(
-        rules, db, workflow, caller, observe, resolve, upstream_ca, listen=address, ca_dir=where, drain=drain
+        rules, db, workflow, caller, observe, resolve, upstream_ca, listen=address, ca_dir=where, drain=drain, **more
     )
     from ledger_proxy.running import serve
 
-    return serve(settings, lambda at: screen.line(f"listening on {at}"))
+    return serve(settings, _ready, log)
 
 
-def parse_listen(text: str) -> tuple[str, int]:
+def _ready(running: Sidecar) -> None:
+    if running.admin is not None:
+        screen.aside(f"ledger: admin on {running.admin[0]}:{running.admin[1]}")
+    screen.line(f"listening on {running.host}:{running.port}")
+
+
+def parse_listen(text: str, option: str = "--listen") -> tuple[str, int]:
     """HOST:PORT, IPv6 in brackets, port 0 allowed. Raises Problem."""
     match = _ADDRESS.fullmatch(text)
     if match is None or int(match["port"]) > 65535:
-        raise Problem(f"--listen '{text}' is not HOST:PORT; for example {LISTEN}, or port 0 for any free one", USAGE)
+        raise Problem(f"{option} '{text}' is not HOST:PORT; for example {LISTEN}, or port 0 for any free one", USAGE)
     return match["host"].strip("[]"), int(match["port"])
 
 
@@ -116,8 +146,10 @@ def _settings(
     ca = None if upstream_ca is None else Path(upstream_ca)
     if ca is not None and not ca.is_file():
         raise Problem(f"--upstream-ca {upstream_ca}: there is no such file", USAGE)
+    loaded = rulesfiles.load(rules)
     return Settings(
-        rules=rulesfiles.load(rules)[1],
+        rules=loaded[1],
+        **rulesfiles.reloading(loaded[0]),
         db=ledgers.place(db).path,
         workflow=workflow or os.environ.get("LEDGER_WORKFLOW") or "default",
         caller=caller,

@@ -29,7 +29,7 @@ from ledger_proxy.spool import IN_MEMORY, Spool
 from ledger_rules.operation import LEDGER_HEADERS
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
-from ledger_rules.ruleset import decide
+from ledger_rules.ruleset import Ruleset, decide
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +52,10 @@ class Gate:
         self.connections = 0
         self.answering = 0
         self.pinned: set[str] = set()
+
+    def take(self, rules: Ruleset) -> None:
+        """From now on requests are matched by these."""
+        self._rules = rules
 
     def client_connected(self, client: connection.Client) -> None:
         self.connections += 1

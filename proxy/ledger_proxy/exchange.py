@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -21,10 +22,12 @@ from ledger.lifecycle import Claimant
 from ledger.policy import OnUnknown
 from ledger.ports import AsyncStore
 from ledger.records import Kind, Record, Status
-from ledger.steps import Attempt, Follow, Opened, Outcome, begin
+from ledger.steps import Attempt, Follow, Opened, Outcome, Reply, begin
 from ledger_proxy import answers, replies
 from ledger_proxy.answers import Response, Streamed
+from ledger_proxy.measures import Measures
 from ledger_proxy.receiving import Spooled
+from ledger_proxy.recent import Recent
 from ledger_proxy.sending import Live, Sender, listed
 from ledger_proxy.summary import MERGED, Tally
 from ledger_proxy.upstream import Upstream
@@ -44,24 +47,6 @@ class Caller:
     caller: str | None = None
 
 
-class Recent:
-    """Which operations came by lately: a hint that spares a duplicate the attempt to claim. Bounded."""
-
-    def __init__(self, size: int = 16384) -> None:
-        self._size = size
-        self._hashes: dict[int, None] = {}
-
-    def seen(self, id: str) -> bool:
-        """Whether it came before; from now on it has."""
-        key = hash(id)
-        if key in self._hashes:
-            return True
-        self._hashes[key] = None
-        if len(self._hashes) > self._size:
-            del self._hashes[next(iter(self._hashes))]
-        return False
-
-
 class Exchange:
     """Answers ruled requests through one store and one upstream."""
 
@@ -70,8 +55,9 @@ class Exchange:
     ) -> None:
         self._store, self._keeper, self._secret = store, keeper, secret
         self._sender = Sender(upstream, max_stored)
-        self.tally = Tally()
+        self.tally, self.measures = Tally(), Measures()
         self._known = Recent()
+        """Operations that were here: a hint that spares a duplicate the attempt to claim."""
         self._running: set[asyncio.Task[Any]] = set()
 
     async def answer(
@@ -109,6 +95,7 @@ class Exchange:
         self, rule: Rule, request: Request, caller: Caller, gone: Callable[[], bool], body: Spooled | None
     ) -> Response | Streamed:
         said, spool = (body.reading, body.spool) if body else (None, None)
+        started = time.perf_counter()
         try:
             operation = identify(rule, request, self._secret, caller.wf, caller.caller, said)
         except MissingKey:
@@ -129,28 +116,44 @@ class Exchange:
             known = self._known.seen(operation.id)
             reply = await aopen(begin(attempt, clock.now(), known), call)
         except Exception as error:
+            self.measures.refused += not sent
             return replies.broken(sent, error)
         if isinstance(reply, Follow):
-            self._finish_apart(reply, call, operation)
+            self._finish_apart(reply, call, operation, started)
             return replies.opened(reply)
-        self.tally.count(reply, operation.ignored_key)
+        self._count(reply, operation, started)
         return replies.response(reply, operation.policy.on_unknown is OnUnknown.RESEND)
+
+    def _count(self, reply: Reply, operation: Operation, started: float) -> None:
+        took = time.perf_counter() - started
+        self.tally.count(reply, operation.ignored_key)
+        self.measures.answered(operation.rule, reply.answer, took)
+        if logger.isEnabledFor(logging.INFO):
+            logger.info("%s: %s", operation.rule, reply.answer, extra=_told(reply, took))
 
     async def _rest(self, step: Follow) -> Outcome:
         return await self._sender.follow(cast("Live", step.opened.value))
 
-    def _finish_apart(self, step: Follow, call: AsyncCall, operation: Operation) -> None:
+    def _finish_apart(self, step: Follow, call: AsyncCall, operation: Operation, started: float) -> None:
         """Go on without the agent's task: it has the head by now, and may leave before the end."""
 
         async def finish() -> None:
             try:
-                self.tally.count(await arun(step, call), operation.ignored_key)
+                self._count(await arun(step, call), operation, started)
             except Exception:
                 logger.exception("the outcome of a streamed answer could not be recorded; it will be unknown")
 
         task = asyncio.create_task(finish())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+
+
+def _told(reply: Reply, seconds: float) -> dict[str, object]:
+    """What the log may say of an operation: see `logs.TOLD`."""
+    record = reply.record
+    told = {"rule": record.rule, "record": record.id[:12], "outcome": reply.answer.value, "wf": record.wf}
+    status = record.about.get("response_status")
+    return {**told, "caller": record.caller, "status": status, "ms": round(seconds * 1000, 1)}
 
 
 def _draft(operation: Operation) -> Record:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ledger.errors import LedgerError
 from ledger_proxy.child_env import child_environment, upstream_proxy
 from ledger_proxy.engine import EngineError
+from ledger_proxy.logs import to_stderr
+from ledger_proxy.reloading import Reloader
 from ledger_proxy.settings import Settings
-from ledger_proxy.sidecar import Sidecar, sidecar
+from ledger_proxy.sidecar import Sidecar, refuse, sidecar
 from ledger_proxy.summary import summary
+from ledger_rules.ruleset import Ruleset
 
 OWN_FAILURE = 125
 NOT_EXECUTABLE = 126
@@ -44,17 +47,18 @@ def run_command(settings: Settings, command: Sequence[str]) -> int:
     except LedgerError as error:
         print(f"ledger: {error}", file=sys.stderr)
         return OWN_FAILURE
+    to_stderr(None)
     settings = replace(settings, listen=("127.0.0.1", 0), upstream_proxy=settings.upstream_proxy or chained)
     return _guarded(_run(settings, command), OWN_FAILURE)
 
 
-def serve(settings: Settings, ready: Callable[[str], None]) -> int:
-    """Run a sidecar until SIGTERM or SIGINT, then drain it. `ready` is told HOST:PORT once it listens."""
+def serve(settings: Settings, ready: Callable[[Sidecar], None], log: str | None = None) -> int:
+    """Run a sidecar until SIGTERM or SIGINT, then drain it. ready: told of it once it listens. log: see `logs`."""
+    to_stderr(log)
     return _guarded(_serve(settings, ready), 1)
 
 
 def _guarded(main: Coroutine[Any, Any, int], failure: int) -> int:
-    _quiet_engine()
     try:
         with asyncio.Runner(loop_factory=_loop()) as runner:
             return runner.run(main)
@@ -74,15 +78,38 @@ def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _serve(settings: Settings, ready: Callable[[str], None]) -> int:
+async def _serve(settings: Settings, ready: Callable[[Sidecar], None]) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with sidecar(settings) as running:
-        ready(f"{running.host}:{running.port}")
-        await stop.wait()
+        ready(running)
+        async with _reloading(settings, running):
+            await stop.wait()
     return 0
+
+
+@contextlib.asynccontextmanager
+async def _reloading(settings: Settings, running: Sidecar) -> AsyncIterator[None]:
+    """SIGHUP reads the rules again, as daemons do; without a file to read there is nothing to hear."""
+    if settings.reload is None:
+        yield
+        return
+    reloader = Reloader(settings.reload, partial(_take, running), settings.rules_file)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reloader.ask)
+    watching = asyncio.create_task(reloader.run())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _take(running: Sidecar, rules: Ruleset) -> None:
+    refuse(rules)
+    running.gate.take(rules)
 
 
 async def _run(settings: Settings, command: Sequence[str]) -> int:
@@ -131,10 +158,3 @@ async def _forward(caught: asyncio.Queue[int], child: asyncio.subprocess.Process
 def _print_summary(running: Sidecar, settings: Settings) -> None:
     for line in summary(running.exchange.tally, running.gate.connections, settings.db):
         print(f"ledger: {line}", file=sys.stderr)
-
-
-def _quiet_engine() -> None:
-    """mitmproxy's crash logs hold raw body bytes, and its connection log is noise: neither reaches the terminal."""
-    logging.getLogger("mitmproxy").setLevel(logging.CRITICAL)
-    logging.getLogger("mitmproxy.proxy.server").disabled = True
-    logging.basicConfig(level=logging.WARNING, format="ledger: %(message)s", stream=sys.stderr)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,8 @@ class Settings:
     PEM file trusted for upstreams besides the usual roots. upstream_proxy: URL to send everything through.
     key: HMAC key of the ledger, None for the one inside it. durability: "full" or "normal". drain: seconds
     that exchanges in flight get at the end. max_stored: bytes of a response body that are kept.
+    admin: host and port of the admin server, None for none. reload: reads the rules again, raising RulesError, and
+    rules_file is what to watch for it; both None where the rules are not from a file.
     """
 
     rules: Ruleset
@@ -36,3 +38,6 @@ class Settings:
     durability: str = "full"
     drain: float = 10.0
     max_stored: int = 8 * 1024 * 1024
+    admin: Address | None = None
+    reload: Callable[[], Ruleset] | None = None
+    rules_file: Path | None = None

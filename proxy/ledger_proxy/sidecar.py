@@ -17,11 +17,13 @@ from ledger_proxy.addon import Gate
 from ledger_proxy.ca import CA, EPHEMERAL_DAYS, ensure_ca, upstream_bundle
 from ledger_proxy.engine import Engine, EngineError
 from ledger_proxy.exchange import Exchange
+from ledger_proxy.measures import Histogram
 from ledger_proxy.passing import Passer
 from ledger_proxy.relay import Relay
-from ledger_proxy.settings import Settings
+from ledger_proxy.settings import Address, Settings
 from ledger_proxy.upstream import AiohttpUpstream
 from ledger_rules.egress import OPEN
+from ledger_rules.ruleset import Ruleset
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,23 @@ class Sidecar:
     gate: Gate
     engine: Engine
     exchange: Exchange
+    admin: Address | None = None
 
     @property
     def url(self) -> str:
         """What HTTPS_PROXY is set to."""
         return f"http://{self.host}:{self.port}"
+
+
+_NO_OBSERVING = "observe mode is not there yet, and enforcing instead would surprise; leave it out"
+
+
+def refuse(rules: Ruleset) -> None:
+    """Raise EngineError for rules that say what this version does not do, at the start and when they change."""
+    if rules.mode == "observe" or any(rule.mode == "observe" for rule in rules.rules):
+        raise EngineError(_NO_OBSERVING)
+    if rules.egress != OPEN:
+        raise EngineError("egress lists are not enforced yet, and letting all pass would surprise; leave them out")
 
 
 @contextlib.asynccontextmanager
@@ -47,14 +61,15 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
 
     Raises LedgerError, EngineError, OSError before anything listens.
     """
-    if settings.observe or settings.rules.mode == "observe" or any(r.mode == "observe" for r in settings.rules.rules):
-        raise EngineError("observe mode is not there yet, and enforcing instead would surprise; leave it out")
-    if settings.rules.egress != OPEN:
-        raise EngineError("egress lists are not enforced yet, and letting all pass would surprise; leave them out")
-    if not _is_loopback(settings.listen[0]):
-        raise EngineError(f"{settings.listen[0]} is not a loopback address, and there is no authentication yet")
+    if settings.observe:
+        raise EngineError(_NO_OBSERVING)
+    refuse(settings.rules)
+    for host, *_ in filter(None, (settings.listen, settings.admin)):
+        if not _is_loopback(host):
+            raise EngineError(f"{host} is not a loopback address, and there is no authentication yet")
     async with contextlib.AsyncExitStack() as stack:
-        store = AsyncSqliteStore(settings.db, settings.durability)
+        writes = Histogram()
+        store = AsyncSqliteStore(settings.db, settings.durability, writes.add)
         stack.push_async_callback(store.close)
         secret = store.secret(settings.key)
         keeper = AsyncKeeper(store)
@@ -67,6 +82,7 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         upstream = AiohttpUpstream(resolve=settings.resolve, ca_bundle=roots, proxy=settings.upstream_proxy)
         stack.push_async_callback(upstream.close)
         exchange = Exchange(store, keeper, upstream, secret, settings.max_stored)
+        exchange.measures.writes = writes
         relay = Relay()
         stack.push_async_callback(relay.close)
         await relay.start()
@@ -76,8 +92,24 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         stack.push_async_callback(gate.settle, settings.drain)
         stack.push_async_callback(exchange.drain, settings.drain)
         stack.push_async_callback(engine.close_listeners)
+        admin = await _administered(settings, stack, store, gate, exchange)
         _settle_memory()
-        yield Sidecar(*engine.address, ca, gate, engine, exchange)
+        yield Sidecar(*engine.address, ca, gate, engine, exchange, admin)
+
+
+async def _administered(
+    settings: Settings, stack: contextlib.AsyncExitStack, store: AsyncSqliteStore, gate: Gate, exchange: Exchange
+) -> Address | None:
+    """The admin server, ready until the drain begins; where it listens."""
+    if settings.admin is None:
+        return None
+    from ledger_proxy.admin import Admin, served
+
+    admin = Admin(store, gate, exchange.measures)
+    address = await stack.enter_async_context(served(admin, settings.admin))
+    stack.callback(setattr, admin, "ready", False)
+    admin.ready = True
+    return address
 
 
 def _settle_memory() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ledger.records import Record, Status
 from ledger.steps import Answer, Reply
+from ledger_proxy.recent import Recent
 
 _PREVENTED = (Answer.REPLAYED, Answer.BLOCKED, Answer.HELD, Answer.IN_FLIGHT)
 MERGED = "a generated key was ignored: merged with an identical earlier request"
@@ -16,14 +17,16 @@ MERGED = "a generated key was ignored: merged with an identical earlier request"
 
 @dataclass(slots=True)
 class Tally:
-    """Answers given since the start.
+    """Answers given since the start. Bounded, whatever comes: but for what waits, which a person settles.
 
+    operations: different ones, as far as the last 65,536 tell.
     waiting: records whose outcome is unknown now. merged: replays by content under a fresh key. recovered: unknowns
     settled by asking the provider again under the same upstream key.
     """
 
     answers: Counter[Answer] = field(default_factory=Counter)
-    operations: set[str] = field(default_factory=set)
+    operations: int = 0
+    _seen: Recent = field(default_factory=lambda: Recent(65536))
     waiting: dict[str, Record] = field(default_factory=dict)
     merged: int = 0
     recovered: int = 0
@@ -32,7 +35,7 @@ class Tally:
         """Take one reply into account."""
         record = reply.record
         self.answers[reply.answer] += 1
-        self.operations.add(record.id)
+        self.operations += not self._seen.seen(record.id)
         self.recovered += record.resent and reply.answer is Answer.EXECUTED
         self.merged += ignored_key and reply.answer is Answer.REPLAYED
         if record.status is Status.UNKNOWN:
@@ -49,7 +52,7 @@ def summary(tally: Tally, connections: int, db: str) -> Iterator[str]:
     prevented = sum(tally.answers[a] for a in _PREVENTED) + tally.recovered
     executed = tally.answers[Answer.EXECUTED] - tally.recovered
     yield (
-        f"{_plural(len(tally.operations), 'operation')}, {executed} executed, "
+        f"{_plural(tally.operations, 'operation')}, {executed} executed, "
         f"{_plural(prevented, 'duplicate')} prevented, {len(tally.waiting)} unknown"
     )
     if tally.recovered:

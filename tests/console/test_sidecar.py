@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -31,9 +32,9 @@ class Started:
         self.settings, self.command = settings, command
         return 42
 
-    def serve(self, settings: Settings, ready: Callable[[str], None]) -> int:
-        self.settings = settings
-        ready("127.0.0.1:43121")
+    def serve(self, settings: Settings, ready: Callable[[Any], None], log: str | None = None) -> int:
+        self.settings, self.log = settings, log
+        ready(SimpleNamespace(host="127.0.0.1", port=43121, admin=settings.admin))
         return 0
 
 
@@ -184,3 +185,10 @@ def test_rules_packs_of_one_says_what_its_provider_honours(ledger: Ledger) -> No
     unknown = ledger("rules", "packs", "gocarless")
     assert unknown.code == 2
     assert "no pack 'gocarless'; there are adyen," in unknown.err
+
+
+def test_an_admin_server_is_told_of_beside_the_one_line(ledger: Ledger, started: Started) -> None:
+    said = ledger("proxy", "--admin", "127.0.0.1:9090", "--log", "json")
+    assert (said.out, said.err) == ("listening on 127.0.0.1:43121\n", "ledger: admin on 127.0.0.1:9090\n")
+    assert (started.settings.admin, started.log) == (("127.0.0.1", 9090), "json")
+    assert ledger("proxy", "--admin", "9090").err.startswith("ledger: --admin '9090' is not HOST:PORT")

@@ -74,7 +74,14 @@ class Purge:
     now: Instant
 
 
-type Op = Insert | Replace | Append | Renew | Put | Remove | File | Purge
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A durable write that means nothing: whether the ledger can be written now."""
+
+    at: float
+
+
+type Op = Insert | Replace | Append | Renew | Put | Remove | File | Purge | Probe
 HOUSEKEEPING = (File, Purge)
 """Writes that take long enough to be kept off an event loop."""
 
@@ -152,6 +159,8 @@ def _apply(db: sqlite3.Connection, op: Op) -> int:
             return filing.file_some(db)
         case Purge(now):
             return _purge(db, now)
+        case Probe(at):
+            return db.execute(schema.PROBE, (repr(at),)).rowcount
         case _:
             assert_never(op)
 

@@ -8,17 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from ledger import clock
 from ledger.errors import LedgerError, StoreUnavailable
 from ledger.lifecycle import Change
-from ledger.ports import Held
+from ledger.ports import Held, Query
 from ledger.records import Event, Instant, Record
-from ledger.stores import reading, secret
-from ledger.stores.engine import HOUSEKEEPING, Append, File, Insert, Op, Purge, Renew, Replace, begin, commit, end
+from ledger.stores import counting, reading, secret
+from ledger.stores.engine import (
+    HOUSEKEEPING,
+    Append,
+    File,
+    Insert,
+    Op,
+    Probe,
+    Purge,
+    Renew,
+    Replace,
+    begin,
+    commit,
+    end,
+)
 from ledger.stores.files import impatient, open_ledger, open_reader, patient, translated
 from ledger.stores.worker import Worker
 
@@ -31,9 +46,14 @@ MAX_BATCH = 256
 class AsyncSqliteStore:
     """An `AsyncStore` on a file, for one event loop."""
 
-    def __init__(self, path: str | Path, durability: str = "full") -> None:
-        """Open or create, blocking briefly. Raises NotALedger, StoreUnavailable."""
-        self.path = str(path)
+    def __init__(
+        self, path: str | Path, durability: str = "full", took: Callable[[float], None] = lambda seconds: None
+    ) -> None:
+        """Open or create, blocking briefly. took: told of each commit how long it was waited for.
+
+        Raises NotALedger, StoreUnavailable.
+        """
+        self.path, self._took = str(path), took
         self._write_db = open_ledger(self.path, durability)
         impatient(self._write_db)
         self._read_db = open_reader(self.path)
@@ -72,6 +92,15 @@ class AsyncSqliteStore:
         while await self._write(File()):
             pass
         await self._write(Purge(now))
+
+    async def probe(self) -> None:
+        """Write something durable that means nothing. Raises StoreUnavailable when the ledger takes no claims now."""
+        await self._write(Probe(clock.now().wall))
+
+    async def waiting(self) -> dict[str, int]:
+        """How many records are running and how many unknown."""
+        found = await self._read(lambda: counting.stats(self._read_db, Query()))
+        return {"running": found["running"], "unknown": found["open"]}
 
     def append(self, event: Event) -> None:
         """See `AsyncStore`."""
@@ -157,8 +186,10 @@ class AsyncSqliteStore:
             while self._queue:
                 batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
                 ops = [op for op, _ in batch]
+                started = time.perf_counter()
                 applied = self._begin(ops)
                 done = await self._writer.submit(partial(self._commit, ops, applied))
+                self._took(time.perf_counter() - started)
                 for (_, future), result in zip(batch, done, strict=True):
                     _settle(future, result)
         finally:

@@ -1,0 +1,113 @@
+"""The admin server: whether the sidecar lives, whether it can claim, and its numbers. It proxies nothing.
+
+Loopback only, like the proxy without authentication: rule names and counts are nobody else's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib.metadata import version
+from ipaddress import ip_address
+from typing import Protocol
+
+from aiohttp import web
+
+from ledger.errors import LedgerError
+from ledger_proxy.addon import Gate
+from ledger_proxy.engine import EngineError
+from ledger_proxy.measures import Measures
+from ledger_proxy.metrics import CONTENT_TYPE, Numbers, exposition
+from ledger_proxy.settings import Address
+
+PROBE_SECONDS = 5.0
+"""A ledger that takes longer to write is no ledger to claim in."""
+
+
+type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Probed(Protocol):
+    """What the admin server asks of a store; both raise StoreUnavailable."""
+
+    async def probe(self) -> None:
+        """Write something durable that means nothing."""
+        ...
+
+    async def waiting(self) -> dict[str, int]:
+        """How many records are running and how many unknown."""
+        ...
+
+
+class Admin:
+    """What the pages tell of one sidecar. ready: whether it takes requests."""
+
+    def __init__(self, store: Probed, gate: Gate, measures: Measures) -> None:
+        self._store, self._gate, self._measures = store, gate, measures
+        self.ready = False
+
+    def app(self) -> web.Application:
+        """The pages."""
+        app = web.Application(middlewares=[_local])
+        app.router.add_get("/healthz", self.health)
+        app.router.add_get("/readyz", self.readiness)
+        app.router.add_get("/metrics", self.metrics)
+        app.router.add_get("/version", self.version)
+        return app
+
+    async def health(self, request: web.Request) -> web.Response:
+        """200 when a write of the ledger is durable now, 503 with the reason when it is not."""
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self._store.probe()
+        except (LedgerError, TimeoutError) as error:
+            return web.json_response({"status": "failing", "why": str(error) or "no write in time"}, status=503)
+        return web.json_response({"status": "ok"})
+
+    async def readiness(self, request: web.Request) -> web.Response:
+        """200 while new requests are taken."""
+        return web.json_response({"ready": self.ready}, status=200 if self.ready else 503)
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Prometheus text."""
+        try:
+            waiting = await self._store.waiting()
+        except LedgerError:
+            waiting = {}
+        numbers = Numbers(self._measures, lambda: self._gate.connections, waiting)
+        return web.Response(body=exposition(numbers), headers={"Content-Type": CONTENT_TYPE})
+
+    async def version(self, request: web.Request) -> web.Response:
+        """What runs here."""
+        return web.json_response({"ledger": version("ledger-sidecar"), "mitmproxy": version("mitmproxy")})
+
+
+@contextlib.asynccontextmanager
+async def served(admin: Admin, listen: Address) -> AsyncIterator[Address]:
+    """Serve for the block; where it listens. Raises EngineError when it cannot."""
+    runner = web.AppRunner(admin.app(), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, *listen)
+        try:
+            await site.start()
+        except OSError as error:
+            why = error.strerror or error
+            raise EngineError(f"--admin cannot listen on {listen[0]}:{listen[1]}: {why}; choose another") from None
+        host, port, *_ = runner.addresses[0]
+        yield host, port
+    finally:
+        await runner.cleanup()
+
+
+@web.middleware
+async def _local(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A page in a browser that was made to believe that its own name is ours gets nothing (DNS rebinding)."""
+    host = request.url.host or ""
+    with contextlib.suppress(ValueError):
+        ip_address(host)
+        return await handler(request)
+    if host != "localhost":
+        return web.Response(status=421, text="ask by address or as localhost\n")
+    return await handler(request)

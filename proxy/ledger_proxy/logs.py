@@ -1,0 +1,53 @@
+"""Log lines of a sidecar, as JSON for machines and as text for people. No bodies, no credentials, no URLs' queries."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+
+TOLD = ("rule", "record", "outcome", "wf", "caller", "status", "ms")
+"""What a line about an operation says, in this order."""
+
+
+class JsonLines(logging.Formatter):
+    """One object per line: `at` (RFC 3339, UTC), `level`, `message` and, of an operation, `TOLD`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter`."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        told = {"at": at, "level": record.levelname.lower(), "message": record.getMessage(), **_operation(record)}
+        if record.exc_info and record.exc_info[0] is not None:
+            # Where it failed, never with what: a traceback's last line can quote what was sent.
+            told["error"] = record.exc_info[0].__name__
+        return json.dumps(told)
+
+
+class Text(logging.Formatter):
+    """One line for a person, with the time of day."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter`."""
+        at = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
+        told = _operation(record)
+        if not told:
+            return f"{at}  ledger: {record.getMessage()}"
+        whose = f"{told['wf']}/{told['caller']}" if told.get("caller") else told.get("wf", "")
+        parts = (f"{told['outcome']:<9}", told["record"], told["rule"], whose, told.get("status", ""))
+        return f"{at}  " + "  ".join(str(part) for part in parts if part != "") + f"  {told['ms']} ms"
+
+
+def _operation(record: logging.LogRecord) -> dict[str, object]:
+    found = ((name, getattr(record, name, None)) for name in TOLD)
+    return {name: value for name, value in found if value is not None}
+
+
+def to_stderr(form: str | None) -> None:
+    """Where the log goes. form: `json` or `text`, each with a line for every operation; None for warnings alone."""
+    handler = logging.StreamHandler()
+    plain = logging.Formatter("ledger: %(message)s")
+    handler.setFormatter({"json": JsonLines(), "text": Text()}.get(form or "", plain))
+    logging.basicConfig(level=logging.WARNING if form is None else logging.INFO, handlers=[handler], force=True)
+    # mitmproxy's crash logs hold raw body bytes, and its connection log is noise.
+    logging.getLogger("mitmproxy").setLevel(logging.CRITICAL)
+    logging.getLogger("mitmproxy.proxy.server").disabled = True

@@ -1,0 +1,152 @@
+"""What an operator has of a running sidecar: whether it lives, its numbers, its log, new rules without a restart."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.upstream import Upstream
+from tests.wire.sidecars import RULES, Sidecar, ledger, start
+
+MORE_RULES = (
+    RULES
+    + """
+  - name: refunds
+    match: {method: POST, url: "https://api.stripe.com/v1/refunds"}
+"""
+)
+
+
+@pytest.fixture
+def operated(tmp_path: Path, upstream: Upstream) -> Iterator[tuple[Sidecar, httpx.Client]]:
+    """A sidecar with an admin server and a JSON log, and a client for the pages."""
+    sidecar = start(tmp_path / "s", upstream, RULES, None, "--admin", "127.0.0.1:0", "--log", "json")
+    assert sidecar.process.stderr is not None
+    at = sidecar.process.stderr.readline().split()[-1]
+    with httpx.Client(base_url=f"http://{at}", trust_env=False) as pages:
+        yield sidecar, pages
+    sidecar.stop()
+
+
+def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_it_says_that_it_lives_and_what_it_is(operated: tuple[Sidecar, httpx.Client]) -> None:
+    _, pages = operated
+    assert pages.get("/healthz").json() == {"status": "ok"}
+    assert pages.get("/readyz").json() == {"ready": True}
+    assert set(pages.get("/version").json()) == {"ledger", "mitmproxy"}
+    assert pages.get("/").status_code == 404
+
+
+def test_a_ledger_that_takes_no_write_is_not_healthy(operated: tuple[Sidecar, httpx.Client]) -> None:
+    sidecar, pages = operated
+    for file in sidecar.db.parent.glob("ledger.db*"):
+        file.rename(file.with_name(f"moved-{file.name}"))
+    sick = pages.get("/healthz")
+    assert sick.status_code == 503
+    assert sick.json()["status"] == "failing"
+    assert "ledger.db" in sick.json()["why"]
+
+
+def test_its_numbers_are_those_of_the_ledger(operated: tuple[Sidecar, httpx.Client], upstream: Upstream) -> None:
+    sidecar, pages = operated
+    for amount in (1, 1, 1, 2):
+        assert sidecar.post("/v1/charges", {"amount": amount}).status_code == 200
+    found = pages.get("/metrics")
+    assert found.headers["Content-Type"].startswith("text/plain; version=")
+    lines = found.text.splitlines()
+    assert 'ledger_attempts_total{outcome="executed",rule="charges"} 2.0' in lines
+    assert 'ledger_attempts_total{outcome="replayed",rule="charges"} 2.0' in lines
+    assert 'ledger_answer_seconds_count{rule="charges"} 4.0' in lines
+    assert 'ledger_open_operations{status="unknown"} 0.0' in lines
+    assert len(upstream.effects()) == 2
+
+
+def test_a_page_of_another_name_gets_nothing(operated: tuple[Sidecar, httpx.Client]) -> None:
+    _, pages = operated
+    assert pages.get("/metrics", headers={"Host": "evil.example:80"}).status_code == 421
+
+
+def test_the_log_has_a_line_for_each_operation_and_no_secret(tmp_path: Path, upstream: Upstream) -> None:
+    sidecar = start(tmp_path / "s", upstream, RULES, None, "--log", "json")
+    for _ in range(2):
+        sidecar.post("/v1/charges?token=sesame", {"card": "4242"}, Authorization="Bearer sk_live_secret")
+    sidecar.process.send_signal(signal.SIGTERM)
+    _, said = sidecar.process.communicate(timeout=30)
+    sidecar.stop()
+    told = [json.loads(line) for line in said.splitlines()]
+    operations = [line for line in told if "outcome" in line]
+    assert [(line["rule"], line["outcome"]) for line in operations] == [
+        ("charges", "executed"),
+        ("charges", "replayed"),
+    ]
+    assert all(line["record"] and line["ms"] > 0 for line in operations)
+    assert not any(secret in said for secret in ("sesame", "4242", "sk_live_secret"))
+
+
+def test_rules_change_while_it_runs_and_wrong_ones_change_nothing(
+    operated: tuple[Sidecar, httpx.Client], upstream: Upstream
+) -> None:
+    sidecar, _ = operated
+    rules = sidecar.db.parent / "ledger.yaml"
+
+    def guarded() -> bool:
+        return "Ledger-Outcome" in sidecar.post("/v1/refunds", {"n": time.time()}).headers
+
+    assert not guarded()
+    rules.write_text("version: 1\nrules: [{name: broken, match: {uri: x}}]\n")
+    sidecar.process.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert sidecar.post("/v1/charges", {"amount": 7}).headers["Ledger-Outcome"] == "executed"
+    rules.write_text(MORE_RULES)
+    sidecar.process.send_signal(signal.SIGHUP)
+    until(guarded)
+
+
+def test_a_changed_file_needs_no_signal(operated: tuple[Sidecar, httpx.Client]) -> None:
+    sidecar, _ = operated
+    (sidecar.db.parent / "ledger.yaml").write_text(MORE_RULES)
+    until(lambda: "Ledger-Outcome" in sidecar.post("/v1/refunds", {"n": time.time()}).headers)
+
+
+def test_an_admin_port_in_use_is_one_line(tmp_path: Path) -> None:
+    import socket
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        at = f"127.0.0.1:{taken.getsockname()[1]}"
+        said = ledger(
+            *("proxy", "--listen", "127.0.0.1:0", "--db", tmp_path / "l.db", "--ca-dir", tmp_path / "ca", "--admin", at)
+        )
+    assert said.returncode == 1
+    assert len(said.stderr.strip().splitlines()) == 1
+    assert f"--admin cannot listen on {at}" in said.stderr
+
+
+def test_an_admin_server_for_everybody_is_refused(tmp_path: Path) -> None:
+    said = ledger("proxy", "--listen", "127.0.0.1:0", "--db", tmp_path / "l.db", "--admin", "0.0.0.0:0")
+    assert said.returncode == 1
+    assert "0.0.0.0 is not a loopback address" in said.stderr
+    assert not (tmp_path / "l.db").exists()
+
+
+def test_a_locked_ledger_is_reported_in_bounded_time(operated: tuple[Sidecar, httpx.Client]) -> None:
+    sidecar, pages = operated
+    with closing(sqlite3.connect(sidecar.db, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        sick = pages.get("/healthz", timeout=20)
+        other.execute("ROLLBACK")
+    assert (sick.status_code, sick.json()["why"]) == (503, "no write in time")
+    until(lambda: pages.get("/healthz", timeout=20).status_code == 200)
