@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import os
 import weakref
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
-from ledger import answers, effects, verdicts
+from ledger import answers, effects, forks, verdicts
 from ledger.calls import Call
 from ledger.drivers import arun, run
 from ledger.effects import StillToAwait
@@ -145,12 +144,15 @@ class _Unawaited:
 
 
 def _effect(intent: Intent, fn: Callable[[], Any]) -> Callable[[Record], Outcome]:
-    pid = os.getpid()
+    pid = forks.pid()
 
     def effect(record: Record) -> Outcome:
-        with _inside(record):
+        token = _executing.set(_executing.get() | {record.id})
+        try:
             outcome = effects.perform(fn, intent.policy.replay)
-        if os.getpid() != pid:
+        finally:
+            _executing.reset(token)
+        if forks.pid() != pid:
             raise _InChild(outcome)
         return outcome
 
@@ -161,22 +163,16 @@ def _aeffect(
     intent: Intent, fn: Callable[[], Awaitable[Any]], about: dict[str, object] | None
 ) -> Callable[[Record], Awaitable[Outcome]]:
     async def effect(record: Record) -> Outcome:
-        with _inside(record):
+        token = _executing.set(_executing.get() | {record.id})
+        try:
             outcome = await effects.aperform(fn, intent.policy.replay)
+        finally:
+            _executing.reset(token)
         return (
             outcome if about is None else Outcome(outcome.status, outcome.value, outcome.result, outcome.error, about)
         )
 
     return effect
-
-
-@contextlib.contextmanager
-def _inside(record: Record) -> Iterator[None]:
-    token = _executing.set(_executing.get() | {record.id})
-    try:
-        yield
-    finally:
-        _executing.reset(token)
 
 
 def _salvaged(error: BaseException, call: Any, attempt: Attempt) -> Any:

@@ -49,6 +49,7 @@ class Function:
     """What there is to know of a callable.
 
     ignored: parameters that a framework fills in, not the caller. rest: the name of its `**kwargs`.
+    plain: its parameters' names and how many may be given by position, where each can be given by name; else None.
     """
 
     tool: Tool
@@ -56,6 +57,8 @@ class Function:
     signature: inspect.Signature | None
     ignored: frozenset[str]
     rest: str | None
+    plain: tuple[tuple[str, ...], int] | None
+    defaults: dict[str, Any]
 
     @property
     def takes_key(self) -> bool:
@@ -112,9 +115,21 @@ def _look_at(fn: Callable[..., Any]) -> Function:
     base = fn
     while isinstance(base, functools.partial):
         base = base.func
-    parameters = signature.parameters.values() if signature is not None else ()
+    parameters = () if signature is None else tuple(signature.parameters.values())
     rest = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
-    return Function(_tool(base), _shape(base), signature, injected_by_a_framework(base), rest)
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    ignored = injected_by_a_framework(base)
+    return Function(_tool(base), _shape(base), signature, ignored, rest, _plain(signature), defaults)
+
+
+def _plain(signature: inspect.Signature | None) -> tuple[tuple[str, ...], int] | None:
+    if signature is None:
+        return None
+    kinds = [p.kind for p in signature.parameters.values()]
+    by_position = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if by_position + kinds.count(inspect.Parameter.KEYWORD_ONLY) < len(kinds):
+        return None
+    return tuple(signature.parameters), by_position
 
 
 def _signature(fn: Callable[..., Any]) -> inspect.Signature | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -47,5 +46,5 @@ class Intent:
             window=policy.window,
             about=self.about,
         )
-        by = Claimant(owners.new_token(), secrets.token_hex(8))
-        return Attempt(draft, policy, by, clock.now(), forced=self.forced)
+        # No nonce: a function has no upstream that would honour a key of ours.
+        return Attempt(draft, policy, Claimant(owners.new_token()), clock.now(), forced=self.forced)

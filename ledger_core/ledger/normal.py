@@ -37,6 +37,9 @@ class NoStableForm(TypeError):
 
 def normal(value: object) -> Any:
     """The normal form. Raises NoStableForm; RecursionError for what is nested in itself."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return value
     if isinstance(value, enum.Enum):
         return ["enum", identity_of_type(type(value)), value.name]
     if value is None or isinstance(value, bool | str):
@@ -48,8 +51,8 @@ def normal(value: object) -> Any:
     if hasattr(type(value), "__ledger_id__"):
         named = value.__ledger_id__  # type: ignore[attr-defined]
         return ["id", identity_of_type(type(value)), normal(named() if callable(named) else named)]
-    for kind, form in _FORMS:
-        if isinstance(value, kind):
+    for kinds, form in _FORMS:
+        if isinstance(value, kinds):
             return form(value)
     fields = _fields(value)
     if fields is not None:

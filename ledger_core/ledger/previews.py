@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 TEXT, ITEMS, DEPTH, WHOLE = 120, 12, 3, 40
@@ -23,7 +24,7 @@ def preview(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shown(name: str, value: Any, depth: int, left: list[int]) -> Any:
-    if _SECRET.search(name.lower()):
+    if _is_secret(name):
         return MASKED
     left[0] -= 1
     kind = type(value)
@@ -41,6 +42,11 @@ def _shown(name: str, value: Any, depth: int, left: list[int]) -> Any:
         if kind in (list, tuple, set, frozenset):
             return [_shown("", item, depth - 1, left) for item in list(value)[:ITEMS]]
     return f"<{kind.__qualname__}>"
+
+
+@lru_cache(1024)
+def _is_secret(name: str) -> bool:
+    return _SECRET.search(name.lower()) is not None
 
 
 def _cut(text: str) -> str:

@@ -18,6 +18,7 @@ A driver handles every member of `Step`, or its `assert_never` fails the type ch
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import overload
@@ -317,7 +318,8 @@ def _running(attempt: Attempt, seen: Seen, now: Instant) -> Step:
     record = seen.record
     if attempt.policy.unlimited and record.id == attempt.draft.id:
         # A read waits for nobody: it gets a row of its own beside the one that is running.
-        beside = attempt.draft.but(id=record.id[:-8] + attempt.by.token[-8:])
+        own = hashlib.sha256(f"{record.id}\n{attempt.by.token}".encode()).hexdigest()
+        beside = attempt.draft.but(id=own[: len(record.id)])
         return begin(replace(attempt, draft=beside), now)
     silent = now.since(record.touched)
     if record.timeout is not None and silent > record.timeout and seen.alive is not True:
