@@ -160,7 +160,7 @@ def _lines(said: Explanation) -> list[str]:
     lines += _section("counts", said.counted)
     lines += _section("does not count", said.ignored)
     if said.said is not None:
-        lines += _section("body in one spelling", [said.said])
+        lines += _section("body in one spelling", said.said.split("\n"))
     notes = [note for note in said.notes if not note.startswith("ignored ")]
     lines += _section("about the body", notes)
     lines += _section("answers", said.answering)

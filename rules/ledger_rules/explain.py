@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ledger_rules import account
+from ledger_rules import account, readout
 from ledger_rules.bodies import Reading
 from ledger_rules.counting import body_counts, elsewhere
 from ledger_rules.errors import MissingKey
@@ -32,7 +31,7 @@ class Explanation:
     tried: the rules about its host, up to the one that means it. elsewhere: how many rules are about other hosts.
     rule: the one that means it, None for none; what follows is about it.
     counted, ignored: what tells it from other operations, and what does not, one thing a line.
-    said: its body in one spelling, where it has one. format: how it was read; notes: what was done to it.
+    said: what counts of its body, in one spelling or as a hash. format: how it was read; notes: what was done to it.
     fingerprint: equal for two requests that are one operation; not that of any ledger, which has a key of its own.
     problem: why the request would be refused, None if it would not.
     """
@@ -80,26 +79,11 @@ def explain(rules: Ruleset, request: Request, wf: str = "default") -> Explanatio
         counted=tuple(_counted(rule, request, operation, reading)),
         ignored=tuple(_ignored(rule, request, operation, reading)),
         format=reading.format,
-        said=spelled(reading),
-        notes=reading.notes,
+        said="\n".join(readout.lines(reading)),
+        notes=tuple(readout.notes(reading)),
         fingerprint=operation.id,
         answering=tuple(_answering(rule, operation)),
     )
-
-
-def spelled(reading: Reading) -> str | None:
-    """Return a body in its one spelling, for a person; None where it has none but its bytes."""
-    said = reading.said[-1] if reading.said else None
-    if reading.format in ("json", "graphql", "xml"):
-        return said if isinstance(said, str) else None
-    if reading.format == "form" and "only" not in reading.said[2:3]:
-        return "&".join(_pair(part) for part in reading.said[2:])
-    return None
-
-
-def _pair(part: Any) -> str:
-    name, value = part
-    return f"{name}" if value is None else f"{name}={value}"
 
 
 def _about(rule: Rule, request: Request) -> bool:
@@ -173,7 +157,9 @@ def _where(rule: Rule, request: Request) -> str:
 
 def _masked_pair(rule: Rule, pair: tuple[str, str | None]) -> str:
     name, value = pair
-    return _pair((name, "***" if value is not None and name.lower() in rule.masked else value))
+    if value is None:
+        return name
+    return f"{name}={'***' if name.lower() in rule.masked else value}"
 
 
 def _answering(rule: Rule, operation: Operation) -> Iterator[str]:
