@@ -86,8 +86,8 @@ class Day:
     async def lived(self, orders: int) -> None:
         self._store = store = AsyncSqliteStore(str(self._path))
         exchange = Exchange(store, AsyncKeeper(store), self.world, store.secret(None), 1 << 20)
-        with closing(SqliteStore(self._path)) as own:
-            guard = Guard(own).quiet()
+        with closing(SqliteStore(self._path)) as self._own:
+            guard = Guard(self._own).quiet()
             for number in range(orders):
                 await self._order(exchange, guard, 1042 + number, number / orders)
         await store.close()
@@ -131,7 +131,7 @@ class Day:
             for _ in range(chance.choice((1, 1, 3))):
                 self.time.passes(2)
                 guard(send_invoice, order=number, amount=amount / 100)
-                guard.store.flush()
+                self._own.flush()
 
     async def _asks(
         self, exchange: Exchange, wf: str, caller: str, url: str, payload: Any, fate: str, times: int
