@@ -24,6 +24,9 @@ DONE = Outcome(
 )
 
 
+expect.set_options(timeout=browsers.PATIENCE)
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with browsers.chromium(browsers.executable()) as browser:
@@ -107,24 +110,31 @@ def test_search_filters_and_an_operation_by_keyboard_only(seen: Seen) -> None:
     page.keyboard.type("connection was lost")
     page.keyboard.press("Enter")
     expect(page.locator("[data-row]")).to_have_count(1)
-    page.wait_for_load_state()
+    _ready(page)
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_contain_text("stripe.charges")
     expect(page.locator(".verdict")).to_contain_text("Nobody knows whether it happened")
-    page.wait_for_load_state()
+    _ready(page)
     page.keyboard.press("g")
     page.keyboard.press("o")
     expect(page.locator("[data-row]")).to_have_count(2)
+    _ready(page)
     page.get_by_label("Status").select_option("success")
     expect(page.locator("[data-row]")).to_have_count(1)
     assert page.url.endswith("/operations?status=success")
-    page.wait_for_load_state()
+    _ready(page)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("Next, previous row")
 
 
+def _ready(page: Page) -> None:
+    """Keys and buttons do something: the page's script has run."""
+    expect(page.locator("html[data-ready]")).to_have_count(1)
+
+
 def _settles(page: Page, opens: str, button: str, **more: str) -> None:
+    _ready(page)
     page.get_by_role("button", name=opens).click()
     dialog = page.get_by_role("dialog")
     for label, text in {"Why": "on the statement", "Who": "ada", **more}.items():
@@ -157,6 +167,7 @@ def test_it_did_not_happen_and_then_it_may_run_again(seen: Seen, shown: Dashboar
 def test_a_dialog_that_is_left_does_nothing(seen: Seen, shown: Dashboard, agent: Agent) -> None:
     page = seen.page
     page.goto(f"{shown.url}/operations/cd34")
+    _ready(page)
     page.get_by_role("button", name="It happened…").click()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Remove…").click()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from ledger import clock
-from ledger.ports import Dimension, Query
+from ledger.ports import Query, place_of
 from ledger.records import Event, Record, Status
-from ledger_console.dashboard import drawing, shapes
+from ledger_console.dashboard import drawing, shapes, summary
 from ledger_console.dashboard.axis import Axis
 from ledger_console.dashboard.drawing import Bar, Mark
 from ledger_console.dashboard.keys import PAGES, SOURCE
@@ -21,10 +21,9 @@ from ledger_console.show import gone
 if TYPE_CHECKING:
     from ledger.stores.sqlite_view import SqliteView
 
-MOST_WORKFLOWS = 200
+MOST_WORKFLOWS = 50
 MOST_OPERATIONS = 200
 """Operations that are drawn. What one person can look at, and one read can hold."""
-_MOST_EVENTS = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +45,31 @@ class Stopped:
 
 
 async def workflows(request: web.Request) -> web.StreamResponse:
-    """The workflows with most attempts."""
+    """Workflows, the one that began an operation last on top."""
+    before = request.query.get("before") or None
+    try:
+        if before:
+            place_of(before)
+    except ValueError:
+        raise web.HTTPBadRequest(text="The address asks for a page that is not there.") from None
 
-    def read(view: SqliteView) -> tuple[dict[str, dict[str, int]], int]:
-        return view.breakdown(Query(limit=MOST_WORKFLOWS + 1), Dimension.WF), view.stats(Query())["open"]
+    def read(view: SqliteView) -> tuple[dict[str, dict[str, int]], str | None, int]:
+        names, end = summary.latest_workflows(view, before, MOST_WORKFLOWS)
+        return {name: view.stats(Query(wf=name)) for name in names}, end, view.stats(Query())["open"]
 
-    rows, waiting = await request.app[SOURCE].read(read)
-    shown = dict(list(rows.items())[:MOST_WORKFLOWS])
+    rows, end, waiting = await request.app[SOURCE].read(read)
+    following = f"/workflows?{urlencode({'before': end})}" if end else None
     shell = {"at": "/workflows", "waiting": waiting}
-    return request.app[PAGES].page(request, "workflows.html", shell, rows=shown, more=len(rows) > MOST_WORKFLOWS)
+    return request.app[PAGES].page(request, "workflows.html", shell, rows=rows, next=following, first=not before)
 
 
 async def workflow(request: web.Request) -> web.StreamResponse:
     """Every operation of `?wf=` on one axis: what ran, what was replayed, where it stopped."""
     wf = request.query.get("wf", "")
 
-    def read(view: SqliteView) -> tuple[list[Record], list[Event], dict[str, int], int]:
+    def read(view: SqliteView) -> tuple[list[Record], dict[str, list[Event]], dict[str, int], int]:
         records = view.page(Query(wf=wf, limit=MOST_OPERATIONS))
-        first = min((r.created.wall for r in records), default=0.0)
-        events = view.events(0, _MOST_EVENTS, Query(wf=wf, since=first))
+        events = {record.id: view.timeline(record.id) for record in records}
         return records, events, shapes.told(view.stats(Query(wf=wf))), view.stats(Query())["open"]
 
     records, events, totals, waiting = await request.app[SOURCE].read(read)
@@ -83,16 +88,13 @@ async def workflow(request: web.Request) -> web.StreamResponse:
     )
 
 
-def drawn(records: Sequence[Record], events: Sequence[Event], now: float) -> tuple[list[Row], Axis]:
-    """A row for each record, all on one axis. records: oldest first."""
-    by_record: dict[str, list[Event]] = {}
-    for id, group in groupby(sorted(events, key=lambda e: e.record), key=lambda e: e.record):
-        by_record[id] = sorted(group, key=lambda e: e.seq)
-    moments = [event.at for record in records for event in by_record.get(record.id, ())]
+def drawn(records: Sequence[Record], events: Mapping[str, list[Event]], now: float) -> tuple[list[Row], Axis]:
+    """A row for each record, all on one axis. records: oldest first. events: each one's own, oldest first."""
+    moments = [event.at for record in records for event in events[record.id]]
     axis = Axis([*moments, *([now] if any(r.status is Status.RUNNING for r in records) else [])])
 
     def row(record: Record) -> Row:
-        own: list[Event] = by_record.get(record.id, [])
+        own = events[record.id]
         bars = drawing.bars(list(drawing.spans(own, now)), axis)
         seen = [event for event in own if event.event in drawing.ANSWERS or event.event in drawing.BY_PERSON]
         return Row(record, bars, drawing.marks(seen, axis), drawing.told(record))

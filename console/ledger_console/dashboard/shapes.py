@@ -76,4 +76,8 @@ def newest(events: Sequence[Event]) -> list[dict[str, Any]]:
     return [line(event) for event in reversed(events)]
 
 
-DIMENSIONS = {Dimension.TOOL: "rule or tool", Dimension.WF: "workflow", Dimension.CALLER: "caller"}
+DIMENSIONS = {
+    Dimension.TOOL: ("By rule or tool", "Rule or tool"),
+    Dimension.WF: ("Latest workflows", "Workflow"),
+    Dimension.CALLER: ("By caller, 24 h", "Caller"),
+}

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from ledger import clock
 from ledger.errors import ReadTooLong
-from ledger.ports import Dimension, Query
+from ledger.ports import Dimension, Query, cursor
 from ledger_console.dashboard import shapes
 from ledger_console.dashboard.following import LATELY_SECONDS, STEP_SECONDS, Recent
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 TOP = 8
 """Rows of a breakdown on the overview."""
+LATELY = 86400.0
+"""Seconds that callers are counted over: their sums are kept by time, and all of it would take too long to add up."""
+_LOOKED_AT, _LOOKS = 250, 4
+"""Records read at once, and how often, to find workflows."""
 
 RANGES: Mapping[str, tuple[str, int, int]] = {
     "15m": ("15 min", LATELY_SECONDS, STEP_SECONDS),
@@ -45,14 +50,47 @@ def activity(view: SqliteView, recent: Recent, name: str, now: float) -> dict[st
     return shapes.stretches(found, start, now, step)
 
 
+def callers(view: SqliteView, most: int) -> list[str]:
+    """Who asked lately."""
+    return [
+        name for name in view.breakdown(Query(limit=most, since=clock.now().wall - LATELY), Dimension.CALLER) if name
+    ]
+
+
 def summary(view: SqliteView) -> dict[str, Any]:
     """What an open overview is told again when something happened."""
     return {"totals": totals(view), "groups": {by.value: rows for by, rows in groups(view).items()}}
 
 
+def latest_workflows(view: SqliteView, before: str | None, most: int) -> tuple[list[str], str | None]:
+    """Workflows whose operations began last before a cursor, and the cursor to go on from, None at the end.
+
+    A ledger may hold a workflow for every order there ever was: they are looked up in the order of their records, not
+    counted. One that is on an earlier page may come again.
+    """
+    names: dict[str, None] = {}
+    for _ in range(_LOOKS):
+        records = view.page(Query(before=before, limit=_LOOKED_AT))
+        for record in records:
+            if record.wf not in names and len(names) == most:
+                return list(names), before
+            names[record.wf], before = None, cursor(record)
+        if len(records) < _LOOKED_AT:
+            return list(names), None
+    return list(names), before
+
+
+def _found(view: SqliteView, by: Dimension) -> Mapping[str, Mapping[str, int]]:
+    if by is Dimension.WF:
+        names, _ = latest_workflows(view, None, TOP)
+        return {name: view.stats(Query(wf=name)) for name in names}
+    lately = clock.now().wall - LATELY if by is Dimension.CALLER else None
+    return view.breakdown(Query(limit=TOP, since=lately), by)
+
+
 def _group(view: SqliteView, by: Dimension) -> list[dict[str, Any]] | None:
     try:
-        rows = shapes.groups(view.breakdown(Query(limit=TOP), by))
+        rows = shapes.groups(_found(view, by))
     except ReadTooLong:
         return None
     for row in rows:

@@ -66,7 +66,7 @@ async def operations(request: web.Request) -> web.StreamResponse:
         return _paged(records, filters) | {
             "waiting": _waiting(view),
             "tools": list(view.breakdown(Query(limit=_SUGGESTED), Dimension.TOOL)),
-            "callers": [name for name in view.breakdown(Query(limit=_SUGGESTED), Dimension.CALLER) if name],
+            "callers": summary.callers(view, _SUGGESTED),
         }
 
     found = await request.app[SOURCE].read(read)

@@ -44,3 +44,4 @@ copies();
 forms();
 keyboard();
 live();
+document.documentElement.dataset.ready = "";
