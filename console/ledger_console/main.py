@@ -32,7 +32,7 @@ INTERRUPTED = 130
 app = typer.Typer(
     name="ledger",
     help="Exactly-once for AI agents: retries are answered from a durable record.",
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
     # Plain help: rich would cost a tenth of a second on every usage error.
@@ -110,7 +110,10 @@ def _usage(error: typer.TyperException) -> int:
         return _say(message, error.exit_code)
     if message == context.get_help():
         return _say(message, error.exit_code, "")
-    return _say(f"{' '.join(message.split()).rstrip('.')}. See `{context.command_path} --help`.", error.exit_code)
+    said = " ".join(message.split())
+    return _say(
+        f"{said if said.endswith(('.', '?')) else f'{said}.'} See `{context.command_path} --help`.", error.exit_code
+    )
 
 
 def _forget_stdout() -> None:

@@ -73,7 +73,7 @@ def show(
         raise Problem(f"show takes one record; '{wanted[0]}' and '{wanted[1]}' are two", USAGE)
     with ledgers.opened(where) as store:
         if wanted:
-            _one(ledgers.find(store, wanted[0]), where, json)
+            _one(store, ledgers.find(store, wanted[0]), where, json)
         else:
             times = moment("--since", since), moment("--until", until)
             query = Query(wf, tool, status, caller, before=_cursor(before), since=times[0], until=times[1], grep=grep)
@@ -136,18 +136,13 @@ def _table(records: Sequence[Record]) -> None:
     screen.table(COLUMNS, rows)
 
 
-def _one(record: Record, where: ledgers.Place, json: bool) -> None:
+def _one(store: SqliteStore, record: Record, where: ledgers.Place, json: bool) -> None:
     if json:
         screen.json_line(record.as_dict())
         return
-    facts = {name: value for name, value in record.as_dict().items() if value not in (None, "")}
-    facts["answer"] = _answer(record)
-    if record.status is Status.RUNNING:
-        facts["remark"] = remark(record)
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        if value != "":
-            screen.line(f"{name:<{width}}  {visible(str(value))}")
+    from ledger_console.record import tell
+
+    tell(record, store.timeline(record.id), request(record), gone(record))
     _settling([record], where)
 
 
@@ -171,13 +166,6 @@ def gone(record: Record) -> str | None:
     from ledger import clock, lifecycle, owners
 
     return lifecycle.gone(record, owners.alive(record.owner), clock.now())
-
-
-def _answer(record: Record) -> str:
-    if record.status is not Status.SUCCESS:
-        return ""
-    body = record.result.body if record.result else None
-    return "not kept" if body is None else f"kept, {len(body)} bytes"
 
 
 def _settling(records: Sequence[Record], where: ledgers.Place) -> None:

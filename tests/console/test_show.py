@@ -67,12 +67,29 @@ def test_nothing_to_show_is_no_error(agent: Agent, ledger: Ledger) -> None:
 
 
 def test_one_record_by_the_beginning_of_its_id(agent: Agent, ledger: Ledger) -> None:
-    agent.ask("ab12cd", Outcome(Status.SUCCESS, result=Result({"status": 200}, b"{}")))
+    agent.ask("ab12cd", Outcome(Status.SUCCESS, result=Result({"status": 200}, b'{"paid": 1.10}')), times=3)
     agent.ask("ab99cd")
     said = ledger("show", "ab1")
-    facts = dict(line.split(maxsplit=1) for line in said.lines)
-    assert (facts["id"], facts["status"], facts["answer"]) == ("ab12cd", "success", "kept, 2 bytes")
+    assert said.lines[0] == "ab12cd  success  stripe.charges  POST https://api.stripe.com/v1/charges"
+    assert said.lines[1] == "It happened, once. Duplicates are answered from this record."
+    assert ["attempts", "3: 1 executed, 2 replayed"] in [line.split(maxsplit=1) for line in said.lines]
+    told = said.lines[said.lines.index("timeline") + 1 :]
+    assert [line.split("  ")[2] for line in told[:4]] == [
+        "An attempt got the right to run",
+        "It ran to success",
+        "A duplicate got the recorded answer",
+        "A duplicate got the recorded answer",
+    ]
+    assert said.lines[-4:] == ["answer  200  14 bytes kept", "  {", '    "paid": 1.10', "  }"]
     assert [r["id"] for r in ledger("show", "ab12cd", "--json").json] == ["ab12cd"]
+
+
+def test_a_record_without_an_answer_says_why_and_what_to_do(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("ab12", Outcome(Status.UNKNOWN, error="the connection was lost"), times=2)
+    said = ledger("show", "ab12")
+    assert said.lines[1].startswith("Nobody knows whether it happened. The effect may have happened.")
+    assert said.lines[-1].startswith("  Only a success keeps its response")
+    assert "ledger resolve ab12 --done" in said.err
 
 
 def test_an_id_that_is_ambiguous_or_absent(agent: Agent, ledger: Ledger) -> None:

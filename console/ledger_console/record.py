@@ -1,0 +1,96 @@
+"""One record for a person: what is known, what happened when, what duplicates get. Prints, decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from ledger.records import Event, Record
+from ledger_console import screen
+from ledger_console.text import SHORT, pairs, visible
+
+BODY_LINES = 40
+"""Lines of a kept answer that are shown; `--json`, `export --whole` and the dashboard have all of it."""
+EVENTS = 200
+_HEADERS = 12
+
+
+def tell(record: Record, events: Sequence[Event], request: str, gone: str | None) -> None:
+    """Print it. request: method and URL; gone: why the owner of a running record is believed gone."""
+    from ledger_console.dashboard.words import verdict
+
+    said = verdict(record, gone)
+    _line(f"{record.id[:SHORT]}  {record.status.value}  {record.tool}  {request}".rstrip(), "bold")
+    _line(f"{said.what}. {said.todo}")
+    screen.line("")
+    _pairs(_facts(record))
+    _timeline(events)
+    _answer(record)
+
+
+def _facts(record: Record) -> Iterable[tuple[str, object]]:
+    from ledger_console.dashboard.words import request_facts
+
+    yield "id", record.id
+    yield "workflow", record.wf
+    yield from ((name.lower(), value) for name, value in request_facts(record) if name != "URL")
+    yield "created", _at(record.created.wall)
+    yield "touched", _at(record.touched.wall)
+    yield "upstream key", record.upstream_key
+    yield "error", record.error
+    yield "note", record.note
+
+
+def _pairs(facts: Iterable[tuple[str, object]]) -> None:
+    told = [(name, str(value)) for name, value in facts if value not in (None, "")]
+    width = max(len(name) for name, _ in told)
+    for name, value in told:
+        _line(f"  {name:<{width}}  {value}")
+
+
+def _timeline(events: Sequence[Event]) -> None:
+    from ledger_console.dashboard.words import detail, sentence
+
+    screen.line("")
+    _line("timeline", "bold")
+    for event in events[-EVENTS:]:
+        besides = detail(event, pairs)
+        _line(f"  {_at(event.at)}  {sentence(event)}{f'  ({besides})' if besides else ''}")
+    if len(events) > EVENTS:
+        screen.aside(f"The last {EVENTS} of {len(events)} events.")
+
+
+def _answer(record: Record) -> None:
+    from ledger_console.dashboard.bodies import shown
+    from ledger_console.dashboard.words import no_body
+
+    screen.line("")
+    kept = shown(record)
+    if kept is None:
+        _line("answer", "bold")
+        _line(f"  {no_body(record)}")
+        return
+    status = "" if kept.status is None else f"  {kept.status} {kept.reason}".rstrip()
+    _line(f"answer{status}  {kept.size:,} bytes kept", "bold")
+    for name, value in kept.headers[:_HEADERS]:
+        _line(f"  {name}: {value}", "dim")
+    lines = kept.text.split("\n")
+    for line in lines[:BODY_LINES]:
+        _line(f"  {line}")
+    if kept.cut or len(lines) > BODY_LINES:
+        screen.aside("The answer goes on; `ledger export --whole` has all of it.")
+
+
+def _at(wall: float) -> str:
+    return datetime.fromtimestamp(wall).astimezone().isoformat(sep=" ", timespec="milliseconds")
+
+
+def _line(text: str, style: str = "") -> None:
+    """One line, harmless, styled on a terminal that wants it."""
+    text = visible(text)
+    if not style or not screen.fancy():
+        screen.line(text)
+        return
+    from rich.text import Text
+
+    screen.console().print(Text(text, style=style), soft_wrap=True)
