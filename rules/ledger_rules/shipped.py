@@ -76,4 +76,4 @@ def expanded(name: str, hosts: Sequence[UrlPattern] | None) -> Document:
 @cache
 def _document(name: str) -> Document:
     text = files("ledger_rules").joinpath("packs", f"{name}.yaml").read_text("utf-8")
-    return parse(text, f"packs/{name}.yaml")
+    return parse(text, f"packs/{name}.yaml", ours=True)

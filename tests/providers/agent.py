@@ -216,12 +216,25 @@ def twilio(amount: int) -> Any:
     return client.messages.create(to="+15005550006", from_="+15005550001", body=f"You paid {amount}").sid
 
 
+def webhooks(amount: int) -> Any:
+    from datetime import UTC, datetime
+
+    import httpx
+    from standardwebhooks import Webhook
+
+    event, now, body = f"msg_{amount}", datetime.now(UTC), json.dumps({"type": "paid", "data": {"amount": amount}})
+    signature = Webhook("whsec_c2VjcmV0c2VjcmV0").sign(event, now, body)
+    signed = {"webhook-id": event, "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signature}
+    headers = {"Content-Type": "application/json", **signed}
+    return httpx.post("https://hooks.example.com/paid", content=body, headers=headers).json()
+
+
 AGENTS: dict[str, Callable[[int], Any]] = {
     made.__name__: made
     for made in (
         *(adyen, anthropic, aws_mail, aws_queue, aws_task, aws_topic, checkout, discord, github, gocardless),
         *(hubspot, mailgun, openai, paypal, postmark, razorpay, resend, sendgrid, shopify, slack, square, stripe),
-        *(svix, twilio),
+        *(svix, twilio, webhooks),
     )
 }
 

@@ -55,6 +55,7 @@ EFFECTS = {
     "stripe": "POST api.stripe.com/v1/payment_intents",
     "svix": "POST api.svix.com/api/v1/app/app_1/msg*",
     "twilio": "POST api.twilio.com/2010-04-01/Accounts/AC*/Messages.json",
+    "webhooks": "POST hooks.example.com/paid",
 }
 
 _BODIES: dict[str, tuple[int, Any]] = {
@@ -82,6 +83,7 @@ _BODIES: dict[str, tuple[int, Any]] = {
     "stripe": (200, {"id": "pi_{serial}", "object": "payment_intent"}),
     "svix": (202, {"id": "msg_{serial}", "eventType": "paid", "payload": {}, "timestamp": "2026-01-01T00:00:00Z"}),
     "twilio": (201, {"sid": "SM{serial}", "status": "queued"}),
+    "webhooks": (200, {"received": "{serial}"}),
 }
 
 _ON_THE_WAY: list[tuple[str, int, Any]] = [

@@ -21,7 +21,7 @@ from tests.upstream import Line, Upstream, running_upstream
 from tests.wire.sidecars import ledger
 
 AGENT = Path(__file__).with_name("agent.py")
-PACKS = [*default_packs(), *sorted(OPT_IN - {"webhooks"})]
+PACKS = [*default_packs(), *sorted(OPT_IN - {"webhooks"}), {"webhooks": {"hosts": ["hooks.example.com"]}}]
 HOSTS = tuple(sorted({entry["request"].split()[1].partition("/")[0] for entry in table()}))
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 import pytest
 
 from ledger.policy import OnUnknown
 from ledger_rules import default, identify, loads, pack_names
 from ledger_rules.shipped import default_packs
+from ledger_rules.yamltext import parse
 from tests.rules.helpers import SECRET, form_request, request
 
 STRIPE = loads("packs: [stripe]")
@@ -164,3 +167,9 @@ def test_every_shipped_pack_loads_and_never_reads(name):
     assert rules
     assert all(rule.name.startswith(f"{name}/") and rule.policy.replay for rule in rules)
     assert not any(rule.methods & {"GET", "HEAD", "OPTIONS"} for rule in rules)
+
+
+@pytest.mark.parametrize("name", pack_names())
+def test_the_fast_parser_reads_a_pack_as_the_careful_one_does(name):
+    text = files("ledger_rules").joinpath("packs", f"{name}.yaml").read_text("utf-8")
+    assert parse(text, name, ours=True) == parse(text, name)
