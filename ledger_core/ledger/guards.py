@@ -82,6 +82,10 @@ class Guard:
         """
         return self._works.run(fn, args, kwargs, key=key)
 
+    @overload
+    def once[F: Callable[..., Any]](self, fn: F, /, **policy: Any) -> F: ...
+    @overload
+    def once[F: Callable[..., Any]](self, fn: None = None, /, **policy: Any) -> Callable[[F], F]: ...
     def once(self, fn: Callable[..., Any] | None = None, /, **policy: Any) -> Any:
         """Guard a function at every call, as a decorator: `@guard.once` or `@guard.once(replay=True)`.
 
@@ -256,12 +260,15 @@ class Guard:
         from ledger import reporting
         from ledger.ports import Query
 
-        wanted = tool if tool is None or isinstance(tool, str) else self._works.tool_of(tool)
-        name = wanted if wanted is None or isinstance(wanted, str) else wanted.name
+        if tool is None or isinstance(tool, str):
+            name, identity = tool, None
+        else:
+            found = self._works.tool_of(tool)
+            name, identity = found.name, found.identity
         rows = self._engine.store.page(Query(wf=wf, tool=name, limit=limit))
-        if wanted is not None and not isinstance(wanted, str):
-            rows = [row for row in rows if row.about.get("function", wanted.identity) == wanted.identity]
-        return [reporting.history_of(row) for row in reversed(rows)]
+        # Two modules may each have a tool of that name.
+        told = [row for row in rows if identity in (None, row.about.get("function", identity))]
+        return [reporting.history_of(row) for row in reversed(told)]
 
     def check(self) -> bool:
         """Try the promise in memory: True, or AssertionError that says what is wrong."""

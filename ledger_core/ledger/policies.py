@@ -39,17 +39,19 @@ class Policies:
         together = {**self._told.get(name, {}), **changes}
         _compile(together, strict=False)
         self._told[name] = together
-        self._compiled.clear()
+        # A new one, not an emptied one: what another thread is compiling from the old words goes into the old one.
+        self._compiled = {}
 
     def of(self, tool: Tool) -> CallPolicy:
         """What holds for this tool now."""
         strict = settings.strict() if self._strict is None else self._strict
-        found = self._compiled.get((tool.identity, strict))
+        compiled = self._compiled
+        found = compiled.get((tool.identity, strict))
         if found is None:
             told: dict[str, Any] = {}
             for name in tool.aliases if self._told else ():
                 told.update(self._told.get(name, {}))
-            found = self._compiled[tool.identity, strict] = _compile(told, strict)
+            found = compiled[tool.identity, strict] = _compile(told, strict)
         return found
 
 
