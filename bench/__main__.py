@@ -7,7 +7,7 @@ import sys
 
 from rich.console import Console
 
-from bench import fingerprints, first_calls, machine, memory, new_connections, replays, report, starting, tunnel
+from bench import fingerprints, first_calls, machine, memory, new_connections, replays, report, rules, starting, tunnel
 from bench.measuring import Figure, Plan
 from bench.stage import BenchError, staged
 
@@ -19,6 +19,7 @@ SCENARIOS = {
     "memory": memory.run,
     "starting": starting.run,
     "fingerprints": fingerprints.run,
+    "rules": rules.run,
 }
 QUICK = Plan(repetitions=1, divisor=4, slices=2)
 

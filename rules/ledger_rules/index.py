@@ -1,6 +1,7 @@
-"""Finding the few rules that can mean a request among thousands, by what its host ends and its path begins with.
+"""Finding the few rules that can mean a request among thousands: by how its host ends, then segment by segment.
 
-Whether a URL fits is asked here, and nothing else about a request.
+Whether a URL fits is asked here, and nothing else about a request. Up to its first `**` a pattern lives in a tree of
+segments; it is compared as a whole at the end, so the tree may offer too much and never too little.
 """
 
 from __future__ import annotations
@@ -8,10 +9,51 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from ledger_rules.globs import TextGlob
 from ledger_rules.patterns import HostPattern, Place, UrlPattern
 
 type Entry = tuple[int, UrlPattern]
 """Where a rule stands in the list, and one of its URLs."""
+type Segment = str | TextGlob | None
+"""One of a path, or one of a pattern."""
+
+
+@dataclass(slots=True)
+class _Node:
+    """Where some first segments lead. here: patterns that end here; deep: patterns that go on with `**`."""
+
+    literal: dict[str, _Node] = field(default_factory=dict)
+    globs: dict[TextGlob, _Node] = field(default_factory=dict)
+    here: list[Entry] = field(default_factory=list)
+    deep: list[Entry] = field(default_factory=list)
+
+    def add(self, entry: Entry) -> None:
+        """Enter one URL of a rule below this node, the root."""
+        node = self
+        for segment in entry[1].path:
+            if segment is None:
+                node.deep.append(entry)
+                return
+            if segment.literal:
+                node = node.literal.setdefault(str(segment), _Node())
+            else:
+                node = node.globs.setdefault(segment, _Node())
+        node.here.append(entry)
+
+    def entries(self, path: Sequence[Segment], at: int = 0) -> Iterator[Entry]:
+        """Yield what can fit a path, or cover a pattern, from its segment `at` on."""
+        yield from self.deep
+        if at == len(path):
+            yield from self.here
+            return
+        segment = path[at]
+        if segment is None:
+            return
+        if isinstance(segment, str) and (child := self.literal.get(segment)) is not None:
+            yield from child.entries(path, at + 1)
+        for glob, child in self.globs.items():
+            if glob.matches(segment) if isinstance(segment, str) else glob.covers(segment):
+                yield from child.entries(path, at + 1)
 
 
 @dataclass(slots=True)
@@ -19,8 +61,7 @@ class _Hosts:
     """All patterns whose hosts share an ending. ports: which (host, port) they are about."""
 
     ports: dict[tuple[HostPattern, int], None] = field(default_factory=dict)
-    paths: dict[tuple[str, ...], list[Entry]] = field(default_factory=dict)
-    deepest: int = 0
+    paths: _Node = field(default_factory=_Node)
 
 
 class Index:
@@ -34,9 +75,7 @@ class Index:
         for url in urls:
             hosts = self._endings.setdefault(url.host.ending, _Hosts())
             hosts.ports[url.host, url.port] = None
-            beginning = url.beginning
-            hosts.deepest = max(hosts.deepest, len(beginning))
-            hosts.paths.setdefault(beginning, []).append((number, url))
+            hosts.paths.add((number, url))
 
     def knows(self, host: str, port: int) -> bool:
         """Say whether any rule is about something at this host, in normal form, and port."""
@@ -44,21 +83,19 @@ class Index:
 
     def matching(self, place: Place) -> Sequence[int]:
         """Return the numbers of the rules one of whose URLs means this place, in order."""
-        found = {number for path in place.paths for number, url in self._near(place.host, path) if url.matches(place)}
-        return sorted(found)
+        near = (
+            entry for hosts in self._ending(place.host) for path in place.paths for entry in hosts.paths.entries(path)
+        )
+        return sorted({number for number, url in near if url.matches(place)})
 
     def covering(self, url: UrlPattern) -> Sequence[int]:
         """Return the numbers of the rules one of whose URLs certainly means all that this one means, in order."""
-        near = self._near(url.host.ending, url.beginning)
+        path = [str(segment) if segment is not None and segment.literal else segment for segment in url.path]
+        near = (entry for hosts in self._ending(url.host.ending) for entry in hosts.paths.entries(path))
         return sorted({number for number, other in near if other.covers(url)})
 
-    def _near(self, host: str, path: tuple[str, ...]) -> Iterator[Entry]:
-        """Yield what can mean a host and a path that end and begin so."""
-        for hosts in self._ending(host):
-            for depth in range(min(len(path), hosts.deepest) + 1):
-                yield from hosts.paths.get(path[:depth], ())
-
     def _ending(self, host: str) -> Iterator[_Hosts]:
+        """Yield what is known of each ending of a host, the whole host first."""
         ending = host
         while True:
             if (hosts := self._endings.get(ending)) is not None:

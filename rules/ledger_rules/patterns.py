@@ -13,6 +13,7 @@ from ledger_rules.request import DEFAULT_PORTS, origin
 from ledger_rules.urls import decoded, normal_host
 
 _FORM = re.compile(r"(?P<scheme>https?)://(?P<host>\[[^\]]*\]|[^/:]*)(?::(?P<port>[^/]*))?(?P<path>/.*)?")
+MAX_SEGMENTS = 100
 _STRAY = re.compile(r"[\s{}\\<>^|`\"]")
 _NAMED = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]{0,49})\}")
 
@@ -134,16 +135,6 @@ class UrlPattern:
             and segments_cover(self.path, other.path)
         )
 
-    @property
-    def beginning(self) -> tuple[str, ...]:
-        """What every path that fits begins with: its first segments, up to the first that is no literal."""
-        literal: list[str] = []
-        for segment in self.path:
-            if segment is None or not segment.literal:
-                break
-            literal.append(str(segment))
-        return tuple(literal)
-
     def named(self, place: Place, name: str) -> str | None:
         """Return the path's segment that `{name}` stands for; None where it is not named here, or nothing fits."""
         found = self._bound(place) if name in self.names else None
@@ -197,6 +188,8 @@ def _segments(path: str) -> tuple[TextGlob | None, ...]:
     segments = [segment for segment in path.split("/") if segment not in ("", ".")]
     if ".." in segments:
         raise ValueError("expected a path without '..'")
+    if len(segments) > MAX_SEGMENTS:
+        raise ValueError(f"expected no more than {MAX_SEGMENTS} segments")
     if any("**" in segment and segment != "**" for segment in segments):
         raise ValueError("expected '**' to be a whole path segment, such as /orders/**")
     return tuple(ANY_DEPTH if segment == "**" else _segment(segment) for segment in segments)

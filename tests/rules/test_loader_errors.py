@@ -152,6 +152,7 @@ URLS = {
     "https://x.com/a/{id": f"expected no '{{': {WILDCARDS}",
     "https://x.com/a/x{id}": f"expected no '{{': {WILDCARDS}",
     "https://x.com/{id}/{id}": "expected every '{name}' once",
+    "https://x.com" + "/a" * 101: "expected no more than 100 segments",
     "https://{id}.com/a": f"expected no '{{': {WILDCARDS}",
     "https://[x/**": "expected a host name, such as api.example.com",
     "https://x]/": "expected a host name, such as api.example.com",

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_rules import Request, loads
+from ledger_rules import Request, RulesError, loads
 from ledger_rules.globs import TextGlob, segments_match
+from ledger_rules.matching import sight
 from tests.rules.helpers import request, ruleset
 
 BASE = ruleset(
@@ -184,6 +185,23 @@ def test_header_names_are_case_insensitive_and_values_joined():
     assert (both.header("a"), both.header("B"), both.header("c")) == ("1, 3", "2", None)
 
 
+class TestNames:
+    RULES = loads("rules: [{name: a, match: {url: 'https://x.com/{shop}/**/orders/{order}'}}]")
+
+    def named(self, target: str, name: str) -> str | None:
+        (rule,) = self.RULES.rules
+        return rule.urls[0].named(sight(request(host="x.com", target=target)).place, name)
+
+    def test_a_name_is_one_segment(self):
+        assert self.named("/berlin/orders/7", "order") == "7"
+        assert self.named("/berlin/a/b/orders/7?x", "shop") == "berlin"
+        assert self.named("/b%C3%A9rlin//orders/7%2F8", "shop") == "bérlin"
+
+    def test_without_a_fit_it_has_no_value(self):
+        assert self.named("/berlin/7", "order") is None
+        assert self.named("/berlin/orders/7", "other") is None
+
+
 @given(st.text("ab", max_size=12), st.text("ab*", max_size=6))
 def test_a_star_means_what_a_naive_matcher_says(text, pattern):
     def naive(pattern: str, text: str) -> bool:
@@ -207,6 +225,40 @@ def test_two_stars_mean_what_a_naive_matcher_says(path, pattern):
 
     compiled = [None if part == "**" else TextGlob.parse(part) for part in pattern]
     assert segments_match(compiled, path) == naive(pattern, path)
+
+
+HOSTS = st.sampled_from(["x.com", "a.x.com", "b.x.com", "*.x.com", "a*.x.com", "*.*.com"])
+PATHS = st.lists(st.sampled_from(["a", "b", "a*", "*", "{id}", "**"]), max_size=3).map("/".join)
+URLS = st.builds("https://{}/{}".format, HOSTS, PATHS.filter(lambda path: path.count("{id}") < 2))
+
+
+@given(
+    st.lists(st.tuples(URLS, st.sampled_from(["POST", "PUT"])), min_size=1, max_size=6, unique=True),
+    st.sampled_from(["x.com", "a.x.com", "ab.x.com", "c.x.com", "x.y.com"]),
+    st.lists(st.sampled_from(["a", "b", "ab", "c", "", "%61"]), max_size=4).map("/".join),
+)
+def test_the_index_finds_what_a_naive_look_at_every_rule_finds(wanted, host, path):
+    lines = (f"  - {{name: r{n}, match: {{url: '{url}', method: {method}}}}}" for n, (url, method) in enumerate(wanted))
+    try:
+        rules = loads("rules:\n" + "\n".join(lines))
+    except RulesError:  # one of them is never reached
+        return
+    sent = request(host=host, target=f"/{path}")
+    seen = sight(sent)
+    naive = (r for r in rules.rules if "POST" in r.methods and any(url.matches(seen.place) for url in r.urls))
+    assert rules.match(sent) is next(naive, None)
+
+
+def test_a_thousand_rules_are_told_apart_also_on_one_host():
+    for pattern in ("https://h{}.example.com/x", "https://example.com/x{}", "https://example.com/*/x{}/**"):
+        urls = [pattern.format(number) for number in range(1000)]
+        rules = loads(
+            "rules:\n" + "".join(f"  - {{name: r{n}, match: {{url: '{url}'}}}}\n" for n, url in enumerate(urls))
+        )
+        for number in (0, 500, 999):
+            host, _, path = urls[number].removeprefix("https://").partition("/")
+            found = rules.match(request(host=host, target=f"/{path.replace('*', 'any')}"))
+            assert found is rules.rules[number]
 
 
 def test_a_hostile_pattern_and_path_stay_cheap():
