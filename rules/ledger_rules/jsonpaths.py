@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from jsonpath import JSONPath, JSONPathEnvironment
+from jsonpath import JSONPath, JSONPathEnvironment, JSONPathMatch
 from jsonpath.exceptions import JSONPathError
+from jsonpath.segments import JSONPathChildSegment
+from jsonpath.selectors import Filter
 
 type Location = tuple[int | str, ...]
 
 NOTHING: tuple[Any, ...] = (None, "", {}, [], [None], [""])
 """Values that are no business key; in lists, as forms have them."""
 
+MAX_DESCENTS = 2
+"""More `..` in one path visit a document again for every one of its parts: minutes, for a large one."""
+
+_OPAQUE = object()
+"""In place of a bare text, which the library would take for a JSON document and parse. It equals nothing."""
+
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+_REGULAR = re.compile(r"\b(match|search)\s*\(")
 _ENVIRONMENT = JSONPathEnvironment(strict=True)
 
 
@@ -43,21 +54,24 @@ class Condition:
     """A filter expression about a whole document, such as `$.ok == false`, or a path that must exist."""
 
     text: str
-    query: JSONPath
+    filter: Filter
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Compile; raises ValueError that says what is wrong."""
-        return cls(text, _compile(f"$[?{text}]"))
+        match _compile(f"$[?{text}]").segments:
+            case [JSONPathChildSegment(selectors=[Filter() as only])]:
+                return cls(text, only)
+        raise ValueError("expected one condition; combine several with && and ||")
 
     def holds(self, document: Any) -> bool:
         """Say whether the document fits; a path that finds nothing compares as RFC 9535 says.
 
-        A filter is tried on each child of the root, and here it speaks of the root alone: one child will do,
-        and a document without children gets one.
+        A filter is tried on the children of a node. Here the document is the only child, and the root, too.
         """
-        subject = document if _walkable(document) and document else {"": document}
-        return next(iter(self.query.finditer(subject)), None) is not None
+        root: Any = _OPAQUE if isinstance(document, str) else document
+        node = JSONPathMatch(filter_context={}, obj=[root], parent=None, path="$", parts=(), root=root)
+        return next(iter(self.filter.resolve(node)), None) is not None
 
 
 def without(document: Any, locations: Iterable[Location]) -> Any:
@@ -81,6 +95,11 @@ def _walkable(document: Any) -> bool:
 
 
 def _compile(query: str) -> JSONPath:
+    bare = _QUOTED.sub("''", query)
+    if (regular := _REGULAR.search(bare)) is not None:
+        raise ValueError(f"{regular[1]}() is not to be had: a regular expression can take for ever; compare with ==")
+    if bare.count("..") > MAX_DESCENTS:
+        raise ValueError(f"expected no more than {MAX_DESCENTS} times '..': name the members that lead there")
     try:
         compiled = _ENVIRONMENT.compile(query)
     except (JSONPathError, ValueError, RecursionError) as error:
