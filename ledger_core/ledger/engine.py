@@ -19,7 +19,10 @@ from ledger.intents import Intent
 from ledger.keeper import Keeper
 from ledger.ports import SyncStore
 from ledger.records import Record, Status
-from ledger.steps import Attempt, Claim, Execute, Outcome, Reply, begin
+from ledger.steps import Attempt, Claim, Execute, Look, Outcome, Reply, begin
+
+REMEMBERED = 10_000
+"""Operations of which an engine remembers that they are recorded; they are looked at before they are claimed."""
 
 _executing: ContextVar[frozenset[str]] = ContextVar("ledger_executing", default=frozenset())
 """The operations that this thread or task is inside of: who asks for one of them again must not wait for it."""
@@ -44,6 +47,7 @@ class Engine:
         self.store, self._owns, self._observe = store, owns, observe
         self.keeper = Keeper(store)
         self._returns_awaitables: set[str] = set()
+        self._recorded: dict[str, None] = {}
         _open.add(self)
 
     def call(self, intent: Intent, fn: Callable[[], Any]) -> Any:
@@ -54,7 +58,7 @@ class Engine:
         attempt = intent.attempt(itself)
         call = Call(self.store, self.keeper, _effect(intent, fn), partial(verdicts.ask, intent.verify))
         try:
-            reply = run(begin(attempt, attempt.arrived), call)
+            reply = run(self._begin(attempt), call)
         except StillToAwait as still:
             self._returns_awaitables.add(intent.function)
             return self._finish_awaiting(intent, _Unawaited(call, attempt, still.value))
@@ -70,7 +74,16 @@ class Engine:
         """As `call`, awaiting."""
         itself = intent.id in _executing.get()
         attempt = intent.attempt(itself)
-        return await self._drive(begin(attempt, attempt.arrived), attempt, intent, fn, itself)
+        return await self._drive(self._begin(attempt), attempt, intent, fn, itself)
+
+    def _begin(self, attempt: Attempt) -> Claim | Look:
+        """A duplicate of what was called here before reads, instead of trying to write first."""
+        id = attempt.draft.id
+        known = id in self._recorded
+        self._recorded[id] = None
+        if len(self._recorded) > REMEMBERED:
+            self._recorded.clear()
+        return begin(attempt, attempt.arrived, known)
 
     def close(self) -> None:
         """Write what is owed and buffered; close the store if it is ours."""

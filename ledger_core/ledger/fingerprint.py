@@ -10,9 +10,9 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Any
 
+from ledger import values
 from ledger.errors import UnstableArgument
 from ledger.functions import Function, Tool, instance_of, known
 from ledger.injected import is_injected
@@ -23,7 +23,7 @@ VERSION = 1
 """Of the normaliser; part of every id, so that a change of it can be told from a new operation."""
 
 
-@dataclass(frozen=True, slots=True)
+@values.value
 class Arguments:
     """The arguments of one call by their parameters' names, defaults included. given: those that were passed.
 

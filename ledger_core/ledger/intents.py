@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from ledger import clock, owners
@@ -11,9 +11,12 @@ from ledger.lifecycle import Claimant
 from ledger.policy import Policy
 from ledger.records import Kind, Record
 from ledger.steps import Attempt
+from ledger.values import value
+
+_DRAFT = Record(id="", tool="", kind=Kind.CALL)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Intent:
     """What is to happen once.
 
@@ -35,10 +38,9 @@ class Intent:
     def attempt(self, itself: bool) -> Attempt:
         """It arrives now. itself: from inside its own execution, which it must not wait for."""
         policy = replace(self.policy, wait=0.0) if itself else self.policy
-        draft = Record(
+        draft = _DRAFT.but(
             id=self.id,
             tool=self.tool,
-            kind=Kind.CALL,
             wf=self.wf,
             caller=self.caller,
             lease=policy.lease,

@@ -32,11 +32,12 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, StrEnum
 
 from ledger.errors import IllegalTransition
 from ledger.records import Event, EventType, Instant, Record, Result, Status
+from ledger.values import value
 
 
 class Trigger(StrEnum):
@@ -69,7 +70,7 @@ class Guard(Enum):
     SEEN = "same owner, epoch, status and heartbeat"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Transition:
     """One row of the table. counts: what the transition adds to the counters."""
 
@@ -135,7 +136,7 @@ ANSWERED: Mapping[EventType, Mapping[str, int]] = {
 FORGETS_SPENT = frozenset({Trigger.RELEASED, Trigger.FORCE})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Change:
     """One transition, ready for a store: all of it is written in one atomic step, or none.
 
@@ -154,7 +155,7 @@ class Change:
         return self.was is not None and self.was.status in (S, F) and self.record.status is R
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Claimant:
     """Who claims. token: unique per claim.
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from ledger.values import value
+
 
 class Status(StrEnum):
     """What is durably known about an operation."""
@@ -48,7 +50,7 @@ class EventType(StrEnum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Instant:
     """One moment on both clocks of one boot.
 
@@ -78,7 +80,7 @@ NEVER = Instant(0.0)
 _INSTANTS = ("created", "touched", "began")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Result:
     """What a success answers duplicates with. Opaque to the core.
 
@@ -214,7 +216,7 @@ class Record:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Event:
     """One line of the journal. seq is 0 until a store has written it."""
 

@@ -19,7 +19,7 @@ A driver handles every member of `Step`, or its `assert_never` fails the type ch
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, StrEnum
 from typing import overload
 
@@ -27,6 +27,7 @@ from ledger import lifecycle
 from ledger.lifecycle import Change, Claimant, Trigger
 from ledger.policy import OnUnknown, Policy
 from ledger.records import Event, EventType, Instant, Record, Result, Status
+from ledger.values import value
 
 
 class Answer(StrEnum):
@@ -51,7 +52,7 @@ class Written(Enum):
     OWED = "owed"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """What an execution came to. value: what the live caller gets; the core never looks at it."""
 
@@ -62,7 +63,7 @@ class Outcome:
     about: dict[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Opened:
     """The head of an answer that streams: its outcome comes later. value, about: as in `Outcome`."""
 
@@ -70,7 +71,7 @@ class Opened:
     about: dict[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verdict:
     """What the world says of an unknown.
 
@@ -82,7 +83,7 @@ class Verdict:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Attempt:
     """One arrival of an operation.
 
@@ -98,7 +99,7 @@ class Attempt:
     forced: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Seen:
     """A record as just read. alive: its owner is proved alive or dead, or None when that cannot be told."""
 
@@ -106,7 +107,7 @@ class Seen:
     alive: bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Claim:
     """Insert the record if absent."""
 
@@ -118,7 +119,7 @@ class Claim:
         return Execute(self.attempt, self.change.record) if claimed else Look(self.attempt)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Look:
     """Read the record in the way. beside: look past our own closed record, at an open one with the same content."""
 
@@ -135,7 +136,7 @@ class Look:
         return begin(self.attempt, now) if seen is None else _decide(self.attempt, seen, now)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Wait:
     """Wait until the record changes, `seconds` pass, or the caller leaves."""
 
@@ -150,7 +151,7 @@ class Wait:
         return Look(self.attempt)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Swap:
     """Compare and swap the record; `change` names what must still hold."""
 
@@ -164,7 +165,7 @@ class Swap:
         return Look(self.attempt, beside=self.change.opens and not swapped)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Verify:
     """Ask the world whether the unknown effect happened."""
 
@@ -180,7 +181,7 @@ class Verify:
         return Swap(self.attempt, settled)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Execute:
     """Cause the effect, once."""
 
@@ -198,7 +199,7 @@ class Execute:
         return Finish(self.attempt, self.record, came, _finishing(self.record, came, now))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Announce:
     """Make the head of a streamed answer durable; then the caller may have it."""
 
@@ -212,7 +213,7 @@ class Announce:
         return Follow(self.attempt, self.change.record if announced else self.record, self.opened)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Follow:
     """Take the rest of a streamed answer. The caller has its head by now, and may leave."""
 
@@ -225,7 +226,7 @@ class Follow:
         return Finish(self.attempt, self.record, outcome, _finishing(self.record, outcome, now))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Finish:
     """Make the outcome durable."""
 
@@ -241,7 +242,7 @@ class Finish:
         return Reply(_LIVE[self.change.record.status], self.change.record, self.outcome)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Overtaken:
     """Somebody moved the record while we executed: read it again."""
 
@@ -260,7 +261,7 @@ class Overtaken:
         return Reply(_LIVE[told], record if record is not None and record.id == mine.id else mine, self.outcome)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reply:
     """The end. event: the journal's line for an attempt that executed nothing."""
 

@@ -6,7 +6,7 @@ import re
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from ledger.ports import GRAIN_SECONDS, Dimension, Query, place_of, totals
@@ -34,7 +34,7 @@ class Journal:
     """Journal lines in memory, the newest `limit` of them. Safe for threads."""
 
     def __init__(self, limit: int | None = None) -> None:
-        self._lines: deque[Line] = deque(maxlen=limit)
+        self._lines: deque[tuple[int, Event, int, Mapping[str, int]]] = deque(maxlen=limit)
         self._seq = 0
         self._lock = threading.Lock()
 
@@ -42,14 +42,13 @@ class Journal:
         """Write a line; it gets the next seq."""
         with self._lock:
             self._seq += 1
-            e = event
-            told = Event(e.event, e.record, e.tool, e.wf, e.at, e.caller, e.detail, self._seq)
-            self._lines.append(Line(told, actions, counts))
+            self._lines.append((self._seq, event, actions, counts))
 
     def lines(self) -> list[Line]:
         """All that are kept, oldest first."""
         with self._lock:
-            return list(self._lines)
+            lines = list(self._lines)
+        return [Line(replace(event, seq=seq), actions, counts) for seq, event, actions, counts in lines]
 
     def events(self, after: int, limit: int, query: Query) -> list[Event]:
         """As `SyncStore.events`."""

@@ -62,15 +62,20 @@ def result_row(r: Record) -> tuple[Any, ...] | None:
 def record_from(row: Sequence[Any]) -> Record:
     """A record from `COLUMNS`, optionally followed by a result's meta and body."""
     v: dict[str, Any] = dict(zip(COLUMNS, row, strict=False))
-    v["kind"], v["status"] = Kind(v["kind"]), Status(v["status"])
+    v["kind"], v["status"] = _KINDS[v["kind"]], _STATUSES[v["status"]]
     v["resent"], v["released"] = bool(v["resent"]), bool(v["released"])
     v["created"] = Instant(v["created"])
-    for name in ("touched", "began"):
-        v[name] = Instant(v[name], v.pop(f"{name}_mono"), v.pop(f"{name}_boot"))
-    v["about"] = json.loads(v["about"])
+    v["touched"] = Instant(v["touched"], v.pop("touched_mono"), v.pop("touched_boot"))
+    v["began"] = Instant(v["began"], v.pop("began_mono"), v.pop("began_boot"))
+    v["about"] = json.loads(v["about"]) if v["about"] != "{}" else {}
     extra = row[len(COLUMNS) :]
     v["result"] = Result(json.loads(extra[0]), extra[1]) if extra and extra[0] is not None else None
-    return Record(**v)
+    return _BLANK.but(**v)
+
+
+_BLANK = Record(id="", tool="")
+_KINDS = {kind.value: kind for kind in Kind}
+_STATUSES = {status.value: status for status in Status}
 
 
 def event_from(row: Sequence[Any]) -> Event:
