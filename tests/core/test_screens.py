@@ -159,6 +159,23 @@ class TestSums:
             (Query(since=at(3000).wall), {"actions": 1, "attempts": 4, "replayed": 3, "blocked": 3, "running": 1}),
             (Query(since=at(3000).wall, until=at(6000).wall), {"attempts": 2, "replayed": 2, "blocked": 2}),
             (Query(since=at(3000).wall, wf="one"), {"attempts": 3, "replayed": 3, "blocked": 3}),
+            (
+                Query(since=at(-9000).wall),
+                {
+                    "actions": 3,
+                    "attempts": 6,
+                    "executed": 1,
+                    "replayed": 3,
+                    "blocked": 3,
+                    "unknown": 1,
+                    "running": 1,
+                    "open": 1,
+                },
+            ),
+            (
+                Query(since=at(-9000).wall, until=at(5000).wall),
+                {"actions": 2, "attempts": 4, "executed": 1, "replayed": 2, "blocked": 2, "unknown": 1, "open": 1},
+            ),
             (Query(since=at(3000).wall, caller="B"), {"attempts": 1, "replayed": 1, "blocked": 1}),
         ],
     )

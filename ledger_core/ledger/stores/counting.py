@@ -1,7 +1,8 @@
 """Sums for the screens, over one connection: kept sums of what is filed, and the journal lines that are not yet.
 
-Three sums are kept (`filing`): of all records by tool, by workflow and tool, and of what happened by time, tool and
-caller. Whatever they cannot tell is counted from the records or the journal themselves, which takes longer.
+Kept (`filing`) are the sums of all records, by tool, and by workflow and tool; and those of what happened by tool and
+caller, in all, by hours and by five minutes. Whatever they cannot tell is counted from the records or the journal
+themselves, which takes longer.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ledger.stores.rows import COUNTED, COUNTERS
 
 NOT_ACTIVITY = f"event NOT IN ('{EventType.CLEARED}', '{EventType.WRITTEN}')"
 """Journal lines that change the sums although no attempt was made."""
+HOUR = 3600
 _SUMS = ", ".join(f"sum({c})" for c in COUNTED)
 _COUNTED = ", ".join(COUNTED)
 _OPEN = (Status.RUNNING.value, Status.UNKNOWN.value)
@@ -43,10 +45,9 @@ def activity(db: sqlite3.Connection, query: Query, seconds: int) -> dict[float, 
     """What happened in each stretch of time, oldest first."""
     if seconds <= 0 or seconds % GRAIN_SECONDS:
         raise ValueError(f"a stretch is a multiple of {GRAIN_SECONDS} seconds, not {seconds}")
-    grains = seconds // GRAIN_SECONDS
-    source, values = _from_records(query) if _only_records_tell(query) else _from_activity(query)
-    sql = f"SELECT grain / {grains}, {_SUMS} FROM ({source}) GROUP BY 1 ORDER BY 1"
-    return {float(start * seconds): totals((*sums, 0, 0)) for start, *sums in db.execute(sql, values)}
+    source, values = _from_records(query) if _only_records_tell(query) else _from_happened(query, seconds)
+    sql = f"SELECT start / {seconds}, {_SUMS} FROM ({source}) GROUP BY 1 ORDER BY 1"
+    return {float(number * seconds): totals((*sums, 0, 0)) for number, *sums in db.execute(sql, values)}
 
 
 def _only_records_tell(query: Query) -> bool:
@@ -60,7 +61,7 @@ def _source(query: Query, by: Dimension | None) -> tuple[str, list[Any]]:
         return _from_records(query)
     timed = query.since is not None or query.until is not None
     if timed or query.caller is not None or by is Dimension.CALLER:
-        return _from_activity(query)
+        return _from_happened(query)
     return _from_totals(query, by)
 
 
@@ -74,37 +75,66 @@ def _from_totals(query: Query, by: Dimension | None) -> tuple[str, list[Any]]:
     return f"{kept} UNION ALL {recent}", values * 2
 
 
-def _from_activity(query: Query) -> tuple[str, list[Any]]:
-    """A workflow's own are read from its journal lines: time by workflow would be as long as the journal."""
+def _from_happened(query: Query, seconds: int = 0) -> tuple[str, list[Any]]:
+    """A workflow's own are read from its journal lines: time by workflow would be as long as the journal.
+
+    seconds: the stretches that it will be grouped by, so that none of the spans is longer; 0 for one whole.
+    """
     terms, values = reading.of_events(Query(wf=query.wf, tool=query.tool, caller=query.caller))
+    since = None if query.since is None else int(query.since // GRAIN_SECONDS) * GRAIN_SECONDS
+    until = None if query.until is None else int(-(-query.until // GRAIN_SECONDS)) * GRAIN_SECONDS
     # To the same grain, filed or not: a sum must not change because it was filed.
-    grain = f"CAST(at / {GRAIN_SECONDS} AS INTEGER)"
-    where, times = "", []
-    if query.since is not None:
-        where, times = " AND {0} >= ?", [int(query.since // GRAIN_SECONDS)]
-    if query.until is not None:
-        where, times = where + " AND {0} < ?", [*times, int(-(-query.until // GRAIN_SECONDS))]
-    columns = f"{grain} AS grain, wf, tool, ifnull(caller, '') AS caller, {_COUNTED}"
-    journal = f"SELECT {columns} FROM events WHERE {NOT_ACTIVITY}{terms}{where.format(grain)}"
+    start = f"CAST(at / {GRAIN_SECONDS} AS INTEGER) * {GRAIN_SECONDS}"
+    columns = f"{start} AS start, wf, tool, ifnull(caller, '') AS caller, {_COUNTED}"
+    journal = f"SELECT {columns} FROM events WHERE {NOT_ACTIVITY}{terms}{_between(start, since, until)}"
     if query.wf is not None:
-        return journal, [*values, *times]
-    kept = f"SELECT grain, '' AS wf, tool, caller, {_COUNTED} FROM activity WHERE 1{terms}{where.format('grain')}"
-    return f"{kept} UNION ALL {journal} AND {schema.UNFILED_EVENTS}", [*values, *times] * 2
+        return journal, values
+    parts = [
+        f"SELECT start, '' AS wf, tool, caller, {_COUNTED} FROM happened "
+        f"WHERE span = {span}{terms}{_between('start', first, end)}"
+        for span, first, end in _spans(since, until, seconds)
+    ]
+    parts.append(f"{journal} AND {schema.UNFILED_EVENTS}")
+    return " UNION ALL ".join(parts), values * len(parts)
+
+
+def _spans(since: int | None, until: int | None, seconds: int) -> list[tuple[int, int | None, int | None]]:
+    """Which of the kept spans add up to that time: (span, from, up to). Whole hours inside, minutes at the edges."""
+    if seconds % HOUR:
+        return [(GRAIN_SECONDS, since, until)]
+    if since is None and until is None:
+        return [(HOUR, None, None)] if seconds else [(0, None, None)]
+    first = None if since is None else -(-since // HOUR) * HOUR
+    end = None if until is None else until // HOUR * HOUR
+    if first is not None and end is not None and first >= end:
+        return [(GRAIN_SECONDS, since, until)]
+    edges = [(GRAIN_SECONDS, since, first)] * (first is not None) + [(GRAIN_SECONDS, end, until)] * (end is not None)
+    return [(HOUR, first, end), *edges]
+
+
+def _between(column: str, since: int | None, until: int | None) -> str:
+    return (f" AND {column} >= {since}" if since is not None else "") + (
+        f" AND {column} < {until}" if until is not None else ""
+    )
 
 
 def _from_records(query: Query) -> tuple[str, list[Any]]:
     where, values = reading.of_records(query)
-    counters = ", ".join(COUNTERS)
-    grain = f"CAST(created / {GRAIN_SECONDS} AS INTEGER)"
-    return f"SELECT {grain} AS grain, wf, tool, caller, 1 AS actions, {counters} FROM records r WHERE 1{where}", values
+    start = f"CAST(created / {GRAIN_SECONDS} AS INTEGER) * {GRAIN_SECONDS}"
+    columns = f"{start} AS start, wf, tool, caller, 1 AS actions, {', '.join(COUNTERS)}"
+    halves = [
+        f"SELECT {columns} FROM records r WHERE {half}{where}" for half in ("r.filed = 1", schema.UNFILED_RECORDS)
+    ]
+    return " UNION ALL ".join(halves), values * 2
 
 
 def _open(db: sqlite3.Connection, query: Query, group: str) -> dict[str, tuple[int, int]]:
     """How many running and how many unknown records there are, by group."""
     where, values = reading.of_records(query)
     found: dict[str, tuple[int, int]] = {}
-    for half in ("r.filed = 1", schema.UNFILED_RECORDS):
-        sql = f"""SELECT {group}, sum(r.status = 'running'), sum(r.status = 'unknown') FROM records r
+    # Named, because few are open: any other index would read far more.
+    for table, half in (("r INDEXED BY records_filed_status", "r.filed = 1"), ("r", schema.UNFILED_RECORDS)):
+        sql = f"""SELECT {group}, sum(r.status = 'running'), sum(r.status = 'unknown') FROM records {table}
             WHERE {half} AND r.status IN {_OPEN} AND r.status <> 'success'{where} GROUP BY 1"""
         for name, running, unknown in db.execute(sql, values):
             before = found.get(name, (0, 0))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 
-from ledger.ports import GRAIN_SECONDS
 from ledger.stores.counting import NOT_ACTIVITY
 from ledger.stores.rows import COUNTED
+from ledger.stores.schema import SPANS
 
 BATCH = 2_000
 """Rows of one transaction: a claim may have to wait for it."""
@@ -24,9 +24,12 @@ _KEPT = (
     f"""INSERT INTO totals SELECT wf, tool, {_SUMS} FROM events WHERE {_SPAN} GROUP BY wf, tool
         ON CONFLICT DO UPDATE SET {_ADD}""",
     f"INSERT INTO tools SELECT tool, {_SUMS} FROM events WHERE {_SPAN} GROUP BY tool ON CONFLICT DO UPDATE SET {_ADD}",
-    f"""INSERT INTO activity
-        SELECT CAST(at / {GRAIN_SECONDS} AS INTEGER), tool, ifnull(caller, ''), {_SUMS} FROM events
-        WHERE {_SPAN} AND {NOT_ACTIVITY} GROUP BY 1, 2, 3 ON CONFLICT DO UPDATE SET {_ADD}""",
+    *(
+        f"""INSERT INTO happened
+        SELECT {span}, {f"CAST(at / {span} AS INTEGER) * {span}" if span else 0}, tool, ifnull(caller, ''), {_SUMS}
+        FROM events WHERE {_SPAN} AND {NOT_ACTIVITY} GROUP BY 2, 3, 4 ON CONFLICT DO UPDATE SET {_ADD}"""
+        for span in SPANS
+    ),
     f"UPDATE events SET filed = 1 WHERE {_SPAN}",
 )
 

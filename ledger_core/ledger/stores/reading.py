@@ -87,11 +87,7 @@ def of_records(query: Query) -> tuple[str, list[Any]]:
     """The query as SQL terms on `records r`, each with a leading AND, and their values; not the cursor."""
     terms, values = _where(query, "r.", ("wf", "tool", "caller", "status"), "id", "created")
     if query.grep is not None:
-        text = " || char(10) || ".join(
-            f"ifnull(r.{c}, '')" for c in ("id", "tool", "wf", "caller", "error", "note", "about")
-        )
-        terms += f" AND {text} LIKE ? ESCAPE '\\'"
-        values.append(_like(query.grep))
+        terms += _anywhere("r.", ("about", "error", "note", "id", "tool", "wf", "caller"), query.grep, values)
     return terms, values
 
 
@@ -99,9 +95,7 @@ def of_events(query: Query) -> tuple[str, list[Any]]:
     """The query as SQL terms on `events`, each with a leading AND, and their values."""
     terms, values = _where(query, "", ("wf", "tool", "caller"), "record", "at")
     if query.grep is not None:
-        text = " || char(10) || ".join(f"ifnull({c}, '')" for c in ("record", "tool", "wf", "caller", "detail"))
-        terms += f" AND {text} LIKE ? ESCAPE '\\'"
-        values.append(_like(query.grep))
+        terms += _anywhere("", ("detail", "record", "tool", "wf", "caller"), query.grep, values)
     return terms, values
 
 
@@ -125,6 +119,11 @@ def _where(query: Query, table: str, names: tuple[str, ...], id_column: str, tim
             terms.append(f" AND {table}{time_column} {sign} ?")
             values.append(moment)
     return "".join(terms), values
+
+
+def _anywhere(table: str, columns: tuple[str, ...], text: str, values: list[Any]) -> str:
+    values += [_like(text)] * len(columns)
+    return f" AND ({' OR '.join(f"{table}{c} LIKE ? ESCAPE '\\'" for c in columns)})"
 
 
 def _like(text: str) -> str:

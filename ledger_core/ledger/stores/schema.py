@@ -9,6 +9,8 @@ APPLICATION_ID = 0x4C646772
 
 _ADDED_TO_EVENTS = "; ".join(f"ALTER TABLE events ADD COLUMN {c} INTEGER NOT NULL DEFAULT 0" for c in COUNTED)
 _SUMS = ", ".join(f"{c} INTEGER NOT NULL" for c in COUNTED)
+_COUNTED = ", ".join(COUNTED)
+_SUM_OF_COUNTED = ", ".join(f"sum({c})" for c in COUNTED)
 _SUM_OF_COUNTERS = ", ".join(f"sum({c})" for c in COUNTERS)
 
 MIGRATIONS: tuple[str, ...] = (
@@ -71,6 +73,17 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (grain, tool, caller)
     ) WITHOUT ROWID;
     """,
+    # What happened is summed in three spans, so that a sum over ninety days reads hours and not minutes.
+    f"""
+    CREATE TABLE happened (
+        span INTEGER NOT NULL, start INTEGER NOT NULL, tool TEXT NOT NULL, caller TEXT NOT NULL, {_SUMS},
+        PRIMARY KEY (span, start, tool, caller)
+    ) WITHOUT ROWID;
+    INSERT INTO happened SELECT 300, grain * 300, tool, caller, {_COUNTED} FROM activity;
+    INSERT INTO happened SELECT 3600, grain / 12 * 3600, tool, caller, {_SUM_OF_COUNTED} FROM activity GROUP BY 2, 3, 4;
+    INSERT INTO happened SELECT 0, 0, tool, caller, {_SUM_OF_COUNTED} FROM activity GROUP BY 3, 4;
+    DROP TABLE activity;
+    """,
 )
 """One script per version; `PRAGMA user_version` counts those applied."""
 
@@ -106,3 +119,5 @@ _FILED_UPTO = "(SELECT upto FROM filed WHERE what = '{0}')"
 UNFILED_RECORDS = f"r.seq > {_FILED_UPTO.format('records')} AND r.filed = 0"
 UNFILED_EVENTS = f"seq > {_FILED_UPTO.format('events')} AND filed = 0"
 PROBE = "INSERT OR REPLACE INTO meta (name, value) VALUES ('probed', ?)"
+SPANS = (300, 3600, 0)
+"""Seconds that `happened` is summed in; 0 is all of the time."""

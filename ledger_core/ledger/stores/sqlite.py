@@ -19,7 +19,7 @@ from ledger.stores.engine import Append, File, Insert, Op, Purge, Put, Remove, R
 from ledger.stores.files import open_ledger, open_reader, translated
 
 FLUSH_SECONDS = 0.1
-MUCH_UNFILED = 10_000
+MUCH_UNFILED, BATCHES_FOR_A_SCREEN = 10_000, 8
 REMOVED_AT_ONCE = 1_000
 MAX_BUFFERED = 100_000
 """Answered attempts kept while the ledger cannot be written; the oldest are forgotten first."""
@@ -222,8 +222,9 @@ class SqliteStore:
         with contextlib.suppress(LedgerError):
             with self._reading, translated(self.path):
                 much = filing.waiting(self._reader) > MUCH_UNFILED
-            if much:
-                self.file()
+            # A part is enough to catch up in time: a screen must not wait for a whole import.
+            for _ in range(BATCHES_FOR_A_SCREEN if much else 0):
+                self._write(File())
 
     def _flush_if_possible(self) -> None:
         """A count that cannot be written now waits; it is no reason to refuse an answer or a screen."""
