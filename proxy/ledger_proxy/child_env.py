@@ -11,6 +11,9 @@ from ledger_proxy.ca import CA
 from ledger_proxy.no_proxy import kept
 from ledger_proxy.routes import parse_proxy
 
+SHIMS = Path(__file__).parent / "shims"
+"""What Python and Node children load first, for clients that no variable reaches."""
+
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 _NO_PROXY = ("NO_PROXY", "no_proxy")
 

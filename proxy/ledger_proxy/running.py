@@ -11,11 +11,10 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from ledger.errors import LedgerError
-from ledger_proxy.child_env import child_environment, upstream_proxy
+from ledger_proxy.child_env import SHIMS, child_environment, upstream_proxy
 from ledger_proxy.engine import EngineError
 from ledger_proxy.logs import to_stderr
 from ledger_proxy.reloading import Reloader
@@ -30,7 +29,6 @@ NOT_FOUND = 127
 """As env(1) and nohup(1) have them."""
 
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-_SHIMS = Path(__file__).parent / "shims"
 
 
 def run_command(settings: Settings, command: Sequence[str]) -> int:
@@ -114,7 +112,7 @@ def _take(running: Sidecar, rules: Ruleset) -> None:
 
 async def _run(settings: Settings, command: Sequence[str]) -> int:
     async with sidecar(settings) as running:
-        env = child_environment(os.environ, running.url, running.ca, _SHIMS, ruled_hosts=settings.rules.hosts())
+        env = child_environment(os.environ, running.url, running.ca, SHIMS, ruled_hosts=settings.rules.hosts())
         env["LEDGER_WORKFLOW"] = settings.workflow
         with _caught_signals() as caught:
             try:
