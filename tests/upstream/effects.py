@@ -251,7 +251,7 @@ async def misfortune(
     name = next((name for name in LOSSES if applies(script, name, request.nth)), None)
     match name:
         case None:
-            return False
+            return answer.lost
         case "hang":
             await reader.read()  # until the client gives up
         case "reset-response":

@@ -31,12 +31,13 @@ class Request:
 
 @dataclass
 class Answer:
-    """One whole answer; `kind` says what it stands for, "effect" that something happened."""
+    """One whole answer; `kind` says what it stands for, "effect" that something happened. A lost one is never sent."""
 
     status: int
     body: bytes
     headers: list[tuple[str, str]] = field(default_factory=list)
     kind: str = "effect"
+    lost: bool = False
 
 
 def head(answer: Answer, length: int | None) -> bytes:
