@@ -1,8 +1,8 @@
 """Tool objects of agent frameworks, protected: a copy of the object whose function is guarded.
 
 LangChain tools and OpenAI Agents function tools are recognised where their package is already imported; none is
-imported here. A tool object's operations are named by the tool's name, which is what tells tools apart in an agent:
-factories and adapters make many objects from one inner function.
+imported here. A tool object's operations are named by the tool's name, because factories and adapters make many
+objects from one inner function, and by that function, because two packages may have a tool of one name.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 from ledger.errors import NotAnswered
 from ledger.functions import Tool, known
+from ledger.normal import identity_of_type
 from ledger.wrapping import behind
 
 type Protect = Callable[[Callable[..., Any], Tool], Callable[..., Any]]
@@ -30,10 +31,12 @@ def is_tool(value: object) -> bool:
 
 
 def tool_of(tool: Any, guard: object = None) -> Tool:
-    """Its name, and the function behind it, for policies."""
+    """Which tool it is; policies may go by its name or by the function behind it."""
     fn = function_of(tool)
-    also = "" if fn is None else known(behind(fn, guard)[0]).tool.identity
-    return Tool(f"tool:{tool.name}", tool.name, also)
+    also = identity_of_type(type(tool)) if fn is None else known(behind(fn, guard)[0]).tool.identity
+    # Of an MCP server's tools the SDK tells the server; all of them share one inner function.
+    server = getattr(getattr(tool, "_tool_origin", None), "mcp_server_name", None) or ""
+    return Tool(f"{also}:{server}:{tool.name}", tool.name, also)
 
 
 def function_of(tool: Any) -> Callable[..., Any] | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ledger import lifecycle, notices, reporting
+from ledger import lifecycle, notices, reporting, settings
+from ledger.records import Record as Row
 from ledger.steps import Answer, Reply
 
 if TYPE_CHECKING:
@@ -30,27 +31,31 @@ class Observers:
 
     def hear(self, reply: Reply) -> None:
         """Tell everybody."""
-        if not self.quiet:
+        if not self.quiet and not settings.quiet():
             notices.show(reporting.line(reply))
         wanted, counted = _ENDS.get(reply.answer, ("block", ""))
         callback = self.callbacks.get(wanted)
         if callback is not None:
-            self._call(callback, reply, counted)
+            _call(callback, reply, counted)
 
-    def _call(self, callback: Callback, reply: Reply, counted: str) -> None:
-        from ledger.compat import Record
 
-        # The store adds what this attempt counts; the callback is to see it counted.
-        row = reply.record
-        counts = (
-            {"attempts": 1, counted: 1}
-            if counted
-            else lifecycle.ANSWERED.get(reply.event.event, {})
-            if reply.event
-            else {}
-        )
-        try:
-            callback(Record.of(row.but(**{name: getattr(row, name) + more for name, more in counts.items()})))
-        except Exception as error:
-            name = getattr(callback, "__qualname__", type(callback).__qualname__)
-            notices.tell(f"⚠  the callback {name} failed: {type(error).__name__}: {error}")
+def _call(callback: Callback, reply: Reply, counted: str) -> None:
+    from ledger.compat import Record
+
+    try:
+        told = callback(Record.of(_counted(reply, counted)))
+        if hasattr(type(told), "__await__"):
+            getattr(told, "close", lambda: None)()
+            raise TypeError("it is to be awaited; give a plain function")
+    except Exception as error:
+        name = getattr(callback, "__qualname__", type(callback).__qualname__)
+        notices.tell(f"⚠  the callback {name} failed: {type(error).__name__}: {error}")
+
+
+def _counted(reply: Reply, counted: str) -> Row:
+    """The record with this attempt counted, which the store adds by itself."""
+    counts: Mapping[str, int] = {"attempts": 1, counted: 1}
+    if not counted:
+        counts = lifecycle.ANSWERED.get(reply.event.event, {}) if reply.event is not None else {}
+    row = reply.record
+    return row.but(**{name: getattr(row, name) + more for name, more in counts.items()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from ledger.records import Record, Status
 from ledger.steps import Answer, Reply
@@ -35,21 +35,35 @@ class Stats(dict[str, int]):
 def line(reply: Reply) -> str:
     """What the person at the terminal reads of one call."""
     record = reply.record
-    at, why = _clock(record.touched.wall), f" — {_short(record.error)}" if record.error else ""
-    settle = f"settle it: ledger resolve {record.id} --done, or --not-done"
-    told = {
-        Answer.EXECUTED: "",
-        Answer.FAILED: f" (failed{why})",
-        Answer.UNKNOWN: f" (may have happened{why}; {settle})",
-        Answer.REPLAYED: f" (replayed — already ran at {at})",
-        Answer.BLOCKED: f" (blocked — already ran at {at})",
-        Answer.IN_FLIGHT: f" (blocked — running since {at})",
-        Answer.GONE: " (blocked — the caller left)",
-        Answer.HELD: f" (held — may have happened at {at}{why}; {settle})",
-        Answer.CONFLICT: " (refused — the same key with other arguments)",
-    }
     sign = {Answer.EXECUTED: "✓", Answer.UNKNOWN: "?"}.get(reply.answer, "✗")
-    return f"{sign} {record.tool}{told[reply.answer]}"
+    why = _why(reply.answer, record)
+    return f"{sign} {record.tool} ({why})" if why else f"{sign} {record.tool}"
+
+
+def _why(answer: Answer, record: Record) -> str:
+    because = f" — {_short(record.error)}" if record.error else ""
+    settle = f"settle it: ledger resolve {record.id} --done, or --not-done"
+    match answer:
+        case Answer.EXECUTED:
+            return ""
+        case Answer.FAILED:
+            return f"failed{because}"
+        case Answer.UNKNOWN:
+            return f"may have happened{because}; {settle}"
+        case Answer.REPLAYED:
+            return f"replayed — already ran at {_clock(record.touched.wall)}"
+        case Answer.BLOCKED:
+            return f"blocked — already ran at {_clock(record.touched.wall)}"
+        case Answer.IN_FLIGHT:
+            return f"blocked — running since {_clock(record.began.wall)}"
+        case Answer.GONE:
+            return "blocked — the caller left"
+        case Answer.HELD:
+            return f"held — may have happened at {_clock(record.touched.wall)}{because}; {settle}"
+        case Answer.CONFLICT:
+            return "refused — the same key with other arguments"
+        case _:
+            assert_never(answer)
 
 
 def log(records: Iterable[Record]) -> str:

@@ -158,6 +158,19 @@ class TestLangChainTools:
         slack, sms = guard.wrap_tools([make("slack"), make("sms")])
         assert [t.invoke({"text": "hi"}) for t in (slack, sms, slack)] == ["slack", "sms", None]
 
+    def test_tools_of_one_name_from_two_packages_are_told_apart(self, guard: Guard) -> None:
+        def make(module: str) -> StructuredTool:
+            def send(to: str) -> str:
+                """Send."""
+                sent.append((module, to))
+                return module
+
+            send.__module__ = module
+            return StructuredTool.from_function(send)
+
+        [mail], [chat] = guard.wrap_tools([make("mail")]), guard.wrap_tools([make("chat")])
+        assert [t.invoke({"to": "a"}) for t in (mail, chat, mail)] == ["mail", "chat", None]
+
     def test_policy_retry_force_and_history_take_the_object(self, guard: Guard) -> None:
         raw = tool(send_email)
         guard.policy(raw, max=2)
@@ -234,7 +247,13 @@ class TestOpenAIAgentsTools:
         from mcp.types import Tool as McpTool
 
         class Server(MCPServer):
-            name = "s"
+            def __init__(self, name: str = "mail") -> None:
+                super().__init__()
+                self._name = name
+
+            @property
+            def name(self) -> str:
+                return self._name
 
             async def call_tool(self, tool_name: str, arguments: Any, meta: Any = None) -> CallToolResult:
                 sent.append((tool_name, arguments))
@@ -247,9 +266,9 @@ class TestOpenAIAgentsTools:
 
             connect = cleanup = list_tools = list_prompts = get_prompt = unused
 
-        def tool_named(name: str) -> FunctionTool:
+        def tool_named(name: str, server: str = "mail") -> FunctionTool:
             schema = {"type": "object", "properties": {"to": {"type": "string"}}}
-            return MCPUtil.to_function_tool(McpTool(name=name, inputSchema=schema), Server(), False)
+            return MCPUtil.to_function_tool(McpTool(name=name, inputSchema=schema), Server(server), False)
 
         send, post = guard.wrap_tools([tool_named("send"), tool_named("post")], blocked_return="blocked")
         assert (await invoke(send, "c1", to="a"))["text"] == "send done"
@@ -257,7 +276,9 @@ class TestOpenAIAgentsTools:
         assert (await invoke(post, "c3", to="a"))["text"] == "post done"
         for n in range(2):
             await invoke(send, f"d{n}", to="nobody")
-        assert len(sent) == 4
+        [other] = guard.wrap_tools([tool_named("send", "chat")])
+        assert (await invoke(other, "e", to="a"))["text"] == "send done", "of another server, another operation"
+        assert len(sent) == 5
         assert guard.stats()["failed"] == 2
 
     async def test_policy_and_retry_take_the_object(self, guard: Guard) -> None:

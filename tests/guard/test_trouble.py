@@ -137,6 +137,15 @@ def test_a_callback_that_raises_changes_nothing(guard: Guard, tool: Tool, capsys
     assert "broken failed: RuntimeError: metrics are down" in told[0]
 
 
+def test_an_async_callback_is_told_so_and_never_left_unawaited(
+    guard: Guard, tool: Tool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def report(record: object) -> None: ...
+
+    guard.on_success(report)(tool.charge, "a")
+    assert "report failed: TypeError: it is to be awaited; give a plain function" in capsys.readouterr().err
+
+
 class Interrupted(SqliteStore):
     """Ctrl-C arrives at one of the writes."""
 
