@@ -2,35 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
-from ledger_console import screen
+from ledger_console import options, screen
 from ledger_console.problems import USAGE, Problem
 from ledger_console.screen import Column
 
 
-def packs(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this one.")] = None) -> None:
+def packs(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this one.")] = None,
+    json: options.Json = False,
+) -> None:
     """List the rules that come with Ledger, by provider; or say what one of them knows and does."""
-    from ledger_rules.shipped import default_packs, needs_hosts, pack_names, yaml_of
+    from ledger_rules.shipped import pack_names
 
-    if name is not None:
+    if name is not None and name not in pack_names():
+        raise Problem(f"no pack '{name}'; there are {', '.join(pack_names())}", USAGE)
+    names = pack_names() if name is None else (name,)
+    if json:
+        for one in names:
+            screen.json_line(_as_json(one))
+    elif name is not None:
         _pack(name)
-        return
+    else:
+        _table(names)
+
+
+def _table(names: Sequence[str]) -> None:
+    from ledger_rules.shipped import default_packs, needs_hosts, yaml_of
+
     rows = []
-    for one in pack_names():
-        pack = yaml_of(one)
-        hosts = "yours" if needs_hosts(one) else ", ".join(pack["hosts"])
-        rows.append((one, "yes" if one in default_packs() else "no", str(len(pack["rules"])), hosts))
-    screen.table((Column("pack"), Column("default"), Column("rules", number=True), Column("hosts", long=True)), rows)
+    for name in names:
+        pack = yaml_of(name)
+        unknown = " or ".join(sorted({rule["on_unknown"] for rule in pack["rules"]}))
+        hosts = "yours" if needs_hosts(name) else ", ".join(pack["hosts"])
+        rows.append((name, "yes" if name in default_packs() else "no", str(len(pack["rules"])), unknown, hosts))
+    columns = (Column("pack"), Column("default"), Column("rules", number=True), Column("unknown"))
+    screen.table((*columns, Column("hosts", long=True)), rows)
+
+
+def _as_json(name: str) -> dict[str, Any]:
+    """Everything a pack says, its rules as they are written, their URLs being paths."""
+    from ledger_rules.shipped import default_packs, yaml_of
+
+    pack = yaml_of(name)
+    known = {"pack": name, "default": name in default_packs(), **pack["about"]}
+    return {**known, "hosts": pack["hosts"], "rules": pack["rules"]}
 
 
 def _pack(name: str) -> None:
-    from ledger_rules.shipped import facts, pack_names, yaml_of
+    from ledger_rules.shipped import facts, yaml_of
 
-    if name not in pack_names():
-        raise Problem(f"no pack '{name}'; there are {', '.join(pack_names())}", USAGE)
     said, pack = facts(name), yaml_of(name)
     screen.line(f"{said.title}: {', '.join(pack['hosts']) or 'on hosts that you name'}")
     screen.line(f"own idempotency   {said.native}")

@@ -150,3 +150,13 @@ def test_the_schema_is_printed(ledger: Ledger) -> None:
 
 def test_check_takes_the_file_as_a_word(ledger: Ledger) -> None:
     assert ledger("rules", "check", "rules.yaml").out.startswith("rules.yaml: 4 rules for api.stripe.com, x.com; ")
+
+
+def test_packs_say_what_they_do_about_an_unknown_outcome(ledger: Ledger) -> None:
+    rows = {line.split()[0]: line.split()[3] for line in ledger("rules", "packs").lines}
+    assert (rows["adyen"], rows["slack"]) == ("resend", "hold")
+    said = {one["pack"]: one for one in ledger("rules", "packs", "--json").json}
+    assert said["stripe"]["default"] is True
+    assert said["stripe"]["retention"] == "at least 24 h"
+    assert said["stripe"]["rules"][0]["on_unknown"] == "resend"
+    assert [one["pack"] for one in ledger("rules", "packs", "slack", "--json").json] == ["slack"]
