@@ -336,3 +336,28 @@ def test_a_409_with_what_was_created_proves_a_replay_to_gocardless_only():
     body = json.dumps({"error": {"errors": [CONFLICT]}}).encode()
     assert settles(the_rule("gocardless", GOCARDLESS), 409, (), body)
     assert not settles(the_rule("resend", "https://api.resend.com/emails"), 409, (), body)
+
+
+KEYED = [
+    (name, written, rule)
+    for name in default_packs()
+    for written, rule in zip(yaml_of(name)["rules"], pack(name).rules, strict=True)
+    if rule.upstream_key is not None and rule.upstream_key.header
+]
+
+
+@pytest.mark.parametrize(("name", "written", "rule"), KEYED, ids=[rule.name for *_, rule in KEYED])
+def test_wherever_a_header_carries_our_key_a_fresh_one_of_the_client_gives_way_and_a_chosen_one_stays(
+    name, written, rule
+):
+    host, path = yaml_of(name)["hosts"][0].replace("*", "acme"), written["match"]["url"][0].replace("*", "v1")
+    header = rule.upstream_key.header
+
+    def sent(key: str):
+        return operation(name, f"https://{host}{path}", {"amount": 1}, **{header: key})
+
+    first, again = (sent(key) for key in FRESH)
+    assert first.rule == rule.name
+    assert (first.id, first.upstream_key_header, first.passed_key) == (again.id, header, None)
+    chosen = sent("order-42")
+    assert (chosen.keyed, chosen.passed_key, chosen.takes_key) == (True, "order-42", False)
