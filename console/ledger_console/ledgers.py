@@ -102,6 +102,13 @@ def size(where: Place) -> int:
     return upkeep.size(where.path)
 
 
+def sqlite_version() -> tuple[int, ...]:
+    """Of the SQLite that this Python is linked to."""
+    from ledger.stores import files
+
+    return files.SQLITE_VERSION
+
+
 def find(store: SqliteStore, word: str) -> Record:
     """The one record whose id is `word` or begins with it, result included. Raises Problem."""
     from ledger.ports import Query

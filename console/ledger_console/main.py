@@ -15,6 +15,7 @@ from ledger.errors import LedgerError
 from ledger_console import rules
 from ledger_console.clear import clear
 from ledger_console.dashboard.command import dashboard
+from ledger_console.doctor import doctor
 from ledger_console.env import env
 from ledger_console.export import export
 from ledger_console.problems import FAILED, Problem, ReaderGone
@@ -61,7 +62,7 @@ app.command(context_settings={"allow_interspersed_args": False})(run)
 _LOOKING = (show, tail, stats, unknown, dashboard)
 _SETTLING = (resolve, retry, clear)
 _KEEPING = (export, backup, purge, vacuum)
-for _command in (proxy, env, *_LOOKING, *_SETTLING, *_KEEPING):
+for _command in (proxy, env, doctor, *_LOOKING, *_SETTLING, *_KEEPING):
     app.command()(_command)
 app.add_typer(rules.app, name="rules")
 

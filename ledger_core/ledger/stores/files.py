@@ -12,6 +12,7 @@ from pathlib import Path
 from ledger.errors import NotALedger, StoreBusy, StoreUnavailable
 from ledger.stores import ledger_once, schema
 
+SQLITE_VERSION = sqlite3.sqlite_version_info
 BUSY_SECONDS = 10.0
 _NOT_SYNCED = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
 

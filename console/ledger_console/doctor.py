@@ -1,0 +1,214 @@
+"""`ledger doctor`: whether this machine keeps what Ledger promises, and a live proof of it. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import stat
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ledger.errors import LedgerError
+from ledger_console import ledgers, options, rulesfiles, screen
+from ledger_console.problems import FAILED, Problem
+from ledger_console.sidecar import LISTEN, CaDir, default_ca_dir, needs_extra, parse_listen
+
+OK, WARN, FAIL = "ok", "warning", "failed"
+_STYLES = {OK: "green", WARN: "yellow", FAIL: "bold red"}
+_REMOTE = frozenset(("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs", "ceph", "lustre"))
+"""File systems whose locks or syncs do not hold what SQLite needs (https://sqlite.org/howtocorrupt.html)."""
+_FREE = 256 << 20
+_DAYS = 3
+
+NoTest = Annotated[bool, typer.Option("--no-test", help="Look only; start no sidecar.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. todo: what to do about it, "" where nothing is to be done."""
+
+    what: str
+    state: str
+    said: str
+    todo: str = ""
+
+
+def doctor(
+    word: options.Word = None,
+    db: options.Db = None,
+    rules: options.Rules = None,
+    ca_dir: CaDir = None,
+    no_test: NoTest = False,
+    json: options.Json = False,
+) -> int:
+    """Look at versions, the ledger, the rules, the port, the CA; then prove exactly-once with the clients here.
+
+    \b
+    Examples:
+      ledger doctor
+      ledger doctor --db /var/lib/ledger/ledger.db --json
+    """
+    where = ledgers.only_place(db, word)
+    worst = OK
+    for finding in _all(where, rules, ca_dir, no_test):
+        worst = max(worst, finding.state, key=(OK, WARN, FAIL).index)
+        _tell(finding, json)
+    return FAILED if worst == FAIL else 0
+
+
+def _all(where: ledgers.Place, rules: str | None, ca_dir: str | None, no_test: bool) -> Iterator[Finding]:
+    yield from _versions()
+    yield from _ledger(where)
+    yield _rules(rules)
+    yield _port()
+    yield from _authority(Path(ca_dir).expanduser() if ca_dir else default_ca_dir())
+    if not no_test:
+        yield from _proof()
+
+
+def _tell(finding: Finding, json: bool) -> None:
+    if json:
+        screen.json_line(asdict(finding))
+        return
+    line = f"{finding.state:<7}  {finding.what:<12}  {finding.said}"
+    if screen.fancy():
+        from rich.text import Text
+
+        screen.console().print(Text(line[:7], _STYLES[finding.state]).append(line[7:], "default"), soft_wrap=True)
+    else:
+        screen.line(line)
+    if finding.todo:
+        screen.line(f"{'':<7}  {'':<12}  → {finding.todo}")
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding("ledger", OK, f"{version('ledger-sidecar')}, Python {platform.python_version()}, {platform.system()}")
+    try:
+        yield Finding("mitmproxy", OK, version("mitmproxy"))
+    except PackageNotFoundError:
+        yield Finding(
+            "mitmproxy", WARN, "not installed: guard works, the sidecar does not", "pip install 'ledger-sidecar[proxy]'"
+        )
+    number = ledgers.sqlite_version()
+    said = f"SQLite {'.'.join(map(str, number))}"
+    if number < (3, 51, 3):
+        todo = "keep few writers on one ledger, or use a Python with SQLite 3.51.3 or later"
+        yield Finding("sqlite", WARN, f"{said} has a rare bug with several writers (WAL reset)", todo)
+    else:
+        yield Finding("sqlite", OK, said)
+
+
+def _ledger(where: ledgers.Place) -> Iterator[Finding]:
+    from ledger.ports import Query
+
+    path = Path(where.path).absolute()
+    yield _disk(path)
+    if not path.exists():
+        yield Finding("ledger file", OK, f"{path} is not there yet; it is made when it is needed")
+        return
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        todo = f"chmod 600 {path}"
+        yield Finding("ledger file", WARN, f"others may read it (mode {mode:o}); it holds recorded answers", todo)
+    try:
+        with ledgers.opened(where) as store:
+            totals = store.stats(Query())
+        yield Finding("ledger file", OK, f"{path}: {totals['actions']} operations, {totals['open']} unknown")
+    except (LedgerError, Problem) as error:
+        yield Finding("ledger file", FAIL, str(error))
+
+
+def _disk(path: Path) -> Finding:
+    import psutil
+
+    folder = next(parent for parent in path.parents if parent.exists())
+    mounts = [p for p in psutil.disk_partitions(all=True) if folder.is_relative_to(p.mountpoint)]
+    kind = max(mounts, key=lambda p: len(p.mountpoint)).fstype if mounts else "unknown"
+    free = shutil.disk_usage(folder).free
+    if kind in _REMOTE:
+        return Finding(
+            "disk", FAIL, f"{folder} is on {kind}: SQLite's locks do not hold there", "put --db on a local disk"
+        )
+    if not os.access(folder, os.W_OK):
+        return Finding("disk", FAIL, f"{folder} may not be written", "give another --db")
+    if free < _FREE:
+        return Finding(
+            "disk", WARN, f"{free >> 20} MiB left on {folder}: a full disk refuses every ruled request", "make room"
+        )
+    return Finding("disk", OK, f"{kind}, {free >> 30} GiB free")
+
+
+def _rules(rules: str | None) -> Finding:
+    try:
+        source, loaded = rulesfiles.load(rules)
+    except Problem as problem:
+        return Finding("rules", FAIL, "; ".join(str(problem).splitlines()))
+    return Finding("rules", OK, f"{source}: {len(loaded.rules)} rules for {len(loaded.hosts())} hosts")
+
+
+def _port() -> Finding:
+    host, port = parse_listen(LISTEN)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            said = f"{LISTEN} cannot be listened on: {error.strerror}"
+            return Finding("port", WARN, said, "a sidecar may be running there already; otherwise give --listen")
+    return Finding("port", OK, f"{LISTEN} is free")
+
+
+def _authority(directory: Path) -> Iterator[Finding]:
+    cert, key = directory / "ca-cert.pem", directory / "mitmproxy-ca.pem"
+    if not cert.exists():
+        yield Finding("CA", OK, f"none in {directory} yet; `ledger proxy` makes it, `ledger run` makes its own")
+        return
+    try:
+        from cryptography import x509
+    except ImportError:
+        return
+    from datetime import UTC, datetime
+
+    left = (x509.load_pem_x509_certificate(cert.read_bytes()).not_valid_after_utc - datetime.now(UTC)).days
+    said = f"{cert}, valid for {left} more days"
+    todo = "restart `ledger proxy`, which makes a new one, and give it to the clients" if left < _DAYS else ""
+    yield Finding("CA", WARN if left < _DAYS else OK, said, todo)
+    if key.exists() and stat.S_IMODE(key.stat().st_mode) & 0o077:
+        yield Finding("CA", FAIL, f"others may read its key {key}", f"chmod 600 {key}; then make a new one")
+
+
+def _proof() -> Iterator[Finding]:
+    try:
+        needs_extra("doctor")
+    except Problem:
+        return
+    import asyncio
+
+    from ledger_proxy import selftest
+    from ledger_proxy.engine import EngineError
+    from ledger_proxy.logs import to_stderr
+
+    to_stderr(None)
+    try:
+        found = asyncio.run(selftest.run())
+    except (LedgerError, EngineError, OSError) as error:
+        yield Finding("self-test", FAIL, str(error))
+        return
+    for seen in found:
+        if seen.right:
+            yield Finding("self-test", OK, f"{seen.client}: asked twice, one effect, certificate trusted")
+        else:
+            said = f"{seen.client}: {seen.effects} effects; {seen.said or 'it passed Ledger by'}"
+            yield Finding(
+                "self-test",
+                WARN if seen.said else FAIL,
+                said,
+                "it goes past Ledger or refuses its certificate; see README, what Ledger does not promise",
+            )

@@ -1,0 +1,79 @@
+"""`ledger doctor`: what it finds is so, and its proof is a real one."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.records import Status
+from ledger_console import doctor
+from tests.console.conftest import Agent, Ledger
+from tests.wire.sidecars import command
+
+
+def found(ledger: Ledger, what: str, *more: str | Path) -> list[dict[str, Any]]:
+    told = ledger("doctor", "--no-test", "--json", "--ca-dir", "ca", *more).json
+    return [finding for finding in told if finding["what"] == what]
+
+
+def test_every_client_here_asks_twice_and_python_has_one_effect() -> None:
+    """In a process of its own, as every sidecar: its front keeps module globals."""
+    asked = command("doctor", "--json", "--ca-dir", "ca")
+    said = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=120)
+    told = [json.loads(line) for line in said.stdout.splitlines()]
+    proofs = {finding["said"].split(" (")[0]: finding for finding in told if finding["what"] == "self-test"}
+    assert proofs["Python"]["state"] == "ok"
+    assert proofs["Python"]["said"] == f"Python ({sys.executable}): asked twice, one effect, certificate trusted"
+    assert not any(finding["state"] == "failed" for finding in proofs.values()), proofs
+
+
+def test_a_ledger_is_counted_and_one_that_others_read_is_told(agent: Agent, ledger: Ledger, tmp_path: Path) -> None:
+    agent.ask("a1", Status.UNKNOWN)
+    (fine,) = found(ledger, "ledger file")
+    assert fine["said"] == f"{tmp_path / 'ledger.db'}: 1 operations, 1 unknown"
+    (tmp_path / "ledger.db").chmod(0o644)
+    warned, _ = found(ledger, "ledger file")
+    assert (warned["state"], warned["todo"]) == ("warning", f"chmod 600 {tmp_path / 'ledger.db'}")
+
+
+def test_what_is_broken_fails_with_one_line_each(ledger: Ledger, tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").write_text("my notes " * 1000)
+    (tmp_path / "ledger.db").chmod(0o600)
+    (tmp_path / "ledger.yaml").write_text("version: 1\nrulez: []\n")
+    said = ledger("doctor", "--no-test", "--ca-dir", "ca")
+    assert said.code == 1
+    assert [line.split()[1] for line in said.lines if line.startswith("failed")] == ["ledger", "rules"]
+    assert "rulez" in said.out
+    assert "Traceback" not in said.out + said.err
+
+
+def test_a_file_system_without_locks_is_no_place_for_a_ledger(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "_REMOTE", frozenset([_kind_of(tmp_path)]))
+    (told,) = found(ledger, "disk")
+    assert told["state"] == "failed"
+    assert told["todo"] == "put --db on a local disk"
+
+
+def _kind_of(path: Path) -> str:
+    return doctor._disk(path / "ledger.db").said.partition(",")[0]
+
+
+def test_a_port_that_is_taken_is_a_warning(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        monkeypatch.setattr(doctor, "LISTEN", f"127.0.0.1:{taken.getsockname()[1]}")
+        (told,) = found(ledger, "port")
+    assert told["state"] == "warning"
+
+
+def test_nothing_is_made(ledger: Ledger, tmp_path: Path) -> None:
+    assert ledger("doctor", "--no-test", "--ca-dir", "ca").code == 0
+    assert list(tmp_path.iterdir()) == []
