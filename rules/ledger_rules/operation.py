@@ -19,7 +19,7 @@ from ledger_rules.request import Request
 from ledger_rules.rule import Rule
 from ledger_rules.slots import Slot
 from ledger_rules.storedurls import stored_url
-from ledger_rules.upstream_keys import key_slot
+from ledger_rules.upstream_keys import header_slot, key_slot
 from ledger_rules.urls import identity
 
 __all__ = ["LEDGER_HEADERS", "VERSION", "MissingKey", "Operation", "digest", "identify", "read_body"]
@@ -111,7 +111,8 @@ def identify(
     part = prints.query_ignore or prints.path_ignore
     where = encode((wf, whose, method, url(rule, request))) if part else whole_where
     ours = rule.upstream_key if key.passed is None else None
-    header, slot = (ours.header, slot) if ours else (None, None)
+    header = header_slot(request, ours.header) if ours and ours.header else None
+    slot = slot if ours else None
     reachable = key.passed is not None or header is not None or slot is not None
     return Operation(
         id=keyed_hash(secret, "id", VERSION, where, named or ("payload", payload)),

@@ -31,6 +31,15 @@ def key_slot(request: Request, member: Sequence[str], directive: str | None) -> 
     return directive_slot(request.body, directive) if directive else member_slot(request.body, member)
 
 
+def header_slot(request: Request, header: str) -> str | None:
+    """Return the header if a key of ours may stand in it; None where a signature names it among what it covers.
+
+    SigV4 lists `SignedHeaders`, RFC 9421 its components in Signature-Input.
+    """
+    covered = (request.header(name) or "" for name in ("Authorization", "Signature", "Signature-Input"))
+    return None if any(header.lower() in value.lower() for value in covered) else header
+
+
 def signed(request: Request) -> bool:
     """Say whether anything in the headers vouches for the body: editing it would break that."""
     scheme = (request.header("Authorization") or "").strip().lower()

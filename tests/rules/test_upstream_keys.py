@@ -231,6 +231,20 @@ class TestAnOperation:
         one = operation(**headers)
         assert (one.takes_key, one.policy.on_unknown) == (False, OnUnknown.HOLD)
 
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Signature_Input": 'sig1=("@method" "idempotency-key");created=1'},
+            {"Authorization": "AWS4-HMAC-SHA256 Credential=A/1/r/s/t, SignedHeaders=host;idempotency-key, Signature=1"},
+        ],
+    )
+    def test_whose_signature_covers_the_header_keeps_it_and_is_held(self, headers: dict[str, str]) -> None:
+        header = "upstream_key: {header: Idempotency-Key, retention: 24h}, on_unknown: resend"
+        rule = f"{header}, idempotency_key: ignore-generated"
+        one = operation(rule, Idempotency_Key=KEY, **headers)
+        assert (one.takes_key, one.policy.on_unknown) == (False, OnUnknown.HOLD)
+        assert operation(rule, Idempotency_Key=KEY, Signature_Input='sig1=("@method")').takes_key
+
     def test_a_body_too_long_to_look_through_is_left_alone(self) -> None:
         sent = request(**json_request(b'{"a": "' + b"x" * (1 << 20) + b'"}'))
         assert key_slot(sent, ("idempotency_key",), None) is None
