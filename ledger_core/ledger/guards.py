@@ -260,9 +260,14 @@ class Guard:
         from ledger import reporting
         from ledger.ports import Query
 
-        if tool is None or isinstance(tool, str):
-            name, identity = tool, None
-        else:
+        name: str | None = None
+        identity: str | None = None
+        if isinstance(tool, str):
+            name = tool
+            if "." in tool and not self._engine.store.page(Query(tool=tool, limit=1)):
+                # In full, as Ledger-Once named its records: `app.send_email`.
+                name, identity = tool.rpartition(".")[2], tool
+        elif tool is not None:
             found = self._works.tool_of(tool)
             name, identity = found.name, found.identity
         rows = self._engine.store.page(Query(wf=wf, tool=name, limit=limit))

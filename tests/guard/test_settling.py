@@ -174,6 +174,15 @@ class TestHistory:
         assert len(guard.history(tool=mail)) == 1
         assert len(guard.history(tool="send")) == 2
 
+    def test_by_the_full_name_that_ledger_once_used(self, guard: Guard) -> None:
+        guard(shout, "a")
+        assert [row["tool"] for row in guard.history(tool=f"{__name__}.shout")] == ["shout"]
+        assert guard.history(tool="elsewhere.shout") == []
+
+
+def shout(text: str) -> str:
+    return text.upper()
+
 
 def test_a_clock_set_back_by_an_hour_changes_nothing(guard: Guard, tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
     guard.policy(tool.charge, ttl=60)
