@@ -22,7 +22,7 @@ from ledger_proxy.exchange import Caller, Exchange
 from ledger_proxy.headers import to_text
 from ledger_proxy.identity import from_proxy_authorization
 from ledger_proxy.passing import Passer
-from ledger_proxy.receiving import Spooled, TooLarge, legible, receive, spooled
+from ledger_proxy.receiving import Spooled, TooLarge, chosen, receive, spooled
 from ledger_proxy.relay import HOST, Answering, Relay, Ticket
 from ledger_proxy.settings import Address, Settings
 from ledger_proxy.spool import IN_MEMORY, Spool
@@ -171,7 +171,7 @@ class Gate:
             spool = Spool()
             try:
                 whole = await receive(request, content.iter_any(), spool)
-                rule = decide(candidates, whole if not candidates[0].match.reads_body else legible(whole, spool))
+                rule = chosen(candidates, whole, spool)
                 if rule is None:
                     return await self._passer.answer(whole, spool)
                 return await self._answer(rule, whole, flow, await spooled(rule, whole, spool))

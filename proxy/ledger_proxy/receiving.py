@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 from ledger_proxy.spool import IN_MEMORY, Spool
-from ledger_rules.bodies import MAX_WHOLE, Digest, Reading
+from ledger_rules import operation
+from ledger_rules.bodies import MAX_WHOLE, Reading
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
+from ledger_rules.ruleset import decide
 
 MAX_BODY = 1 << 30
 """Bytes that a ruled request's body may have: more would fill the disk for one request."""
@@ -40,16 +42,18 @@ async def receive(request: Request, pieces: AsyncIterator[bytes], spool: Spool) 
     return replace(request, body=spool.whole()) if spool.size <= IN_MEMORY else request
 
 
-def legible(request: Request, spool: Spool) -> Request:
-    """The request with a body that conditions can be held against, as far as bodies are read at all."""
-    return request if request.body or spool.size > MAX_WHOLE else replace(request, body=spool.whole())
+def chosen(candidates: Sequence[Rule], request: Request, spool: Spool) -> Rule | None:
+    """The rule that means a request whose body is in `spool`. One that is too large to be read may be the one meant."""
+    if not candidates[0].match.reads_body or spool.size > MAX_WHOLE:
+        return candidates[0]
+    return decide(candidates, request if request.body else replace(request, body=spool.whole()))
 
 
 async def spooled(rule: Rule, request: Request, spool: Spool) -> Spooled | None:
     """What a spooled body says, read piece by piece between other work; None for one that is in the request."""
     if spool.size <= IN_MEMORY:
         return None
-    digest = Digest(request.header("Content-Type"), request.header("Content-Encoding"), rule.fingerprint.body)
+    digest = operation.digest(rule, request)
     file = spool.rewound()
     while piece := file.read(_PIECE):
         digest.feed(piece)

@@ -18,6 +18,9 @@ rules:
     match: {method: POST, url: "https://api.stripe.com/**/rpc", body: "$.kind == 'pay'"}
   - name: refunds
     match: {method: POST, url: "https://api.stripe.com/**/rpc", graphql: {field: refundCreate}, body: $.query}
+  - name: reminders
+    match: {method: POST, url: "https://api.stripe.com/**/reminders"}
+    fingerprint: {body: {only: [$.invoice, header.X-Campaign]}}
 """
 
 
@@ -46,6 +49,22 @@ def test_a_request_that_its_body_sets_free_arrives_whole_and_without_our_headers
     (line,) = upstream.effects(path=path)
     assert (answer.status_code, line["length"]) == (200, len(answer.request.content))
     assert "ledger-workflow" not in {name.lower() for name, _ in line["headers"]}
+
+
+def test_what_is_too_large_to_look_into_may_be_what_a_rule_means(sidecar: Sidecar, upstream: Upstream) -> None:
+    path, huge = "/ok/e/rpc", {"kind": "pay", "pad": "x" * (9 << 20)}
+    assert outcomes(*(sidecar.post(path, huge) for _ in range(2))) == ["executed", "replayed"]
+    assert len(upstream.effects(path=path)) == 1
+
+
+def test_a_business_key_is_the_same_for_bodies_of_any_size(sidecar: Sidecar, upstream: Upstream) -> None:
+    path, pad = "/ok/f/reminders", "x" * (2 << 20)
+    first, reworded = ({"invoice": 7, "text": text, "pad": pad} for text in ("Hello", "Hi!"))
+    known = outcomes(*(sidecar.post(path, body, X_Campaign="may") for body in (first, reworded)))
+    assert known == ["executed", "replayed"]
+    # Without its campaign a reminder has no business key, so all of it counts.
+    assert outcomes(*(sidecar.post(path, body) for body in (first, reworded))) == ["executed", "executed"]
+    assert len(upstream.effects(path=path)) == 3
 
 
 def test_graphql_mutations_are_told_from_queries(sidecar: Sidecar, upstream: Upstream) -> None:
