@@ -18,6 +18,7 @@ from mitmproxy import connection, http, tls
 from mitmproxy.proxy import layer, layers, server_hooks
 
 from ledger_proxy import answers
+from ledger_proxy.destinations import Destinations
 from ledger_proxy.exchange import Caller, Exchange
 from ledger_proxy.headers import to_text
 from ledger_proxy.identity import from_proxy_authorization
@@ -43,7 +44,10 @@ _PROXY_HEADERS = ("Proxy-Authorization", "Proxy-Connection")
 class Gate:
     """Hooks of the sidecar. connections: how many were opened; answering: ruled requests being answered now."""
 
-    def __init__(self, settings: Settings, exchange: Exchange, relay: Relay, passer: Passer) -> None:
+    def __init__(
+        self, settings: Settings, exchange: Exchange, relay: Relay, passer: Passer, destinations: Destinations
+    ) -> None:
+        self._destinations = destinations
         self._settings, self._exchange, self._relay, self._passer = settings, exchange, relay, passer
         self._rules = settings.rules
         self._default = Caller(settings.workflow, settings.caller)
@@ -56,6 +60,7 @@ class Gate:
     def take(self, rules: Ruleset) -> None:
         """From now on requests are matched by these."""
         self._rules = rules
+        self._destinations.take(rules.egress)
 
     def client_connected(self, client: connection.Client) -> None:
         self.connections += 1
@@ -64,6 +69,9 @@ class Gate:
         self._callers.pop(client.id, None)
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
+        if refused := self._destinations.tunnel_refusal(flow.request.host, flow.request.port):
+            flow.response = _front(refused)
+            return
         authorization = flow.request.headers.get("Proxy-Authorization")
         if authorization is not None:
             self._callers[flow.client_conn.id] = from_proxy_authorization(authorization, self._default)
@@ -82,11 +90,16 @@ class Gate:
             self.pinned.add(host)
             logger.warning("a client refused Ledger's certificate for %s: it trusts other roots only", host)
 
-    def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
+    async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         address = data.server.address
-        if address is not None:
-            data.server.address = self._settings.resolve.get((address[0].lower(), address[1]), address)
-            self._named[data.server.id] = address
+        if address is None:
+            return
+        self._named[data.server.id] = address
+        try:
+            reached = self._settings.resolve.get((address[0].lower(), address[1]), address)
+            data.server.address = await self._destinations.reach(reached)
+        except OSError as error:
+            data.server.error = error.strerror or str(error)
 
     def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
         # By its name the front finds the connection again for the next request; otherwise it opens one for each.
@@ -98,7 +111,11 @@ class Gate:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         try:
-            candidates = self._rules.candidates(_request(flow, b""))
+            request = _request(flow, b"")
+            if refused := self._destinations.refusal(request.scheme, request.host, request.port):
+                self._refuse(flow, refused)
+                return
+            candidates = self._rules.candidates(request)
         except Exception:
             logger.exception("a request could not be matched and is refused")
             flow.response = _front(answers.problem(answers.UNAVAILABLE, detail="The rules could not be applied."))
@@ -182,6 +199,13 @@ class Gate:
 
         return answer
 
+    def _refuse(self, flow: http.HTTPFlow, told: answers.Response) -> None:
+        """Answer before the body has come; one that is large is not gathered for it."""
+        if _small(flow.request):
+            flow.response = _front(told)
+        else:
+            self._pass(flow, self._relay.issue(_given(told)), taking=True)
+
     def _pass(self, flow: http.HTTPFlow, ticket: Ticket, taking: bool = False) -> None:
         """Point a flow at the relay. taking: with its body, else only for the answer."""
         framing = _FRAMING if taking else frozenset()
@@ -206,8 +230,8 @@ def _small(request: http.Request) -> bool:
     return length is None or int(length) <= IN_MEMORY
 
 
-def _given(told: answers.Streamed) -> Answering:
-    async def answer(content: StreamReader) -> answers.Streamed:
+def _given(told: answers.Response | answers.Streamed) -> Answering:
+    async def answer(content: StreamReader) -> answers.Response | answers.Streamed:
         return told
 
     return answer

@@ -130,6 +130,22 @@ MISDIRECTED = Problem(
     "Send the request to the host that it names.",
     {},
 )
+EGRESS = Problem(
+    "egress-denied",
+    403,
+    "refused",
+    "Requests may not go to this destination",
+    "Nothing was sent, so the effect did not happen. An operator decides what may be reached; do not try another way.",
+    {},
+)
+LOOP = Problem(
+    "loop",
+    508,
+    "refused",
+    "The request would come back to this sidecar",
+    "Nothing was sent. Send requests to the host they are for, and only the proxy setting to the sidecar.",
+    {},
+)
 NOT_SENT = Problem(
     "not-sent",
     502,

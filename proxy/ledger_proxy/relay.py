@@ -49,6 +49,11 @@ class Relay:
         await web.TCPSite(self._runner, HOST, 0, shutdown_timeout=1.0).start()
         self.port = self._runner.addresses[0][1]
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        return HOST, self.port
+
     async def close(self) -> None:
         """Break off what is still passing."""
         await self._runner.cleanup()

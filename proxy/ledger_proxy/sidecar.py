@@ -8,21 +8,21 @@ import gc
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
 from ledger.keeper import AsyncKeeper
 from ledger.stores.sqlite_async import AsyncSqliteStore
 from ledger_proxy.addon import Gate
 from ledger_proxy.ca import CA, EPHEMERAL_DAYS, ensure_ca, upstream_bundle
+from ledger_proxy.destinations import Destinations, is_loopback
 from ledger_proxy.engine import Engine, EngineError
 from ledger_proxy.exchange import Exchange
 from ledger_proxy.measures import Histogram
 from ledger_proxy.passing import Passer
 from ledger_proxy.relay import Relay
+from ledger_proxy.routes import parse_proxy
 from ledger_proxy.settings import Address, Settings
 from ledger_proxy.upstream import AiohttpUpstream
-from ledger_rules.egress import OPEN
 from ledger_rules.ruleset import Ruleset
 
 
@@ -51,8 +51,6 @@ def refuse(rules: Ruleset) -> None:
     """Raise EngineError for rules that say what this version does not do, at the start and when they change."""
     if rules.mode == "observe" or any(rule.mode == "observe" for rule in rules.rules):
         raise EngineError(_NO_OBSERVING)
-    if rules.egress != OPEN:
-        raise EngineError("egress lists are not enforced yet, and letting all pass would surprise; leave them out")
 
 
 @contextlib.asynccontextmanager
@@ -65,7 +63,7 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         raise EngineError(_NO_OBSERVING)
     refuse(settings.rules)
     for host, *_ in filter(None, (settings.listen, settings.admin)):
-        if not _is_loopback(host):
+        if not is_loopback(host):
             raise EngineError(f"{host} is not a loopback address, and there is no authentication yet")
     async with contextlib.AsyncExitStack() as stack:
         writes = Histogram()
@@ -79,20 +77,24 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         ca = _authority(settings, stack)
         ca_dir = ca.directory
         roots = upstream_bundle(ca_dir, settings.upstream_ca)
-        upstream = AiohttpUpstream(resolve=settings.resolve, ca_bundle=roots, proxy=settings.upstream_proxy)
-        stack.push_async_callback(upstream.close)
-        exchange = Exchange(store, keeper, upstream, secret, settings.max_stored)
-        exchange.measures.writes = writes
         relay = Relay()
         stack.push_async_callback(relay.close)
         await relay.start()
-        gate = Gate(settings, exchange, relay, Passer(upstream))
+        destinations = _destinations(settings, relay)
+        upstream = AiohttpUpstream(
+            resolve=settings.resolve, ca_bundle=roots, proxy=settings.upstream_proxy, destinations=destinations
+        )
+        stack.push_async_callback(upstream.close)
+        exchange = Exchange(store, keeper, upstream, secret, settings.max_stored)
+        exchange.measures.writes = writes
+        gate = Gate(settings, exchange, relay, Passer(upstream), destinations)
         engine = await Engine.start(settings, gate, ca_dir, roots)
         stack.push_async_callback(engine.stop)
         stack.push_async_callback(gate.settle, settings.drain)
         stack.push_async_callback(exchange.drain, settings.drain)
         stack.push_async_callback(engine.close_listeners)
         admin = await _administered(settings, stack, store, gate, exchange)
+        destinations.own |= {engine.address, relay.address, *filter(None, [admin])}
         _settle_memory()
         yield Sidecar(*engine.address, ca, gate, engine, exchange, admin)
 
@@ -118,11 +120,12 @@ def _settle_memory() -> None:
     gc.freeze()
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _destinations(settings: Settings, relay: Relay) -> Destinations:
+    trusted = {*settings.resolve.values(), relay.address}
+    if settings.upstream_proxy is not None:
+        url = parse_proxy(settings.upstream_proxy).url
+        trusted.add((url.host or "", url.port or 0))
+    return Destinations(settings.rules.egress, wide=not is_loopback(settings.listen[0]), trusted=trusted)
 
 
 def _authority(settings: Settings, stack: contextlib.AsyncExitStack) -> CA:

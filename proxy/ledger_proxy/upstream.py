@@ -19,6 +19,7 @@ from aiohttp.connector import Connection
 
 from ledger_proxy import faults
 from ledger_proxy.conversation import Body, Progress, converse, usable
+from ledger_proxy.destinations import CheckedResolver, Destinations
 from ledger_proxy.headers import RawHeaders
 from ledger_proxy.resolver import Endpoint
 from ledger_proxy.routes import Route, find_route, parse_proxy, trust
@@ -106,6 +107,7 @@ class AiohttpUpstream:
     ca_bundle: PEM file that alone decides whom to trust; None for the system's and certifi's roots.
     proxy: `http[s]://[user:password@]host[:port]` to chain through; environment variables are not read.
     timeout, connect_timeout: seconds for the whole exchange, and for its connection.
+    destinations: judges the addresses that names resolve to.
     Raises ValueError, in one line, for a proxy or a bundle that cannot be used.
     """
 
@@ -117,14 +119,16 @@ class AiohttpUpstream:
         proxy: str | None = None,
         timeout: float = 600,
         connect_timeout: float = 30,
+        destinations: Destinations | None = None,
     ) -> None:
         chained = parse_proxy(proxy) if proxy else None
         find = partial(find_route, resolve=dict(resolve), proxy=chained, context=trust(ca_bundle))
         self._route = lru_cache(maxsize=1024)(find)
         self._timeout = timeout
         self._connect_timeout = ClientTimeout(total=None, connect=connect_timeout)
-        self._fresh = TCPConnector(limit=0, keepalive_timeout=FRESH_IDLE)
-        self._resendable = TCPConnector(limit=0, keepalive_timeout=RESENDABLE_IDLE)
+        resolver = CheckedResolver(destinations or Destinations())
+        self._fresh = TCPConnector(limit=0, keepalive_timeout=FRESH_IDLE, resolver=resolver)
+        self._resendable = TCPConnector(limit=0, keepalive_timeout=RESENDABLE_IDLE, resolver=resolver)
 
     async def send(
         self, request: Request, *, headers: Sequence[tuple[str, str]], resendable: bool, body: Spool | None = None
