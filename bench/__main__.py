@@ -7,7 +7,19 @@ import sys
 
 from rich.console import Console
 
-from bench import fingerprints, first_calls, machine, memory, new_connections, replays, report, rules, starting, tunnel
+from bench import (
+    fingerprints,
+    first_calls,
+    guard_calls,
+    machine,
+    memory,
+    new_connections,
+    replays,
+    report,
+    rules,
+    starting,
+    tunnel,
+)
 from bench.measuring import Figure, Plan
 from bench.stage import BenchError, staged
 
@@ -18,6 +30,7 @@ SCENARIOS = {
     "tunnel": tunnel.run,
     "memory": memory.run,
     "starting": starting.run,
+    "guard": guard_calls.run,
     "fingerprints": fingerprints.run,
     "rules": rules.run,
 }
