@@ -40,6 +40,8 @@ def clear(
             return
         what = actions.told(actions.counted(chosen))
         screen.aside(f"This removes {what} from {where.path}; the same operations will run again.")
+        if force and any(record.status in actions.OPEN for record in chosen):
+            screen.aside("Those that are running or unknown may have had their effect, and would have it again.")
         if not yes:
             ask()
         removed = actions.remove(store, chosen, Reason(note, actions.myself()))

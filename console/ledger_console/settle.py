@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ledger.records import Result
+from ledger.records import Result, Status
 from ledger_console import actions, ledgers, options, screen
 from ledger_console.actions import Reason
 from ledger_console.problems import USAGE, Problem
@@ -51,6 +51,8 @@ def retry(record: options.RecordId, db: options.Db = None, note: options.Note = 
     with ledgers.opened(where) as store:
         released = actions.retry(store, where, record, Reason(note, actions.myself()))
     screen.line(f"{released.id[:SHORT]} {released.tool}: the next attempt runs.")
+    if released.status is Status.UNKNOWN:
+        screen.aside("Its effect may have happened; if it did, the next attempt is a second one.")
 
 
 def _answer(done: bool, status: int | None, body_file: str | None) -> Result | None:

@@ -54,7 +54,16 @@ def run(
     resolve: options.Resolve = None,
     upstream_ca: options.UpstreamCa = None,
 ) -> int:
-    """Run a command behind a sidecar of its own."""
+    """Run a command behind a sidecar of its own, and say at the end what was prevented.
+
+    Clients that read neither HTTPS_PROXY nor the variables for certificates pass it by: Node before 22.21, wget built
+    with GnuTLS, and what pins its certificates. `ledger doctor` tries those on this machine.
+
+    \b
+    Examples:
+      ledger run -- python agent.py
+      ledger run --workflow order-42 --rules ledger.yaml -- node agent.mjs
+    """
     if not command:
         raise Problem("ledger run needs a command: ledger run -- python agent.py", USAGE)
     needs_extra("run")

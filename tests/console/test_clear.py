@@ -34,6 +34,7 @@ def test_force_removes_them_too(agent: Agent, ledger: Ledger) -> None:
     _each_kind(agent)
     said = ledger("clear", "--yes", "--force")
     assert said.out == "Removed 1 success, 1 failed, 1 running, 1 unknown.\n"
+    assert "may have had their effect, and would have it again" in said.err
     assert _ids(agent) == set()
 
 

@@ -139,3 +139,10 @@ def test_the_journal_keeps_who_settled_it_and_why(
     assert (resolved["detail"]["by"], resolved["detail"]["note"]) == ("ada", "on the bank statement")
     assert (released["detail"]["by"], released["detail"]["note"]) == ("ada", "refunded")
     assert cleared["detail"] == {"by": "ada", "note": "a test"}
+
+
+def test_a_retry_of_an_unknown_is_told_what_it_may_cost(agent: Agent, ledger: Ledger) -> None:
+    agent.ask(ID, Status.UNKNOWN)
+    agent.ask("c3", Status.SUCCESS)
+    assert "a second one" in ledger("retry", ID).err
+    assert ledger("retry", "c3").err == ""
