@@ -33,7 +33,7 @@ def _shown(name: str, value: Any, depth: int, left: list[int]) -> Any:
     if kind is float:
         return value if math.isfinite(value) else str(value)
     if kind is int:
-        return value if value.bit_length() <= 64 else "int"
+        return _whole_number(value)
     if kind is str:
         return _cut(value)
     if depth > 0 and left[0] > 0:
@@ -49,5 +49,31 @@ def _is_secret(name: str) -> bool:
     return _SECRET.search(name.lower()) is not None
 
 
+def _whole_number(value: int) -> Any:
+    if value.bit_length() > 64:
+        return "int"
+    text = str(value)
+    masked = _without_cards(text)
+    return value if masked == text else masked
+
+
 def _cut(text: str) -> str:
-    return text if len(text) <= TEXT else f"{text[:TEXT]}…"
+    # A little more than is shown, so that no card number escapes by standing at the edge.
+    near = _without_cards(text[: TEXT + _CARD_LENGTH])
+    return near if len(text) <= TEXT else f"{near[:TEXT]}…"
+
+
+_CARD_LENGTH = 19 + 18
+_CARD = re.compile(r"(?<!\d)\d(?:[ -]?\d){12,18}(?!\d)")
+
+
+def _without_cards(text: str) -> str:
+    """Payment card numbers (ISO/IEC 7812: 13 to 19 digits, the last a Luhn check) by their last four digits."""
+    return _CARD.sub(lambda found: _masked(found[0]), text)
+
+
+def _masked(text: str) -> str:
+    digits = [int(c) for c in text if c.isdigit()]
+    doubled = (sum(divmod(2 * d, 10)) for d in digits[-2::-2])
+    is_card = (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+    return f"****{''.join(map(str, digits[-4:]))}" if is_card else text

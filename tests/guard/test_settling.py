@@ -152,6 +152,16 @@ class TestHistory:
         assert len(row["args"]["note"]) < 130
         assert "sk_live" not in str(guard._engine.store.all()[0])
 
+    def test_card_numbers_are_masked_wherever_they_stand(self, guard: Guard) -> None:
+        def pay(card: object, note: str, order: object) -> None: ...
+
+        number = "4242 4242-4242 4242"
+        guard(pay, 4242424242424242, "x" * 110 + number + " please", {"n": number, "order": 4242424242424243})
+        [row] = guard.history()
+        assert row["args"]["card"] == "****4242"
+        assert row["args"]["note"] == "x" * 110 + "****4242 p…"
+        assert row["args"]["order"] == {"n": "****4242", "order": 4242424242424243}, "no card: its check digit is wrong"
+
     def test_by_tool_workflow_and_limit(self, guard: Guard, tool: Tool) -> None:
         for n in range(5):
             with guard.workflow(f"order-{n % 2}"):
