@@ -183,7 +183,7 @@ def _answering(rule: Rule, operation: Operation) -> Iterator[str]:
 def _duration(seconds: float | None) -> str:
     if seconds is None:
         return "all time"
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size and seconds % size == 0:
+    for size, least, unit in ((86400, 2, "d"), (3600, 1, "h"), (60, 1, "min")):
+        if seconds >= least * size and seconds % size == 0:
             return f"{seconds / size:g} {unit}"
     return f"{seconds:g} s"

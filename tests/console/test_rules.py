@@ -51,6 +51,7 @@ class TestExplain:
             assert line in said.out
         assert '{"kind":"pay","price":1.0,"who":"\\u00e9"}' in said.out
         assert "an unknown outcome is held for a person" in said.out
+        assert "at most 1 effect in 24 h" in said.out
         assert "secret" not in said.out
 
     def test_why_the_others_were_passed_over(self, ledger: Ledger) -> None:

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger_rules import RulesError, loads
+from ledger_rules import RulesError, loads, pack_names
 from ledger_rules.globs import TextGlob, segments_cover, segments_match
 from ledger_rules.patterns import UrlPattern
+from ledger_rules.shipped import needs_hosts
 from ledger_rules.urls import readings
 
 URL = "https://x.com/orders"
@@ -67,6 +68,12 @@ def test_a_pack_behind_one_that_takes_its_host_is_never_reached():
     with pytest.raises(RulesError) as caught:
         loads("packs: [{webhooks: {hosts: [api.stripe.com]}}, stripe]")
     assert "ledger.yaml:1:48: 'stripe/create' is never reached: 'webhooks/send' matches all" in str(caught.value)
+
+
+def test_no_pack_hides_a_part_of_itself_or_of_another():
+    named = [name for name in pack_names() if not needs_hosts(name)]
+    packs = {rule.name.partition("/")[0] for rule in loads(f"packs: [{', '.join(named)}]").rules}
+    assert packs == set(named)
 
 
 GLOBS = st.text("ab*", max_size=6)
