@@ -54,6 +54,7 @@ def _measure(side: str, folder: Path, calls: int, peers: Path, full: Path) -> di
     if side == "million":
         worker = "ours"
         shutil.copyfile(full, folder / "ledger.db")
+        os.sync()  # or the copy would still be on its way to the disk while the calls are measured
     ran = subprocess.run([python, WORKER, worker, folder, str(calls)], capture_output=True, text=True, check=False)
     if ran.returncode:
         raise BenchError(f"{side}: {ran.stderr.strip().splitlines()[-1:]}")
