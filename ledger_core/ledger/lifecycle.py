@@ -191,7 +191,7 @@ def claim(
         record.caller, record.window = draft.caller, draft.window
         record.lease, record.timeout = draft.lease, draft.timeout
         if was.status in (S, F):
-            record.content_id, record.payload_id = draft.content_id, draft.payload_id
+            record.content_id, record.payload_id, record.payload = draft.content_id, draft.payload_id, draft.payload
     return _change(row, record, was, now, by)
 
 

@@ -302,7 +302,7 @@ def _decide(attempt: Attempt, seen: Seen, now: Instant) -> Step:
         return _other_rules(attempt, seen, now)
     if attempt.forced:
         return _swap(attempt, record, Trigger.FORCE, now)
-    if attempt.draft.payload and record.payload and attempt.draft.payload != record.payload:
+    if _conflicts(attempt, record, now):
         return _reply(attempt, Answer.CONFLICT, record, EventType.CONFLICT, now)
     match record.status:
         case Status.RUNNING:
@@ -313,6 +313,24 @@ def _decide(attempt: Attempt, seen: Seen, now: Instant) -> Step:
             return _success(attempt, record, now)
         case Status.UNKNOWN:
             return _unknown(attempt, record, now)
+
+
+def _conflicts(attempt: Attempt, record: Record, now: Instant) -> bool:
+    """Whether the key stands for another payload: one that is under way, may have happened, or did in this window.
+
+    Where nothing happened, the correction of a refused request is an attempt like any other; a provider that holds
+    the key against it says so itself.
+    """
+    if not attempt.draft.payload or not record.payload or attempt.draft.payload == record.payload:
+        return False
+    if record.status is Status.SUCCESS:
+        return not record.released and not _window_over(attempt, record, now)
+    return record.status is not Status.FAILED
+
+
+def _window_over(attempt: Attempt, record: Record, now: Instant) -> bool:
+    window = attempt.policy.window
+    return window is not None and now.since(record.touched) > window
 
 
 def _running(attempt: Attempt, seen: Seen, now: Instant) -> Step:
@@ -336,7 +354,7 @@ def _running(attempt: Attempt, seen: Seen, now: Instant) -> Step:
 
 def _success(attempt: Attempt, record: Record, now: Instant) -> Step:
     policy = attempt.policy
-    over = policy.window is not None and now.since(record.touched) > policy.window
+    over = _window_over(attempt, record, now)
     if record.released:
         return _swap(attempt, record, Trigger.RELEASED, now)
     if policy.unlimited or over or record.spent < policy.max:

@@ -132,6 +132,20 @@ class TestDuplicateOfASuccess:
         Call(attempt(record=draft(payload="one"))).meets(kept).replies(Answer.BLOCKED, EventType.BLOCKED)
         Call(attempt(record=draft(payload=""))).meets(kept).replies(Answer.BLOCKED, EventType.BLOCKED)
 
+    def test_a_key_stands_for_its_payload_only_where_it_may_have_happened(self) -> None:
+        corrected = attempt(record=draft(payload="two"), window=60)
+        for status, alive in ((Status.RUNNING, True), (Status.UNKNOWN, None)):
+            call = Call(corrected).meets(a(status).but(payload="one"), alive=alive)
+            call.replies(Answer.CONFLICT, EventType.CONFLICT)
+        for record, trigger in (
+            (a(Status.FAILED), Trigger.RECLAIM),
+            (a(Status.SUCCESS).but(released=True), Trigger.RELEASED),
+        ):
+            call = Call(corrected).meets(record.but(payload="one")).swaps(trigger)
+            assert isinstance(call.step, Swap)
+            assert call.step.change.record.payload == "two"
+        Call(corrected).meets(a(Status.SUCCESS).but(payload="one"), seconds=100).swaps(Trigger.REPEAT)
+
     def test_a_person_allowed_it(self) -> None:
         Call(attempt()).meets(a(Status.SUCCESS).but(released=True)).swaps(Trigger.RELEASED).hears(True).asks(Execute)
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from ledger.records import Event, EventType, Instant, Kind, Record, Result, Status
 
-FIXED = ("id", "kind", "tool", "rule", "wf", "payload", "version", "created")
+FIXED = ("id", "kind", "tool", "rule", "wf", "version", "created")
 """Columns that never change once a record is there."""
 STATE = (
-    "caller", "content_id", "payload_id",
+    "caller", "content_id", "payload_id", "payload",
     "status", "owner", "epoch", "generation", "lease", "timeout", "window", "spent", "resent", "released",
     "upstream_key", "touched", "touched_mono", "touched_boot", "began", "began_mono", "began_boot",
     "error", "note", "about",
@@ -27,14 +27,14 @@ dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str)
 
 def fixed_row(r: Record) -> tuple[Any, ...]:
     """The values of `FIXED`, in order."""
-    return (r.id, r.kind.value, r.tool, r.rule, r.wf, r.payload, r.version, r.created.wall)
+    return (r.id, r.kind.value, r.tool, r.rule, r.wf, r.version, r.created.wall)
 
 
 def state_row(r: Record) -> tuple[Any, ...]:
     """The values of `STATE`, in order."""
     touched, began = r.touched, r.began
     return (
-        r.caller, r.content_id, r.payload_id,
+        r.caller, r.content_id, r.payload_id, r.payload,
         r.status.value, r.owner, r.epoch, r.generation, r.lease, r.timeout, r.window, r.spent, r.resent, r.released,
         r.upstream_key, touched.wall, touched.mono, touched.boot, began.wall, began.mono, began.boot,
         r.error, r.note, dumps(r.about) if r.about else "{}",
