@@ -20,91 +20,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from enum import Enum, StrEnum
 from typing import overload
 
 from ledger import lifecycle
-from ledger.lifecycle import Change, Claimant, Trigger
-from ledger.policy import OnUnknown, Policy
-from ledger.records import Event, EventType, Instant, Record, Result, Status
+from ledger.attempts import Answer, Attempt, Opened, Outcome, Seen, Verdict, Written
+from ledger.lifecycle import Change, Trigger
+from ledger.policy import OnUnknown
+from ledger.records import Event, EventType, Instant, Record, Status
 from ledger.values import value
 
-
-class Answer(StrEnum):
-    """How an attempt ended for its caller."""
-
-    EXECUTED = "executed"
-    FAILED = "failed"
-    UNKNOWN = "unknown"
-    REPLAYED = "replayed"
-    BLOCKED = "blocked"
-    IN_FLIGHT = "in-flight"
-    HELD = "held"
-    CONFLICT = "conflict"
-    GONE = "gone"
-
-
-class Written(Enum):
-    """What became of an outcome's write. OWED: the store failed, and the keeper writes it when it can."""
-
-    YES = "written"
-    NO = "refused"
-    OWED = "owed"
-
-
-@value
-class Outcome:
-    """What an execution came to. value: what the live caller gets; the core never looks at it."""
-
-    status: Status
-    value: object = None
-    result: Result | None = None
-    error: str | None = None
-    about: dict[str, object] | None = None
-
-
-@value
-class Opened:
-    """The head of an answer that streams: its outcome comes later. value, about: as in `Outcome`."""
-
-    value: object
-    about: dict[str, object] | None = None
-
-
-@value
-class Verdict:
-    """What the world says of an unknown.
-
-    happened: None when it cannot tell. result: what a replay answers with. note: the evidence, or why it cannot tell.
-    """
-
-    happened: bool | None
-    result: Result | None = None
-    note: str | None = None
-
-
-@value
-class Attempt:
-    """One arrival of an operation.
-
-    draft: the row to insert if nobody has seen it. remark: goes into the event of an answer from the record.
-    forced: a person wants it executed whatever the record says.
-    """
-
-    draft: Record
-    policy: Policy
-    by: Claimant
-    arrived: Instant
-    remark: str | None = None
-    forced: bool = False
-
-
-@value
-class Seen:
-    """A record as just read. alive: its owner is proved alive or dead, or None when that cannot be told."""
-
-    record: Record
-    alive: bool | None
+__all__ = [
+    "VERIFIER", "Announce", "Answer", "Attempt", "Claim", "Execute", "Finish", "Follow", "Look", "Opened", "Outcome",
+    "Overtaken", "Reply", "Seen", "Step", "Swap", "Verdict", "Verify", "Wait", "Written", "begin",
+]  # fmt: skip
 
 
 @value

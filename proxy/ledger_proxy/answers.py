@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from ledger.records import Record, Result, rfc3339
 from ledger.steps import Answer
+from ledger_proxy.codings import readable
 
 Header = tuple[bytes, bytes]
 
@@ -97,6 +98,24 @@ RECOVERABLE = Problem(
     "The effect may have happened; do not try another way. Repeat the identical request: "
     "it is sent again under the same key, which the provider answers from its own record.",
     {"Retry-After": "1"},
+)
+VERIFIABLE = Problem(
+    "outcome-unknown",
+    504,
+    "unknown",
+    "The request was sent, and no answer came back",
+    "The effect may have happened; do not try another way. Repeat the identical request: "
+    "the provider is asked first whether it happened.",
+    {**_NO_RETRY, "Retry-After": "5"},
+)
+NOT_VERIFIED = Problem(
+    "outcome-unknown",
+    409,
+    "held",
+    "An earlier attempt of this operation has an unknown outcome, so this one was not sent",
+    "The effect may have happened; do not try another way. Repeat the identical request later: the provider is asked "
+    "again. A person can settle it with `ledger resolve {id} --done` or `--not-done`.",
+    {**_NO_RETRY, "Retry-After": "30"},
 )
 NOT_KEPT = Problem(
     "result-not-kept",
@@ -228,8 +247,12 @@ def chunked(head: Streamed) -> Streamed:
     return head if sized else replace(head, headers=(*head.headers, (b"Transfer-Encoding", b"chunked")))
 
 
-def replay(record: Record) -> Response:
-    """The recorded answer again, byte for byte, without cookies; or `result-not-kept`."""
+def replay(record: Record, accept_encoding: str | None = None) -> Response:
+    """The recorded answer again, byte for byte, without cookies; or `result-not-kept`.
+
+    accept_encoding: of the request that is answered. A coding that it does not name is undone: the first client
+    asked for it, this one may not be able to read it.
+    """
     result = record.result
     if result is None or result.body is None:
         return problem(NOT_KEPT, record, _recorded(record))
@@ -243,7 +266,8 @@ def replay(record: Record) -> Response:
     # The provider may have marked its own replay; one mark is enough.
     kept = [(n, v) for n, v in kept if n.lower() != b"idempotent-replayed"]
     reason = str(result.meta.get("reason", "")).encode("latin-1", "replace")
-    return framed(int(result.meta["status"]), reason, (*kept, *_pairs(marks)), result.body)
+    kept, body = readable(kept, result.body, accept_encoding)
+    return framed(int(result.meta["status"]), reason, (*kept, *_pairs(marks)), body)
 
 
 def result_of(status: int, reason: bytes, headers: Iterable[Header], body: bytes | None, limit: int) -> Result:

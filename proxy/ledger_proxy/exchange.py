@@ -19,11 +19,10 @@ from ledger.calls import AsyncCall
 from ledger.drivers import aopen, arun
 from ledger.keeper import AsyncKeeper
 from ledger.lifecycle import Claimant
-from ledger.policy import OnUnknown
 from ledger.ports import AsyncStore
 from ledger.records import Kind, Record, Status
-from ledger.steps import Attempt, Follow, Opened, Outcome, Reply, begin
-from ledger_proxy import answers, replies
+from ledger.steps import Attempt, Follow, Opened, Outcome, Reply, Verdict, begin
+from ledger_proxy import answers, replies, verifying
 from ledger_proxy.answers import Response, Streamed
 from ledger_proxy.measures import Measures
 from ledger_proxy.receiving import Spooled
@@ -54,6 +53,7 @@ class Exchange:
         self, store: AsyncStore, keeper: AsyncKeeper, upstream: Upstream, secret: bytes, max_stored: int
     ) -> None:
         self._store, self._keeper, self._secret = store, keeper, secret
+        self._upstream, self._max_stored = upstream, max_stored
         self._sender = Sender(upstream, max_stored)
         self.tally, self.measures = Tally(), Measures()
         self._known = Recent()
@@ -111,8 +111,11 @@ class Exchange:
             sent.append((record, came if isinstance(came, Outcome) else Outcome(Status.UNKNOWN, error=BROKE)))
             return came
 
+        async def verify(record: Record) -> Verdict:
+            return await verifying.ask(self._upstream, rule, request, record, self._max_stored)
+
         try:
-            call = AsyncCall(self._store, self._keeper, effect, gone, rest=self._rest)
+            call = AsyncCall(self._store, self._keeper, effect, gone, verify=verify, rest=self._rest)
             known = self._known.seen(operation.id)
             reply = await aopen(begin(attempt, clock.now(), known), call)
         except Exception as error:
@@ -122,7 +125,7 @@ class Exchange:
             self._finish_apart(reply, call, operation, started)
             return replies.opened(reply)
         self._count(reply, operation, started)
-        return replies.response(reply, operation.policy.on_unknown is OnUnknown.RESEND)
+        return replies.response(reply, operation.policy.on_unknown, request.header("Accept-Encoding"))
 
     def _count(self, reply: Reply, operation: Operation, started: float) -> None:
         took = time.perf_counter() - started

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+from ledger.policy import OnUnknown
 from ledger.records import Record, Status
 from ledger.steps import Answer, Follow, Outcome, Reply
 from ledger_proxy import answers
@@ -13,19 +14,23 @@ from ledger_proxy.sending import Live
 
 _TOLD = {Status.SUCCESS: Answer.EXECUTED, Status.FAILED: Answer.FAILED, Status.UNKNOWN: Answer.UNKNOWN}
 
+_NO_ANSWER = {OnUnknown.RESEND: answers.RECOVERABLE, OnUnknown.VERIFY: answers.VERIFIABLE}
+_HELD = {OnUnknown.VERIFY: answers.NOT_VERIFIED}
+"""What the next attempt does about an unknown; where nothing is said, a person has to."""
 
-def response(reply: Reply, recoverable: bool) -> Response:
-    """What the agent is told. recoverable: the next attempt can settle an unknown by itself."""
+
+def response(reply: Reply, on_unknown: OnUnknown, accept_encoding: str | None = None) -> Response:
+    """What the agent is told. on_unknown: of the attempt's policy; accept_encoding: of its request."""
     record = reply.record
     match reply.answer:
         case Answer.EXECUTED | Answer.FAILED | Answer.UNKNOWN:
-            return _live(reply, recoverable)
+            return _live(reply, on_unknown)
         case Answer.REPLAYED | Answer.BLOCKED:
-            return answers.replay(record)
+            return answers.replay(record, accept_encoding)
         case Answer.IN_FLIGHT | Answer.GONE:
             return answers.problem(answers.IN_FLIGHT, record)
         case Answer.HELD:
-            return answers.problem(answers.HELD, record, _why(record))
+            return answers.problem(_HELD.get(on_unknown, answers.HELD), record, _told(reply) or _why(record))
         case Answer.CONFLICT:
             return answers.problem(answers.CONFLICT, record)
 
@@ -42,10 +47,10 @@ def broken(sent: Sequence[tuple[Record, Outcome]], error: Exception) -> Response
     if not sent:
         return answers.problem(answers.UNAVAILABLE, detail=str(error))
     record, outcome = sent[-1]
-    return _live(Reply(_TOLD[outcome.status], record, outcome), recoverable=False)
+    return _live(Reply(_TOLD[outcome.status], record, outcome), OnUnknown.HOLD)
 
 
-def _live(reply: Reply, recoverable: bool) -> Response:
+def _live(reply: Reply, on_unknown: OnUnknown) -> Response:
     """The upstream's own answer where one came; otherwise what is known instead of one."""
     value = reply.outcome.value if reply.outcome else None
     unsettled = reply.answer is Answer.UNKNOWN and reply.record.resent
@@ -56,7 +61,13 @@ def _live(reply: Reply, recoverable: bool) -> Response:
         return answers.replay(reply.record)  # too long to be held back until its end was known, and not kept
     if reply.answer is Answer.FAILED:
         return answers.problem(answers.NOT_SENT, reply.record, _why(reply.record))
-    return answers.problem(answers.RECOVERABLE if recoverable else answers.UNKNOWN, reply.record, _why(reply.record))
+    return answers.problem(_NO_ANSWER.get(on_unknown, answers.UNKNOWN), reply.record, _why(reply.record))
+
+
+def _told(reply: Reply) -> str | None:
+    """What the provider's answer to a verification was."""
+    why = reply.event.detail.get("why") if reply.event else None
+    return f"Asked again: {why}." if why else None
 
 
 def _why(record: Record) -> str | None:

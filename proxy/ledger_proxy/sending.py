@@ -16,6 +16,7 @@ from ledger_proxy.headers import end_to_end, to_text
 from ledger_proxy.recording import Recording
 from ledger_proxy.spool import Spool
 from ledger_proxy.upstream import Answer, MaybeSent, NotSent, Streamed, Upstream
+from ledger_proxy.verifying import ended
 from ledger_rules.operation import LEDGER_HEADERS, Operation
 from ledger_rules.outcome import classify, settles
 from ledger_rules.redaction import DESCRIBES_BODY, redacted
@@ -44,6 +45,12 @@ class Sender:
         self, rule: Rule, request: Request, operation: Operation, record: Record, body: Spool | None = None
     ) -> Outcome | Opened:
         """Send once; say what came of it, or that an answer begins to stream. Only proof of nothing is `failed`."""
+        came = await self._send(rule, request, operation, record, body)
+        return _over(rule, record, came) if isinstance(came, Outcome) else came
+
+    async def _send(
+        self, rule: Rule, request: Request, operation: Operation, record: Record, body: Spool | None
+    ) -> Outcome | Opened:
         if self.stopping:
             return _not_sent(record, None, "the sidecar is stopping, nothing was sent")
         headers = _headers(request, operation, record)
@@ -65,8 +72,8 @@ class Sender:
         """Take the rest of an answer that streams; a body that breaks off leaves the outcome unknown."""
         kept = await self._outlived(live.record, live.recording.record())
         if isinstance(kept, Outcome):
-            return replace(kept, about={"response_status": live.answer.status})
-        return self._judged(live.rule, live.record, live.answer, kept)
+            return _over(live.rule, live.record, replace(kept, about={"response_status": live.answer.status}))
+        return _over(live.rule, live.record, self._judged(live.rule, live.record, live.answer, kept))
 
     async def _outlived[T](self, record: Record, effect: Awaitable[T]) -> T | Outcome:
         """What comes of it; or what is known when it broke off."""
@@ -154,6 +161,11 @@ def listed(tasks: set[asyncio.Task[Any]]) -> Iterator[None]:
         yield
     finally:
         tasks.discard(task)
+
+
+def _over(rule: Rule, record: Record, outcome: Outcome) -> Outcome:
+    """The same, remembering that the send has ended, where a verification will want to know."""
+    return replace(outcome, about={**(outcome.about or {}), **ended(record)}) if rule.verify else outcome
 
 
 def _not_sent(record: Record, value: object, why: str) -> Outcome:

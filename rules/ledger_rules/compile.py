@@ -14,6 +14,7 @@ from ledger_rules.fields import Answer, answer
 from ledger_rules.jsonpaths import Path
 from ledger_rules.keys import KeyMode
 from ledger_rules.matching import EFFECT_METHODS, Criteria, GraphqlCriteria
+from ledger_rules.references import Reference
 from ledger_rules.rule import ALWAYS_MASKED, Fingerprint, Mode, OutcomeCase, Rule, UpstreamKey, Verify
 from ledger_rules.schema import Defaults, EgressSpec, FingerprintSpec, GraphqlSpec, Match, Redact, RuleSpec, ToolSpec
 from ledger_rules.views import BodyView
@@ -78,7 +79,7 @@ class Compiler:
             replay=True,
             wait=_first(spec.wait, defaults.wait, DEFAULT_WAIT),
             timeout=None,
-            on_unknown=OnUnknown.RESEND if resend else OnUnknown.HOLD,
+            on_unknown=OnUnknown.RESEND if resend else OnUnknown.VERIFY if spec.verify else OnUnknown.HOLD,
             key_retention=retention,
         )
 
@@ -134,8 +135,12 @@ class Compiler:
         if origin is not None and not any(url.host.literal and url.origin == origin for url in criteria.urls):
             text = f"get: expected the rule's own host, or a path alone such as /orders, found '{verify.get.text}'"
             self.problem((*loc, "verify", "get"), text)
+        for reference in verify.get.references:
+            if lacking := _varies(reference, spec):
+                text = f"{{{reference.text}}} can differ between two attempts of one operation: {lacking}"
+                self.problem((*loc, "verify", "get"), text)
         not_done = _case(verify.not_done, "failed") if verify.not_done else None
-        return Verify(verify.get, _case(verify.done, "success"), not_done, verify.settle)
+        return Verify(verify.get, _case(verify.done, "success"), not_done, verify.settle, verify.result)
 
     def _outcomes(self, said: Mapping[str, str], loc: Loc) -> tuple[OutcomeCase, ...]:
         cases: list[OutcomeCase] = []
@@ -186,6 +191,22 @@ def _fingerprint(spec: FingerprintSpec) -> Fingerprint:
         only=tuple(reference for reference in spec.body.only if reference.body is None),
         headers=tuple(spec.headers),
     )
+
+
+def _varies(reference: Reference, spec: RuleSpec) -> str | None:
+    """Say why a value is no part of the operation, so that asking by it could be about another one; None if it is."""
+    prints = spec.fingerprint
+    if reference.kind == "key":
+        return None if spec.upstream_key else "without 'upstream_key' no key of the first attempt is known"
+    if reference.kind == "query":
+        return "fingerprint.query.ignore names it" if reference.name in prints.query.ignore else None
+    if reference.kind == "path":
+        return "fingerprint.path.ignore names it" if reference.name in prints.path.ignore else None
+    if reference.kind == "body":
+        only = [one.text for one in prints.body.only]
+        return "fingerprint.body.only does not name it" if only and reference.text not in only else None
+    listed = {name.lower() for name in (*prints.headers, *(spec.account or ()))}
+    return None if reference.name.lower() in listed else "list the header in fingerprint.headers"
 
 
 def _upstream_key(spec: RuleSpec) -> UpstreamKey | None:

@@ -176,6 +176,7 @@ Destinations = Annotated[
     WithJsonSchema({"anyOf": [TEXT, {"type": "array", "items": TEXT}]}),
 ]
 BodyPath = Annotated[Path, text(_body_path), WithJsonSchema(JSONPATH)]
+BodyOrPart = Annotated[Path, text(Path.parse), WithJsonSchema(JSONPATH)]
 KeyPart = Annotated[
     Reference,
     text(_key_part),

@@ -8,7 +8,8 @@ from enum import StrEnum
 from jsonpath.exceptions import JSONPathError
 
 from ledger_rules.encodings import decoded
-from ledger_rules.jsontext import exact_json
+from ledger_rules.jsonpaths import Path
+from ledger_rules.jsontext import exact_json, read
 from ledger_rules.rule import OutcomeCase, Rule, Verify
 
 
@@ -76,6 +77,16 @@ def verified(verify: Verify, status: int, headers: Sequence[tuple[str, str]], bo
     asked = [case for case in (verify.done, verify.not_done) if case is not None]
     said = {case.outcome for case in _holding(_cases(asked, status), headers, body)}
     return Outcome(said.pop()) if len(said) == 1 else None
+
+
+def chosen(path: Path, content_encoding: str | None, body: bytes) -> bytes | None:
+    """Return the part of a JSON answer at a path, as JSON; None unless it is there once."""
+    try:
+        document, write = read(decoded(body, content_encoding).decode("utf-8"))
+        found = path.values(document)
+        return write(found[0]).encode() if len(found) == 1 else None
+    except (ValueError, RecursionError, JSONPathError):
+        return None
 
 
 def _cases(cases: Sequence[OutcomeCase], status: int) -> list[OutcomeCase]:

@@ -1,6 +1,7 @@
 """Values of a request that a rule refers to: `$.order_id` in its body, `path.id`, `query.ref`, `header.X-Order-Id`.
 
-And URLs with such references in braces. What is not there, or there twice, has no value: nobody guesses.
+And URLs with such references in braces, where `{key}` is the key that the provider got. What is not there, or there
+twice, has no value: nobody guesses.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from urllib.parse import quote
 
 from jsonpath.exceptions import JSONPathError
 
-from ledger_rules.jsonpaths import Path
+from ledger_rules.jsonpaths import Location, Path
 from ledger_rules.matching import Sighting, sight
 from ledger_rules.patterns import UrlPattern
 from ledger_rules.request import Request, origin
@@ -29,7 +30,7 @@ _EXPECTED = "expected a JSONPath such as $.order_id, or path.NAME, query.NAME or
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One value of a request. kind: `body`, `path`, `query` or `header`; name: of the latter three."""
+    """One value of a request. kind: `body`, `path`, `query` or `header`, name: of the latter three; or `key`."""
 
     text: str
     kind: str
@@ -59,6 +60,18 @@ class Reference:
                 return [] if value is None else [value]
         return self._in_body(seen)
 
+    def ignored(self, seen: Sighting, ignored: Sequence[Path]) -> bool:
+        """Say whether what it stands for is, wholly or in part, at one of these paths of the body."""
+        documents = seen.content.documents
+        if self.body is None or not ignored or documents is None or len(documents) != 1:
+            return False
+        try:
+            mine = self.body.locations(documents[0])
+            theirs = [location for path in ignored for location in path.locations(documents[0])]
+        except (JSONPathError, RecursionError):
+            return True
+        return any(_overlap(one, other) for one in mine for other in theirs)
+
     def _in_body(self, seen: Sighting) -> list[Any]:
         documents = seen.content.documents
         if self.body is None or documents is None or len(documents) != 1:
@@ -67,6 +80,10 @@ class Reference:
             return self.body.values(documents[0])
         except (JSONPathError, RecursionError):
             return []
+
+
+KEY = Reference("key", "key")
+"""The key that went to the provider, the client's or ours. Only a template can refer to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +106,7 @@ class Template:
         parts = _BRACES.split(form["target"])
         if any(brace in part for part in parts[::2] for brace in "{}"):
             raise ValueError("expected every '{' to be closed by a '}'")
-        pieces = (Reference.parse(part) if index % 2 else part for index, part in enumerate(parts))
+        pieces = (_piece(part) if index % 2 else part for index, part in enumerate(parts))
         named = UrlPattern.parse(form["origin"]) if form["origin"] else None
         if named is not None and not named.host.literal:
             raise ValueError("expected a host without '*', or a path alone, such as /orders")
@@ -100,14 +117,39 @@ class Template:
         """All that it refers to."""
         return tuple(piece for piece in self.pieces if isinstance(piece, Reference))
 
-    def filled(self, request: Request, urls: Sequence[UrlPattern]) -> str | None:
-        """Return the URL for a request; None where a value is missing, or where it would lead to another origin."""
+    def filled(
+        self, request: Request, urls: Sequence[UrlPattern], key: str | None = None, ignored: Sequence[Path] = ()
+    ) -> str | None:
+        """Return the URL for a request; None where a value is missing, or where it would lead to another origin.
+
+        key: the one that went to the provider. ignored: what of the body differs between two attempts of one
+        operation, and so says nothing of the one that is asked about.
+        """
         own = origin(request.scheme, normal_host(request.host), request.port)
         if self.own_origin not in (None, own):
             return None
         seen = sight(request)
-        texts = [piece if isinstance(piece, str) else _inserted(piece.values(seen, urls)) for piece in self.pieces]
+        if any(reference.ignored(seen, ignored) for reference in self.references):
+            return None
+        texts = [
+            piece if isinstance(piece, str) else _inserted(_values(piece, seen, urls, key)) for piece in self.pieces
+        ]
         return None if None in texts else own + "".join(text for text in texts if text is not None)
+
+
+def _piece(text: str) -> Reference:
+    return KEY if text == KEY.text else Reference.parse(text)
+
+
+def _values(reference: Reference, seen: Sighting, urls: Sequence[UrlPattern], key: str | None) -> list[Any]:
+    if reference is KEY:
+        return [] if key is None else [key]
+    return reference.values(seen, urls)
+
+
+def _overlap(one: Location, other: Location) -> bool:
+    """Whether one of the two is the other, or holds it."""
+    return all(a == b for a, b in zip(one, other, strict=False))
 
 
 def _inserted(values: Sequence[Any]) -> str | None:

@@ -69,12 +69,14 @@ class Verify:
 
     get: the URL. done, not_done: which answers say that the effect happened, or that it did not.
     settle: seconds after the end of the send during which "not done" says nothing: it may still be queued there.
+    result: the part of a "done" that duplicates are answered with; without it they only hear that it was done.
     """
 
     get: Template
     done: OutcomeCase
     not_done: OutcomeCase | None
     settle: float
+    result: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

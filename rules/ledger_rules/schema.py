@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic.config import JsonDict
 
 from ledger_rules.fields import (
+    BodyOrPart,
     BodyPath,
     Conditions,
     Destinations,
@@ -120,6 +121,7 @@ class VerifySpec(Strict):
     done: Proof
     not_done: Annotated[Proof | None, Given] = None
     settle: Duration = 120.0
+    result: Annotated[BodyOrPart | None, Given] = None
 
 
 class Times(Strict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from ledger_rules import loads
-from ledger_rules.outcome import verified
+from ledger_rules.errors import RulesError
+from ledger_rules.outcome import chosen, verified
 from ledger_rules.rule import Rule, Verify
 from tests.rules.helpers import form_request, json_request, one_rule, request
 
@@ -18,8 +20,11 @@ MATCH = "{url: 'https://hooks.example.com/shops/{shop}/orders'}"
 TARGET = "/shops/berlin/orders?ref=r1"
 
 
-def asking(get: str, more: str = "done: '$.data[0]'", match: str = MATCH) -> tuple[Rule, Verify]:
-    rule = one_rule(f"verify: {{get: '{get}', {more}}}", match)
+PARTS = "fingerprint: {headers: [X-Tenant, X-None]}"
+
+
+def asking(get: str, more: str = "done: '$.data[0]'", match: str = MATCH, parts: str = PARTS) -> tuple[Rule, Verify]:
+    rule = one_rule(f"verify: {{get: '{get}', {more}}}, {parts}", match)
     assert rule.verify is not None
     return rule, rule.verify
 
@@ -59,6 +64,44 @@ def test_only_the_requests_own_origin_is_asked():
     rule, verify = asking("https://hooks.example.com/orders", match=match)
     assert verify.get.filled(request(), rule.urls) == "https://hooks.example.com/orders"
     assert verify.get.filled(request(host="test.example.com"), rule.urls) is None
+
+
+def test_the_key_that_the_provider_got_can_be_asked_for():
+    _, verify = asking("/orders?key={key}", parts="upstream_key: {header: Idempotency-Key, retention: 24h}")
+    assert verify.get.filled(request(), (), "k 1") == "https://hooks.example.com/orders?key=k%201"
+    assert verify.get.filled(request(), ()) is None
+
+
+@pytest.mark.parametrize(
+    ("get", "parts", "why"),
+    [
+        ("/o/{$.id}", "fingerprint: {body: {only: [$.order]}}", "fingerprint.body.only does not name it"),
+        ("/o?ref={query.ref}", "fingerprint: {query: {ignore: [ref]}}", "fingerprint.query.ignore names it"),
+        ("/o/{path.shop}", "fingerprint: {path: {ignore: [shop]}}", "fingerprint.path.ignore names it"),
+        ("/o?by={header.X-Request-Id}", "max: 1", "list the header in fingerprint.headers"),
+        ("/o?key={key}", "max: 1", "without 'upstream_key' no key of the first attempt is known"),
+    ],
+)
+def test_what_can_differ_between_two_attempts_cannot_be_asked_by(get, parts, why):
+    """Asked by it, the provider would speak of another operation, and its "no" would run this one twice."""
+    with pytest.raises(RulesError, match=re.escape(f"can differ between two attempts of one operation: {why}")):
+        asking(get, parts=parts)
+
+
+@pytest.mark.parametrize("ignored", ["$.sent", "$..sent", "$.*.sent", "$.meta", "$.meta.sent"])
+def test_an_ignored_part_of_the_body_is_never_asked_by(ignored):
+    rule, verify = asking("/o/{$.meta.sent}", parts=f"fingerprint: {{body: {{ignore: ['{ignored}']}}}}")
+    sent = json_request('{"id": 7, "sent": 1, "meta": {"sent": 5}}')
+    filled = verify.get.filled(request(**sent), rule.urls, None, rule.fingerprint.body.ignore)
+    assert (filled is None) == (ignored != "$.sent")
+
+
+def test_a_part_of_the_answer_can_be_the_result():
+    _, verify = asking("/o", "done: '$.data[0]', result: '$.data[0]'")
+    assert verify.result is not None
+    assert chosen(verify.result, None, b'{"data": [{"b": 1, "a": 2.50}]}') == b'{"a":2.50,"b":1}'
+    for body in (b'{"data": []}', b"{", b""):
+        assert chosen(verify.result, None, body) is None
 
 
 @given(st.text(min_size=1))
@@ -102,7 +145,7 @@ def test_an_answer_that_says_both_proves_nothing():
 def test_a_verify_block_is_what_to_do_about_an_unknown():
     rule, verify = asking("/orders")
     assert verify.settle == 120
-    assert rule.policy.on_unknown == "hold"
+    assert rule.policy.on_unknown == "verify"
     said = "on_unknown: verify, verify: {get: /, done: $.a, settle: 5s}"
     text = f"defaults: {{on_unknown: hold}}\nrules: [{{name: a, match: {{url: 'https://x.com/'}}, {said}}}]"
     again = loads(text).rules[0].verify

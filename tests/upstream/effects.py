@@ -54,6 +54,7 @@ BEHAVIOURS: dict[str, tuple[int, ...]] = {
     "bytes": (1024,),                   # a body of so many bytes
     "redirect": (303,),                 # status, Location: /plain
     "close": (),                        # Connection: close after the answer
+    "lookup": (),                       # GET /lookup/TEXT: the effects whose body has TEXT in it, as {"data": [...]}
 }  # fmt: skip
 
 Script = dict[str, tuple[int, ...]]
@@ -121,6 +122,7 @@ class Oracle:
         self.seen: Counter[str] = Counter()
         self.keys: dict[tuple[str, str], KeyEntry] = {}
         self.connections = itertools.count(1)
+        self.happened: list[bytes] = []
         self.provider = provider
 
     def log(self, request: Request, connection: int, kind: str) -> None:
@@ -176,13 +178,22 @@ class Oracle:
         entry, known = self.claim_key(request) if script.keys() & {"keyed", "conflict"} else (None, None)
         if known and known.kind == "replayed" and "conflict" in script:
             known = conflict(known)
-        answer = known or self.provider.answer(request) or plain_answer(request, script)
+        looked_up = self.found(request) if "lookup" in script else None
+        answer = known or looked_up or self.provider.answer(request) or plain_answer(request, script)
+        if answer.kind == "effect":
+            self.happened.append(request.body)
         self.log(request, connection, answer.kind)
         if "slow" in script and not known:
             await asyncio.sleep(script["slow"][0] / 1000)
         if entry is not None:
             entry.answer = answer
         return answer
+
+    def found(self, request: Request) -> Answer:
+        """What a provider's list endpoint says."""
+        text = request.path.rpartition("/")[2].encode()
+        data = [{"object": "charge", "sha256": hashlib.sha256(b).hexdigest()} for b in self.happened if text in b]
+        return Answer(200, json.dumps({"data": data}).encode(), [("Content-Type", "application/json")], "read")
 
     def claim_key(self, request: Request) -> tuple[KeyEntry | None, Answer | None]:
         """A fresh entry to fill, or the answer that an Idempotency-Key seen before calls for, or neither."""

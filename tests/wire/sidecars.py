@@ -8,6 +8,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -67,6 +68,12 @@ class Sidecar:
     def records(self) -> list[dict[str, Any]]:
         """What `ledger show --json` says."""
         return [json.loads(line) for line in ledger("show", "--db", self.db, "--json").stdout.splitlines()]
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        """The journal's lines of one kind; what may be buffered for 100 ms is waited for."""
+        time.sleep(0.3)
+        told = ledger("tail", "--db", self.db, "--json", "--no-follow", "-n", "10000").stdout
+        return [line for line in map(json.loads, told.splitlines()) if line["event"] == kind]
 
     def kill(self) -> None:
         """kill -9."""

@@ -100,6 +100,27 @@ def test_the_same_key_with_another_body_is_a_conflict(sidecar: Sidecar, upstream
     assert len(upstream.effects()) == 1
 
 
+def test_the_correction_of_a_refused_request_may_use_its_key(sidecar: Sidecar, upstream: Upstream) -> None:
+    """Nothing happened under it yet. From its success on the key stands for what was done."""
+    path = "/refuse/400/1/charges"
+    refused = sidecar.post(path, {"amount": "five"}, Idempotency_Key="order-1")
+    corrected, again = (sidecar.post(path, {"amount": 5}, Idempotency_Key="order-1") for _ in range(2))
+    other = sidecar.post(path, {"amount": "five"}, Idempotency_Key="order-1")
+    told = [answer.headers["ledger-outcome"] for answer in (refused, corrected, again, other)]
+    assert told == ["failed", "executed", "replayed", "conflict"]
+    assert len(upstream.effects()) == 1
+
+
+def test_a_reader_that_takes_no_gzip_gets_the_recorded_answer_plain(sidecar: Sidecar, upstream: Upstream) -> None:
+    first = sidecar.post("/gzip/charges", Accept_Encoding="gzip")
+    packed = sidecar.post("/gzip/charges", Accept_Encoding="gzip")
+    plain = sidecar.post("/gzip/charges", Accept_Encoding="identity")
+    assert first.headers["content-encoding"] == packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert plain.headers["ledger-outcome"] == "replayed"
+    assert plain.content == first.content  # httpx has unpacked the first
+
+
 def test_a_client_that_hangs_up_finds_the_outcome_when_it_returns(sidecar: Sidecar, upstream: Upstream) -> None:
     with pytest.raises(httpx.TimeoutException):
         sidecar.post("/slow/1500/charges", timeout=0.5)
