@@ -6,7 +6,7 @@ import contextlib
 import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,14 @@ def only_place(db: str | None, word: str | None) -> Place:
     if not is_ledger(word):
         raise Problem(f"'{word}' does not look like a ledger (a path has a / or a .); use --db {word}", USAGE)
     return place(db, [word])
+
+
+def observed(where: Place) -> Place | None:
+    """The ledger of what was only observed beside this one, if there is any."""
+    from ledger_proxy.beside import observed_db
+
+    path = observed_db(where.path)
+    return replace(where, path=path) if Path(path).exists() else None
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from ledger_console.settle import resolve, retry
 from ledger_console.show import show
 from ledger_console.sidecar import proxy, run
 from ledger_console.stats import stats
+from ledger_console.suggest import suggest
 from ledger_console.tail import tail
 from ledger_console.text import visible
 from ledger_console.unknown import unknown
@@ -64,6 +65,7 @@ _SETTLING = (resolve, retry, clear)
 _KEEPING = (export, backup, purge, vacuum)
 for _command in (proxy, env, doctor, *_LOOKING, *_SETTLING, *_KEEPING):
     app.command()(_command)
+rules.app.command()(suggest)
 app.add_typer(rules.app, name="rules")
 
 

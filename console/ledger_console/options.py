@@ -31,7 +31,11 @@ Workflow = Annotated[
     str | None, typer.Option("--workflow", metavar="W", help="Scope of the operations [default: LEDGER_WORKFLOW].")
 ]
 RunCaller = Annotated[str | None, typer.Option("--caller", metavar="C", help="Who asks, for the records.")]
-Observe = Annotated[bool, typer.Option("--observe", help="Not there yet: refused.")]
+Observe = Annotated[bool, typer.Option("--observe", help="Enforce nothing: record what would have been prevented.")]
+ObserveHost = Annotated[
+    list[str] | None,
+    typer.Option("--observe-host", metavar="HOST[:PORT]", help="Intercept and observe it, too; may be repeated."),
+]
 Resolve = Annotated[
     list[str] | None,
     typer.Option("--resolve", metavar="HOST:PORT:ADDR:PORT", help="Connect there instead; may be repeated."),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ledger_console.problems import USAGE, Problem
 
 if TYPE_CHECKING:
+    from ledger_rules.rule import Rule
     from ledger_rules.ruleset import Ruleset
 
 DEFAULT = "ledger.yaml"
@@ -36,10 +38,25 @@ def load(rules: str | None) -> tuple[str, Ruleset]:
         raise Problem(str(error), USAGE, prefixed=False) from None
 
 
-def reloading(source: str) -> dict[str, Any]:
-    """What a sidecar needs to read its rules again; nothing for the default packs."""
+def reloading(source: str, also: Sequence[Rule] = ()) -> dict[str, Any]:
+    """What a sidecar needs to read its rules again; nothing for the default packs. also: rules that only observe."""
     from ledger_rules import loader
 
     if source == PACKS:
         return {}
-    return {"reload": lambda: loader.load(source), "rules_file": Path(source)}
+    return {"reload": lambda: loader.load(source).and_observing(also), "rules_file": Path(source)}
+
+
+def whole_host(host: str) -> Rule:
+    """The rule that means whatever may have an effect at HOST[:PORT]. Raises Problem."""
+    import json
+
+    from ledger_rules import loader
+    from ledger_rules.errors import RulesError
+
+    match = {"url": [f"{scheme}://{host}/**" for scheme in ("https", "http")]}
+    try:
+        return loader.loads(json.dumps({"rules": [{"name": f"observed/{host}", "match": match}]})).rules[0]
+    except RulesError:
+        text = f"--observe-host '{host}' is not a host, such as api.example.com or api.example.com:8443"
+        raise Problem(text, USAGE) from None

@@ -51,6 +51,7 @@ def run(
     workflow: options.Workflow = None,
     caller: options.RunCaller = None,
     observe: options.Observe = False,
+    observe_host: options.ObserveHost = None,
     resolve: options.Resolve = None,
     upstream_ca: options.UpstreamCa = None,
 ) -> int:
@@ -67,7 +68,7 @@ def run(
     if not command:
         raise Problem("ledger run needs a command: ledger run -- python agent.py", USAGE)
     needs_extra("run")
-    settings = _settings(rules, db, workflow, caller, observe, resolve, upstream_ca)
+    settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca)
     from ledger_proxy.running import run_command
 
     return run_command(settings, command)
@@ -81,6 +82,7 @@ def proxy(
     workflow: options.Workflow = None,
     caller: options.RunCaller = None,
     observe: options.Observe = False,
+    observe_host: options.ObserveHost = None,
     resolve: options.Resolve = None,
     upstream_ca: options.UpstreamCa = None,
     drain: Drain = 10.0,
@@ -99,7 +101,18 @@ def proxy(
     needs_extra("proxy")
     where = Path(ca_dir).expanduser() if ca_dir else default_ca_dir()
     settings = _settings(
-        rules, db, workflow, caller, observe, resolve, upstream_ca, listen=address, ca_dir=where, drain=drain, **more
+        rules,
+        db,
+        workflow,
+        caller,
+        observe,
+        observe_host,
+        resolve,
+        upstream_ca,
+        listen=address,
+        ca_dir=where,
+        drain=drain,
+        **more,
     )
     from ledger_proxy.running import serve
 
@@ -141,6 +154,7 @@ def _settings(
     workflow: str | None,
     caller: str | None,
     observe: bool,
+    observe_hosts: list[str] | None,
     resolve: list[str] | None,
     upstream_ca: str | None,
     **more: Any,
@@ -156,9 +170,10 @@ def _settings(
     if ca is not None and not ca.is_file():
         raise Problem(f"--upstream-ca {upstream_ca}: there is no such file", USAGE)
     loaded = rulesfiles.load(rules)
+    also = [rulesfiles.whole_host(host) for host in observe_hosts or ()]
     return Settings(
-        rules=loaded[1],
-        **rulesfiles.reloading(loaded[0]),
+        rules=loaded[1].and_observing(also),
+        **rulesfiles.reloading(loaded[0], also),
         db=ledgers.place(db).path,
         workflow=workflow or os.environ.get("LEDGER_WORKFLOW") or "default",
         caller=caller,

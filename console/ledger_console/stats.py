@@ -40,6 +40,8 @@ ORDER = (
     "unresolved",
 )
 
+type Observed = Mapping[str, int] | None
+
 By = Annotated[str | None, typer.Option("--by", metavar="WHAT", help="One line for each tool, wf or caller.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Again whenever something happens, until Ctrl-C.")]
 
@@ -68,18 +70,29 @@ def stats(
     from ledger.ports import Query
 
     query = Query(wf, tool, status, caller, since=moment("--since", since), until=moment("--until", until))
-    with ledgers.opened(ledgers.only_place(db, word)) as store:
-        show = _show(query, by, json)
+    where = ledgers.only_place(db, word)
+    with ledgers.opened(where) as store:
+        show = _show(query, by, json, _observed(where, query))
         if not watch:
             show(store)
             return
         _watch(store, show, json)
 
 
-def _show(query: Query, by: str | None, json: bool) -> Callable[[SqliteStore], None]:
+def _show(query: Query, by: str | None, json: bool, observed: Observed) -> Callable[[SqliteStore], None]:
     if by is not None:
         return lambda store: _grouped(store, query, by, json)
-    return lambda store: _totals_json(store, query) if json else _totals(store, query)
+    return lambda store: _totals_json(store, query, observed) if json else _totals(store, query, observed)
+
+
+def _observed(where: ledgers.Place, query: Query) -> Observed:
+    """What was recorded without being enforced: attempts, and how many of them would have been prevented."""
+    beside = ledgers.observed(where)
+    if beside is None:
+        return None
+    with ledgers.opened(beside) as store:
+        totals = store.stats(query)
+    return {"attempts": totals["attempts"], "prevented": totals["blocked"]}
 
 
 def _watch(store: SqliteStore, show: Callable[[SqliteStore], None], json: bool) -> None:
@@ -101,11 +114,11 @@ def _named(totals: Mapping[str, int]) -> dict[str, int]:
     return {name: told[name] for name in ORDER}
 
 
-def _totals_json(store: SqliteStore, query: Query) -> None:
-    screen.json_line(_named(store.stats(query)))
+def _totals_json(store: SqliteStore, query: Query, observed: Observed) -> None:
+    screen.json_line({**_named(store.stats(query)), **({"observed": observed} if observed else {})})
 
 
-def _totals(store: SqliteStore, query: Query) -> None:
+def _totals(store: SqliteStore, query: Query, observed: Observed) -> None:
     totals = _named(store.stats(query))
     width = max(map(len, ORDER))
     for name in ORDER:
@@ -114,6 +127,9 @@ def _totals(store: SqliteStore, query: Query) -> None:
     _drawn(store, query, width)
     for by in ("tool", "caller"):
         _breakdown(store, query, by)
+    if observed:
+        seen, prevented = observed["attempts"], observed["prevented"]
+        screen.line(f"{seen} attempts were only observed; {prevented} of them would have been prevented")
     if totals["unresolved"]:
         count = totals["unresolved"]
         screen.aside(f"{count} wait{'s' * (count == 1)} for a person: `ledger unknown` lists them.")

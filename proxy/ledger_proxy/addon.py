@@ -22,11 +22,13 @@ from ledger_proxy.destinations import Destinations
 from ledger_proxy.exchange import Caller, Exchange
 from ledger_proxy.headers import to_text
 from ledger_proxy.identity import from_proxy_authorization
+from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
 from ledger_proxy.receiving import Spooled, TooLarge, chosen, receive, spooled
 from ledger_proxy.relay import HOST, Answering, Relay, Ticket
 from ledger_proxy.settings import Address, Settings
 from ledger_proxy.spool import IN_MEMORY, Spool
+from ledger_proxy.watching import Watched
 from ledger_rules.operation import LEDGER_HEADERS
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
@@ -35,6 +37,7 @@ from ledger_rules.ruleset import Ruleset, decide
 logger = logging.getLogger(__name__)
 
 _CANDIDATES, _LET_GO, _TICKET = "ledger.candidates", "ledger.let_go", "ledger.ticket"
+_WATCHED = "ledger.watched"
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"expect"))
 WRITE_SECONDS = 0.05
 """What the front gets to put a last answer on the wire; it tells nobody when it has."""
@@ -45,10 +48,17 @@ class Gate:
     """Hooks of the sidecar. connections: how many were opened; answering: ruled requests being answered now."""
 
     def __init__(
-        self, settings: Settings, exchange: Exchange, relay: Relay, passer: Passer, destinations: Destinations
+        self,
+        settings: Settings,
+        exchange: Exchange,
+        relay: Relay,
+        passer: Passer,
+        destinations: Destinations,
+        observer: Observer | None = None,
     ) -> None:
         self._destinations = destinations
         self._settings, self._exchange, self._relay, self._passer = settings, exchange, relay, passer
+        self._observer = observer
         self._rules = settings.rules
         self._default = Caller(settings.workflow, settings.caller)
         self._callers: dict[str, Caller] = {}
@@ -124,13 +134,19 @@ class Gate:
             _let_go(flow)
             flow.request.stream = True
             return
-        if _small(flow.request):
+        if all(rule.mode == "observe" for rule in candidates):
+            watched = self._watch(flow, candidates, _request(flow, b""))
+            flow.request.stream = watched.sent if watched else True
+        elif _small(flow.request):
             flow.metadata[_CANDIDATES] = candidates
         else:
             self._pass(flow, self._relay.issue(self._receiving(candidates, flow)), taking=True)
 
     async def request(self, flow: http.HTTPFlow) -> None:
         candidates: tuple[Rule, ...] = flow.metadata.pop(_CANDIDATES, ())
+        watched: Watched | None = flow.metadata.get(_WATCHED)
+        if watched is not None:
+            watched.sent_whole(flow.request.raw_content)
         if not candidates or flow.response is not None:
             return
         told: answers.Response | answers.Streamed | None = None
@@ -140,6 +156,10 @@ class Gate:
             rule = decide(candidates, request)
             if rule is None:
                 _let_go(flow)
+                return
+            if rule.mode == "observe":
+                if watched := self._watch(flow, (rule,), request):
+                    watched.sent_whole(request.body)
                 return
             told = await self._answer(rule, request, flow)
         except Exception:
@@ -160,7 +180,20 @@ class Gate:
             front.status_code, front.reason = ticket.told.status, ticket.told.reason
             front.headers = http.Headers(ticket.told.headers)
         if ticket is not None or flow.metadata.get(_LET_GO):
-            flow.response.stream = True
+            watched: Watched | None = flow.metadata.get(_WATCHED)
+            flow.response.stream = watched.came if watched else True
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        watched: Watched | None = flow.metadata.pop(_WATCHED, None)
+        if watched is not None and flow.response is not None:
+            headers = [(to_text(n), to_text(v)) for n, v in flow.response.headers.fields]
+            watched.answered(flow.response.status_code, headers, flow.response.raw_content)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        watched: Watched | None = flow.metadata.pop(_WATCHED, None)
+        if watched is not None:
+            why = flow.error.msg if flow.error else "the connection broke"
+            watched.lost(why, sent=flow.server_conn.timestamp_tcp_setup is not None)
 
     async def settle(self, seconds: float) -> None:
         """Wait until every answer has been handed to its connection, bounded."""
@@ -174,11 +207,23 @@ class Gate:
     ) -> answers.Response | answers.Streamed:
         if not _agrees(request, flow.client_conn.sni):
             return answers.problem(answers.MISDIRECTED)
-        caller = self._callers.get(flow.client_conn.id, self._default)
+        caller = self._caller(request, flow.client_conn)
+        return await self._exchange.answer(rule, request, caller, lambda: _left(flow.client_conn), body)
+
+    def _caller(self, request: Request, client: connection.Client) -> Caller:
         authorization = request.header("Proxy-Authorization")
         if authorization is not None:
-            caller = from_proxy_authorization(authorization, self._default)
-        return await self._exchange.answer(rule, request, caller, lambda: _left(flow.client_conn), body)
+            return from_proxy_authorization(authorization, self._default)
+        return self._callers.get(client.id, self._default)
+
+    def _watch(self, flow: http.HTTPFlow, candidates: Sequence[Rule], request: Request) -> Watched | None:
+        """Let the request go its way, and follow it."""
+        _let_go(flow)
+        if self._observer is None:
+            return None
+        watched = Watched(self._observer, candidates, request, self._caller(request, flow.client_conn))
+        flow.metadata[_WATCHED] = watched
+        return watched
 
     def _receiving(self, candidates: Sequence[Rule], flow: http.HTTPFlow) -> Answering:
         """Answers a request when its body, which is not in memory, has come."""
@@ -189,7 +234,7 @@ class Gate:
             try:
                 whole = await receive(request, content.iter_any(), spool)
                 rule = chosen(candidates, whole, spool)
-                if rule is None:
+                if rule is None or rule.mode == "observe":
                     return await self._passer.answer(whole, spool)
                 return await self._answer(rule, whole, flow, await spooled(rule, whole, spool))
             except TooLarge:

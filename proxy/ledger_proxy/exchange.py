@@ -25,6 +25,7 @@ from ledger.steps import Attempt, Follow, Opened, Outcome, Reply, Verdict, begin
 from ledger_proxy import answers, replies, verifying
 from ledger_proxy.answers import Response, Streamed
 from ledger_proxy.measures import Measures
+from ledger_proxy.noticing import Noticer
 from ledger_proxy.receiving import Spooled
 from ledger_proxy.recent import Recent
 from ledger_proxy.sending import Live, Sender, listed
@@ -58,6 +59,7 @@ class Exchange:
         self.tally, self.measures = Tally(), Measures()
         self._known = Recent()
         """Operations that were here: a hint that spares a duplicate the attempt to claim."""
+        self._noticer = Noticer(secret, logger.warning)
         self._running: set[asyncio.Task[Any]] = set()
 
     async def answer(
@@ -101,7 +103,7 @@ class Exchange:
         except MissingKey:
             return answers.problem(answers.KEY_MISSING)
         remark = MERGED if operation.ignored_key else None
-        attempt = Attempt(_draft(operation), operation.policy, _claimant(operation), clock.now(), remark)
+        attempt = Attempt(draft(operation), operation.policy, claimant(operation), clock.now(), remark)
 
         sent: list[tuple[Record, Outcome]] = []
 
@@ -117,6 +119,8 @@ class Exchange:
         try:
             call = AsyncCall(self._store, self._keeper, effect, gone, verify=verify, rest=self._rest)
             known = self._known.seen(operation.id)
+            if not known:
+                self._noticer.arrived(rule, request, attempt.arrived.wall)
             reply = await aopen(begin(attempt, clock.now(), known), call)
         except Exception as error:
             self.measures.refused += not sent
@@ -159,7 +163,8 @@ def _told(reply: Reply, seconds: float) -> dict[str, object]:
     return {**told, "caller": record.caller, "status": status, "ms": round(seconds * 1000, 1)}
 
 
-def _draft(operation: Operation) -> Record:
+def draft(operation: Operation) -> Record:
+    """The row of an operation that nobody has seen."""
     return Record(
         id=operation.id,
         tool=operation.rule,
@@ -177,6 +182,7 @@ def _draft(operation: Operation) -> Record:
     )
 
 
-def _claimant(operation: Operation) -> Claimant:
+def claimant(operation: Operation) -> Claimant:
+    """Who claims it, with what the key upstream is made from, where one of ours goes along."""
     nonce = secrets.token_hex(16) if operation.takes_key else ""
     return Claimant(owners.new_token(), nonce, operation.passed_key)

@@ -19,8 +19,8 @@ from ledger_proxy.engine import EngineError
 from ledger_proxy.logs import to_stderr
 from ledger_proxy.reloading import Reloader
 from ledger_proxy.settings import Settings
-from ledger_proxy.sidecar import Sidecar, refuse, sidecar
-from ledger_proxy.summary import summary
+from ledger_proxy.sidecar import Sidecar, sidecar
+from ledger_proxy.summary import observed_summary, summary
 from ledger_rules.ruleset import Ruleset
 
 OWN_FAILURE = 125
@@ -94,7 +94,7 @@ async def _reloading(settings: Settings, running: Sidecar) -> AsyncIterator[None
     if settings.reload is None:
         yield
         return
-    reloader = Reloader(settings.reload, partial(_take, running), settings.rules_file)
+    reloader = Reloader(settings.reload, partial(_take, settings, running), settings.rules_file)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
     watching = asyncio.create_task(reloader.run())
@@ -105,8 +105,10 @@ async def _reloading(settings: Settings, running: Sidecar) -> AsyncIterator[None
         loop.remove_signal_handler(signal.SIGHUP)
 
 
-def _take(running: Sidecar, rules: Ruleset) -> None:
-    refuse(rules)
+def _take(settings: Settings, running: Sidecar, rules: Ruleset) -> None:
+    rules = rules.observing() if settings.observe else rules
+    if rules.observes and running.observer is None:
+        raise EngineError("nothing was observed so far; start the sidecar again to observe")
     running.gate.take(rules)
 
 
@@ -155,4 +157,6 @@ async def _forward(caught: asyncio.Queue[int], child: asyncio.subprocess.Process
 
 def _print_summary(running: Sidecar, settings: Settings) -> None:
     for line in summary(running.exchange.tally, running.gate.connections, settings.db):
+        print(f"ledger: {line}", file=sys.stderr)
+    for line in observed_summary(running.observer.tally if running.observer else None, settings.db):
         print(f"ledger: {line}", file=sys.stderr)

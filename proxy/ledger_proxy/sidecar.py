@@ -7,23 +7,24 @@ import contextlib
 import gc
 import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ledger.keeper import AsyncKeeper
 from ledger.stores.sqlite_async import AsyncSqliteStore
 from ledger_proxy.addon import Gate
+from ledger_proxy.beside import observed_db
 from ledger_proxy.ca import CA, EPHEMERAL_DAYS, ensure_ca, upstream_bundle
 from ledger_proxy.destinations import Destinations, is_loopback
 from ledger_proxy.engine import Engine, EngineError
 from ledger_proxy.exchange import Exchange
 from ledger_proxy.measures import Histogram
+from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
 from ledger_proxy.relay import Relay
 from ledger_proxy.routes import parse_proxy
 from ledger_proxy.settings import Address, Settings
 from ledger_proxy.upstream import AiohttpUpstream
-from ledger_rules.ruleset import Ruleset
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +37,13 @@ class Sidecar:
     gate: Gate
     engine: Engine
     exchange: Exchange
+    observer: Observer | None = None
     admin: Address | None = None
 
     @property
     def url(self) -> str:
         """What HTTPS_PROXY is set to."""
         return f"http://{self.host}:{self.port}"
-
-
-_NO_OBSERVING = "observe mode is not there yet, and enforcing instead would surprise; leave it out"
-
-
-def refuse(rules: Ruleset) -> None:
-    """Raise EngineError for rules that say what this version does not do, at the start and when they change."""
-    if rules.mode == "observe" or any(rule.mode == "observe" for rule in rules.rules):
-        raise EngineError(_NO_OBSERVING)
 
 
 @contextlib.asynccontextmanager
@@ -60,8 +53,7 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     Raises LedgerError, EngineError, OSError before anything listens.
     """
     if settings.observe:
-        raise EngineError(_NO_OBSERVING)
-    refuse(settings.rules)
+        settings = replace(settings, rules=settings.rules.observing())
     for host, *_ in filter(None, (settings.listen, settings.admin)):
         if not is_loopback(host):
             raise EngineError(f"{host} is not a loopback address, and there is no authentication yet")
@@ -87,7 +79,8 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         stack.push_async_callback(upstream.close)
         exchange = Exchange(store, keeper, upstream, secret, settings.max_stored)
         exchange.measures.writes = writes
-        gate = Gate(settings, exchange, relay, Passer(upstream), destinations)
+        observer = await _observer(settings, secret, stack) if settings.rules.observes else None
+        gate = Gate(settings, exchange, relay, Passer(upstream), destinations, observer)
         engine = await Engine.start(settings, gate, ca_dir, roots)
         stack.push_async_callback(engine.stop)
         stack.push_async_callback(gate.settle, settings.drain)
@@ -96,7 +89,7 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         admin = await _administered(settings, stack, store, gate, exchange)
         destinations.own |= {engine.address, relay.address, *filter(None, [admin])}
         _settle_memory()
-        yield Sidecar(*engine.address, ca, gate, engine, exchange, admin)
+        yield Sidecar(*engine.address, ca, gate, engine, exchange, observer, admin)
 
 
 async def _administered(
@@ -134,6 +127,19 @@ def _authority(settings: Settings, stack: contextlib.AsyncExitStack) -> CA:
         return ensure_ca(settings.ca_dir)
     private = stack.enter_context(tempfile.TemporaryDirectory(prefix="ledger-ca-"))
     return ensure_ca(Path(private), settings.rules.hosts(), EPHEMERAL_DAYS)
+
+
+async def _observer(settings: Settings, secret: bytes, stack: contextlib.AsyncExitStack) -> Observer:
+    """One with a ledger of its own: nothing of it is ever in the way of what is enforced."""
+    store = AsyncSqliteStore(observed_db(settings.db), "normal")
+    stack.push_async_callback(store.close)
+    keeper = AsyncKeeper(store)
+    await keeper.sweep()
+    beating = asyncio.create_task(keeper.run())
+    stack.push_async_callback(_end, beating, keeper)
+    observer = Observer(store, keeper, secret)
+    stack.push_async_callback(observer.drain, settings.drain)
+    return observer
 
 
 async def _end(beating: asyncio.Task[None], keeper: AsyncKeeper) -> None:

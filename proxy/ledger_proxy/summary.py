@@ -68,5 +68,18 @@ def summary(tally: Tally, connections: int, db: str) -> Iterator[str]:
         yield f"unknown: {record.tool} {what}: did it happen? {settle}"
 
 
+def observed_summary(tally: Tally | None, db: str) -> Iterator[str]:
+    """What enforcing would have done, where something was only observed. db: the ledger that is enforced."""
+    if tally is None:
+        return
+    prevented = sum(tally.answers[a] for a in _PREVENTED)
+    yield (
+        f"only observed: {_plural(tally.operations, 'operation')}; "
+        f"{_plural(prevented, 'duplicate')} would have been prevented"
+    )
+    if tally.operations:
+        yield f"`ledger rules suggest --db {shlex.quote(db)}` proposes rules from what was seen"
+
+
 def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -66,6 +66,15 @@ class Ruleset:
     def hosts(self) -> frozenset[str]:
         """Return the hosts the rules name, patterns such as `*.example.com` included."""
         return frozenset(url.host.text for rule in self.rules for url in rule.match.urls)
+
+    @property
+    def observes(self) -> bool:
+        """Whether any rule records without enforcing."""
+        return any(rule.mode == "observe" for rule in self.rules)
+
+    def and_observing(self, rules: Iterable[Rule]) -> Ruleset:
+        """Return the same rules, and further ones that observe what none of them means."""
+        return replace(self, rules=(*self.rules, *(replace(rule, mode="observe") for rule in rules)))
 
     def observing(self) -> Ruleset:
         """Return the same rules, none of them enforced."""

@@ -140,9 +140,9 @@ def launch(folder: Path, rules: Path, env: dict[str, str] | None, *more: object)
 
 
 @contextmanager
-def running(folder: Path, upstream: Upstream, rules: str = RULES, **env: str) -> Iterator[Sidecar]:
+def running(folder: Path, upstream: Upstream, rules: str = RULES, *more: object, **env: str) -> Iterator[Sidecar]:
     """A sidecar for the length of a `with` block."""
-    sidecar = start(folder, upstream, rules, env)
+    sidecar = start(folder, upstream, rules, env, *more)
     try:
         yield sidecar
     finally:

@@ -1,0 +1,109 @@
+"""Observe mode: the traffic is not touched, and what enforcing would have done is told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ledger_rules import loads
+from tests.upstream import Upstream
+from tests.wire.sidecars import RULES, Sidecar, ledger, running
+
+OBSERVED = "mode: observe\n" + RULES
+
+
+def observed(sidecar: Sidecar) -> list[tuple[str, int, int, int]]:
+    """What the ledger of observations says: status, attempts, runs, blocked."""
+    shown = ledger("show", "--db", _beside(sidecar), "--json").stdout.splitlines()
+    return [(r["status"], r["attempts"], r["runs"], r["blocked"]) for r in map(json.loads, shown)]
+
+
+def _beside(sidecar: Sidecar) -> Path:
+    return sidecar.db.with_name("ledger.observed.db")
+
+
+def test_nothing_is_changed_and_what_would_have_been_is_told(tmp_path: Path, upstream: Upstream) -> None:
+    with running(tmp_path / "s", upstream, OBSERVED) as sidecar:
+        answers = [sidecar.post("/ok/charges", {"n": 1}, Idempotency_Key="mine") for _ in range(3)]
+        payment = sidecar.post("/ok/payments", {"n": 1}, Ledger_Workflow="w-7")
+    assert all("ledger-outcome" not in answer.headers for answer in (*answers, payment))
+    assert len({answer.json()["id"] for answer in answers}) == 3
+    assert len(upstream.effects(path="/ok/charges")) == 3
+    (sent,) = upstream.effects(path="/ok/payments")
+    assert not {name.lower() for name, _ in sent["headers"]} & {"ledger-workflow", "idempotency-key"}
+    assert [line["key"] for line in upstream.effects(path="/ok/charges")] == ["mine"] * 3
+    assert sorted(observed(sidecar)) == [("success", 1, 1, 0), ("success", 3, 1, 2)]
+    assert sidecar.records() == []
+    stats = json.loads(ledger("stats", "--db", sidecar.db, "--json").stdout)
+    assert (stats["attempts"], stats["observed"]) == (0, {"attempts": 4, "prevented": 2})
+    said = ledger("stats", "--db", sidecar.db).stdout
+    assert "4 attempts were only observed; 2 of them would have been prevented" in said
+
+
+def test_one_rule_can_observe_while_the_others_enforce(tmp_path: Path, upstream: Upstream) -> None:
+    rules = RULES.replace("    wait: 20s", "    wait: 20s\n    mode: observe")
+    with running(tmp_path / "s", upstream, rules) as sidecar:
+        said = [sidecar.post(path).headers.get("ledger-outcome") for path in ("/ok/charges", "/ok/payments") * 2]
+    assert said == [None, "executed", None, "replayed"]
+    assert observed(sidecar) == [("success", 2, 1, 1)]
+
+
+def test_what_was_observed_neither_answers_nor_holds_when_it_is_enforced(tmp_path: Path, upstream: Upstream) -> None:
+    with running(tmp_path / "s", upstream, OBSERVED) as sidecar:
+        sidecar.post("/ok/charges")
+        assert sidecar.post("/lose-response/1/charges").status_code == 502
+    assert sorted(observed(sidecar)) == [("success", 1, 1, 0), ("unknown", 1, 0, 0)]
+    with running(tmp_path / "s", upstream) as sidecar:
+        said = [sidecar.post(path).headers["ledger-outcome"] for path in ("/ok/charges", "/lose-response/1/charges")]
+    assert said == ["executed", "executed"]
+
+
+def test_a_large_upload_and_a_streamed_answer_pass_as_they_come(tmp_path: Path, upstream: Upstream) -> None:
+    with running(tmp_path / "s", upstream, OBSERVED) as sidecar, sidecar.client() as client:
+        url = "https://api.stripe.com/stream/3/50/charges"
+        assert client.post(url, content=b"x" * 3_000_000).status_code == 200
+        assert client.post(url, json={"n": 1}).status_code == 200
+    assert [line["length"] for line in upstream.effects()] == [3_000_000, 7]
+    assert observed(sidecar) == [("success", 1, 1, 0)]
+
+
+def test_observing_fails_open(tmp_path: Path, upstream: Upstream) -> None:
+    with running(tmp_path / "s", upstream, OBSERVED) as sidecar:
+        for file in tmp_path.glob("s/ledger.observed.db*"):
+            file.write_bytes(b"this is no ledger any more" * 1000)
+        answers = [sidecar.post("/ok/charges", {"n": n}) for n in range(3)]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(upstream.effects()) == 3
+
+
+def test_the_command_line_observes_rules_that_would_enforce(tmp_path: Path, upstream: Upstream) -> None:
+    with running(tmp_path / "s", upstream, RULES, "--observe") as sidecar:
+        assert [sidecar.post("/ok/charges").headers.get("ledger-outcome") for _ in range(2)] == [None, None]
+    assert observed(sidecar) == [("success", 2, 1, 1)]
+
+
+def test_rules_are_suggested_from_a_host_that_no_rule_names(tmp_path: Path, upstream: Upstream) -> None:
+    options = ("--observe-host", "api.stripe.com")
+    with running(tmp_path / "s", upstream, "packs: [resend]\n", *options) as sidecar:
+        for n in range(3):
+            order = {"reference": "A-7", "amount": 49, "sent_at": f"2026-11-24T10:00:0{n}Z"}
+            sidecar.post("/ok/orders", order, Authorization="Bearer secret-of-ada")
+        sidecar.post("/ok/orders", {"reference": "A-7", "amount": 50, "sent_at": "2026-11-24T10:00:09Z"})
+    assert len(upstream.effects()) == 4
+    said = ledger("rules", "suggest", sidecar.db)
+    assert said.returncode == 0, said.stderr
+    assert '- "$.sent_at"  # $.sent_at varied' in said.stdout
+    assert "# kept: $.amount varied" in said.stdout
+    (rule,) = loads(said.stdout).rules
+    assert rule.name == "post-api-stripe-com-ok-orders"
+    stored = b"".join(file.read_bytes() for file in tmp_path.glob("s/ledger*"))
+    assert not [secret for secret in (b"secret-of-ada", b"A-7", b"10:00:02Z") if secret in stored]
+
+
+def test_suggesting_from_nothing_says_what_to_do(tmp_path: Path, upstream: Upstream) -> None:
+    with running(tmp_path / "s", upstream) as sidecar:
+        sidecar.post("/ok/charges")
+    said = ledger("rules", "suggest", sidecar.db)
+    assert said.returncode == 1
+    assert "nothing was observed" in said.stderr
+    assert "--observe" in said.stderr
