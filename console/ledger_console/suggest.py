@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from ledger.records import Record
     from ledger_rules.suggesting import Observed
 
+RECORDS = 10_000
+"""The newest are read: what was observed long ago says little of today's agent."""
 REPEATS = 5
 """So many attempts of one operation say as much as a thousand."""
 
@@ -23,7 +25,7 @@ def suggest(word: options.Word = None, db: options.Db = None) -> None:
 
     where = ledgers.only_place(db, word)
     with ledgers.opened(_observed(where)) as store:
-        found = list(observations(store.page(Query())))
+        found = list(observations(store.page(Query(limit=RECORDS))))
     if not found:
         raise Problem(f"nothing was observed in {where.path}; run the agent with --observe or --observe-host first")
     screen.line(as_yaml(propose(found)).rstrip("\n"))

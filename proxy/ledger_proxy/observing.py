@@ -37,15 +37,22 @@ Headers = Sequence[tuple[str, str]]
 
 
 class Tee:
-    """Passes a body on, piece by piece, and keeps it while it is short. body: None once it is too long."""
+    """Passes a body on, piece by piece, and keeps it while it is short."""
 
     def __init__(self) -> None:
-        self.body: bytes | None = b""
+        self._kept: bytearray | None = bytearray()
 
     def __call__(self, piece: bytes) -> bytes:
-        if self.body is not None:
-            self.body = self.body + piece if len(self.body) + len(piece) <= MAX_BODY else None
+        if self._kept is not None:
+            self._kept += piece
+            if len(self._kept) > MAX_BODY:
+                self._kept = None
         return piece
+
+    @property
+    def body(self) -> bytes | None:
+        """What passed so far; None once it is too long."""
+        return None if self._kept is None else bytes(self._kept)
 
 
 class Observation:
