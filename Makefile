@@ -1,13 +1,13 @@
 # Every target first makes its own environment from uv.lock, so each is the one command it looks like.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean env env-test env-check
+.PHONY: help demo test check bench screenshots clean env env-test env-check
 
 python := .venv/bin/python
 # What was cached, compiled or measured; never a ledger.
 litter := .tools .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .demo dist
 
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: env ## the main job: a retry storm reaches Stripe once (under a minute)
 	@$(python) examples/demo.py
@@ -20,6 +20,9 @@ check: env-check ## linters, types, import contracts, sizes, the Dockerfile
 
 bench: env ## the measurements, each as a ratio in one run
 	@$(python) -m bench
+
+screenshots: env ## the pictures of the docs anew (needs chromium)
+	@LOGNAME=ada $(python) scripts/screenshots.py
 
 clean: ## remove environments and caches
 	@rm -rf $(litter) tests/node/node_modules

@@ -17,6 +17,7 @@ from bench import (
     replays,
     report,
     rules,
+    screens,
     starting,
     tunnel,
 )
@@ -31,6 +32,7 @@ SCENARIOS = {
     "memory": memory.run,
     "starting": starting.run,
     "guard": guard_calls.run,
+    "screens": screens.run,
     "fingerprints": fingerprints.run,
     "rules": rules.run,
 }

@@ -58,7 +58,9 @@ class World:
         self._time, self._chance = time, chance
         self.weather = "fine"
 
-    async def send(self, request: Request, *, headers: Sequence[tuple[str, str]], resendable: bool) -> Answer:
+    async def send(
+        self, request: Request, *, headers: Sequence[tuple[str, str]], resendable: bool, body: object = None
+    ) -> Answer:
         self._time.passes(self._chance.uniform(0.12, 0.9))
         weather, self.weather = self.weather, "fine"
         if weather == "lost":
@@ -138,7 +140,9 @@ class Day:
     ) -> None:
         for turn in range(times + (fate != "fine")):
             self.world.weather = fate if turn == 0 else "fine"
-            await exchange.answer(*self._meant(url, payload), Caller(wf, caller), lambda: False)
+            # Nothing here takes real time: what waits would wait for ever.
+            async with asyncio.timeout(20):
+                await exchange.answer(*self._meant(url, payload), Caller(wf, caller), lambda: False)
             await self._store.flush()
             self.time.passes(self.chance.uniform(0.4, 9))
 

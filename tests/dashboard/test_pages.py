@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from ledger.records import Kind, Result, Status
 from ledger.steps import Outcome
 from tests.console.conftest import Agent
 from tests.dashboard.conftest import Opens, plain, rows
+from tests.dashboard.story import live_a_day
 
 CHARGED = Outcome(
     Status.SUCCESS,
@@ -186,3 +189,13 @@ async def test_the_chart_counts_every_end(agent: Agent, dashboard: Opens) -> Non
         sums = {kind: sum(bar[kind] for bar in found["bars"]) for kind in ("executed", "blocked", "failed", "unknown")}
         assert sums == {"executed": 1, "blocked": 2, "failed": 1, "unknown": 1}, name
         assert len(found["bars"]) >= least
+
+
+async def test_the_day_behind_the_pictures(dashboard: Opens, tmp_path: Path) -> None:
+    """It stays one that real exchanges make: executed, prevented, failed, recovered, and a person needed."""
+    await asyncio.to_thread(live_a_day, tmp_path / "day.db", orders=26)
+    page = await (await dashboard(tmp_path / "day.db")).opens("/")
+    said = plain(page)
+    assert "with an unknown outcome" in said
+    for name in ("stripe/create", "order-mail", "fulfilment", "send_invoice", "billing-agent"):
+        assert name in said
