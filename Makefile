@@ -7,13 +7,16 @@ python := .venv/bin/python
 litter := .tools .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .demo dist
 
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s  %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: env ## the main job: a retry storm reaches Stripe once (under a minute)
 	@$(python) examples/demo.py
 
 test: env-test ## every test this machine can run; the summary names what was skipped
 	@$(python) -m pytest
+
+test-wire: env ## the long form of the wire's tests: 2 GB streams, 1,000 half-open connections (bounded to 15 minutes)
+	@LEDGER_CAMPAIGN=1 timeout 900 $(python) -m pytest tests/wire tests/upstream_leg
 
 check: env-check ## linters, types, import contracts, sizes, the Dockerfile
 	@scripts/check

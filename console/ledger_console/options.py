@@ -43,3 +43,6 @@ Resolve = Annotated[
 UpstreamCa = Annotated[
     str | None, typer.Option("--upstream-ca", metavar="FILE", help="PEM file that upstreams are trusted by, too.")
 ]
+UpstreamTimeout = Annotated[
+    float, typer.Option("--upstream-timeout", min=1, metavar="SECONDS", help="What an upstream has for its answer.")
+]

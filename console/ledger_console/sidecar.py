@@ -54,6 +54,7 @@ def run(
     observe_host: options.ObserveHost = None,
     resolve: options.Resolve = None,
     upstream_ca: options.UpstreamCa = None,
+    upstream_timeout: options.UpstreamTimeout = 600.0,
 ) -> int:
     """Run a command behind a sidecar of its own, and say at the end what was prevented.
 
@@ -68,7 +69,8 @@ def run(
     if not command:
         raise Problem("ledger run needs a command: ledger run -- python agent.py", USAGE)
     needs_extra("run")
-    settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca)
+    more = {"upstream_timeout": upstream_timeout}
+    settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca, **more)
     from ledger_proxy.running import run_command
 
     return run_command(settings, command)
@@ -85,6 +87,7 @@ def proxy(
     observe_host: options.ObserveHost = None,
     resolve: options.Resolve = None,
     upstream_ca: options.UpstreamCa = None,
+    upstream_timeout: options.UpstreamTimeout = 600.0,
     drain: Drain = 10.0,
     admin: Admin = None,
     log: Log = None,
@@ -97,23 +100,11 @@ def proxy(
       ledger proxy --listen 127.0.0.1:0 --rules ledger.yaml --admin 127.0.0.1:9090 --log json
     """
     address = parse_listen(listen)
-    more = {} if admin is None else {"admin": parse_listen(admin, "--admin")}
+    more: dict[str, Any] = {} if admin is None else {"admin": parse_listen(admin, "--admin")}
     needs_extra("proxy")
     where = Path(ca_dir).expanduser() if ca_dir else default_ca_dir()
-    settings = _settings(
-        rules,
-        db,
-        workflow,
-        caller,
-        observe,
-        observe_host,
-        resolve,
-        upstream_ca,
-        listen=address,
-        ca_dir=where,
-        drain=drain,
-        **more,
-    )
+    more |= {"upstream_timeout": upstream_timeout, "listen": address, "ca_dir": where, "drain": drain}
+    settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca, **more)
     from ledger_proxy.running import serve
 
     return serve(settings, _ready, log)

@@ -22,6 +22,7 @@ from ledger_proxy.destinations import Destinations
 from ledger_proxy.exchange import Caller, Exchange
 from ledger_proxy.headers import to_text
 from ledger_proxy.identity import from_proxy_authorization
+from ledger_proxy.limits import BODY_SECONDS, HEAD_SECONDS, MAX_CONNECTIONS, Patience
 from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
 from ledger_proxy.receiving import Spooled, TooLarge, chosen, receive, spooled
@@ -45,7 +46,10 @@ _PROXY_HEADERS = ("Proxy-Authorization", "Proxy-Connection")
 
 
 class Gate:
-    """Hooks of the sidecar. connections: how many were opened; answering: ruled requests being answered now."""
+    """Hooks of the sidecar.
+
+    connections: how many were opened. answering: ruled requests being answered now.
+    """
 
     def __init__(
         self,
@@ -63,6 +67,8 @@ class Gate:
         self._default = Caller(settings.workflow, settings.caller)
         self._callers: dict[str, Caller] = {}
         self._named: dict[str, Address] = {}
+        self._open = 0
+        self.patience = Patience()
         self.connections = 0
         self.answering = 0
         self.pinned: set[str] = set()
@@ -74,11 +80,18 @@ class Gate:
 
     def client_connected(self, client: connection.Client) -> None:
         self.connections += 1
+        self._open += 1
+        if self._open > MAX_CONNECTIONS:
+            client.error = "too many connections"
+        self.patience.expect(client.id, time.monotonic() + HEAD_SECONDS)
 
     def client_disconnected(self, client: connection.Client) -> None:
+        self._open -= 1
+        self.patience.met(client.id)
         self._callers.pop(client.id, None)
 
     def http_connect(self, flow: http.HTTPFlow) -> None:
+        self.patience.expect(flow.client_conn.id, time.monotonic() + HEAD_SECONDS)
         if refused := self._destinations.tunnel_refusal(flow.request.host, flow.request.port):
             flow.response = _front(refused)
             return
@@ -93,12 +106,18 @@ class Gate:
         tunnelled = len(context.layers) > 2 and address is not None
         if tunnelled and address is not None and not self._rules.intercepts(address[0].lower(), address[1]):
             nextlayer.layer = layers.TCPLayer(context, ignore=True)
+            self.patience.met(context.client.id)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         host = data.conn.sni or (data.context.server.address or ("",))[0]
         if host and host not in self.pinned:
             self.pinned.add(host)
-            logger.warning("a client refused Ledger's certificate for %s: it trusts other roots only", host)
+            logger.warning(
+                "a client refused Ledger's certificate for %s: it trusts other roots only. "
+                "Let it trust the CA that `--ca-dir` holds, or take %s out of the rules",
+                host,
+                host,
+            )
 
     async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         address = data.server.address
@@ -120,6 +139,7 @@ class Gate:
         self.server_connected(data)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
+        self.patience.met(flow.client_conn.id)
         try:
             request = _request(flow, b"")
             if refused := self._destinations.refusal(request.scheme, request.host, request.port):
@@ -139,11 +159,13 @@ class Gate:
             flow.request.stream = watched.sent if watched else True
         elif _small(flow.request):
             flow.metadata[_CANDIDATES] = candidates
+            self.patience.expect(flow.client_conn.id, time.monotonic() + BODY_SECONDS)
         else:
             self._pass(flow, self._relay.issue(self._receiving(candidates, flow)), taking=True)
 
     async def request(self, flow: http.HTTPFlow) -> None:
         candidates: tuple[Rule, ...] = flow.metadata.pop(_CANDIDATES, ())
+        self.patience.met(flow.client_conn.id)
         watched: Watched | None = flow.metadata.get(_WATCHED)
         if watched is not None:
             watched.sent_whole(flow.request.raw_content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from mitmproxy.master import Master
 from yarl import URL
 
 from ledger_proxy import faster, http1
+from ledger_proxy.limits import Patience
 from ledger_proxy.settings import Address, Settings
 
 logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
+LOOK_SECONDS = 1.0
 
 
 class EngineError(Exception):
@@ -96,6 +99,15 @@ class Engine:
         host, port, *_ = self._server.listen_addrs()[0]
         return host, port
 
+    async def close_late(self, patience: Patience) -> None:
+        """Close, until cancelled, the connections whose client does not send what is wanted of it in time."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            late = set(patience.over(time.monotonic()))
+            for handler in list(self._server.connections.values()) if late else ():
+                if handler.client.id in late:
+                    _close(handler, "too slow")
+
     async def close_listeners(self) -> None:
         """Take no new connection; those that are open go on."""
         await self._server.servers.update([])
@@ -104,13 +116,17 @@ class Engine:
         """Close everything, bounded in time."""
         await self.close_listeners()
         for handler in list(self._server.connections.values()):
-            io = handler.transports.get(handler.client)
-            if io is not None and io.handler is not None:
-                io.handler.cancel("the sidecar stops")
+            _close(handler, "the sidecar stops")
         deadline = asyncio.get_running_loop().time() + STOP_SECONDS
         while self._server.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         await self._master.done()
+
+
+def _close(handler: Any, why: str) -> None:
+    io = handler.transports.get(handler.client)
+    if io is not None and io.handler is not None:
+        io.handler.cancel(why)
 
 
 def _options(settings: Settings, ca_dir: Path, upstream_bundle: Path) -> dict[str, Any]:

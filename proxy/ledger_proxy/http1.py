@@ -82,6 +82,14 @@ class Server(_http1.Http1Server):
         fault = fault_in(seen[: end.end()]) if end else None
         return (400, fault) if fault else None
 
+    def read_body(self, event: events.Event) -> Commands:
+        """Say why a body cannot be read, where mitmproxy only closes the connection."""
+        for command in super().read_body(event):
+            closing = isinstance(command, commands.CloseConnection)
+            if closing and self.state == self.read_body and self.response is None:
+                yield commands.SendData(self.conn, error_page(400, "the body is not framed as it should be"))
+            yield command
+
     def wait(self, event: events.Event) -> Commands:
         """Keep what is sent ahead, within reason."""
         if isinstance(event, events.DataReceived) and len(self.buf) > MAX_AHEAD:

@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
+from aiohttp import web
+
+from ledger_proxy.recording import AGENT_SECONDS
 from ledger_proxy.spool import IN_MEMORY, Spool
 from ledger_rules import operation
 from ledger_rules.bodies import MAX_WHOLE, Reading
@@ -22,6 +25,10 @@ class TooLarge(Exception):
     """The body is longer than `MAX_BODY`."""
 
 
+class AgentLeft(Exception):
+    """The agent went, or fell silent, before its body was whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Spooled:
     """A body on the disk. reading: what it says, as its rule asks."""
@@ -33,9 +40,9 @@ class Spooled:
 async def receive(request: Request, pieces: AsyncIterator[bytes], spool: Spool) -> Request:
     """Take the whole body into `spool`, which the caller closes; into the request, too, if it is small.
 
-    Raises TooLarge, OSError when the disk is full, and what `pieces` raises when the agent leaves.
+    Raises TooLarge, AgentLeft, and OSError when the disk is full.
     """
-    async for piece in pieces:
+    while piece := await _next(pieces):
         if spool.size + len(piece) > MAX_BODY:
             raise TooLarge
         spool.write(piece)
@@ -47,6 +54,14 @@ def chosen(candidates: Sequence[Rule], request: Request, spool: Spool) -> Rule |
     if not candidates[0].match.reads_body or spool.size > MAX_WHOLE:
         return candidates[0]
     return decide(candidates, request if request.body else replace(request, body=spool.whole()))
+
+
+async def _next(pieces: AsyncIterator[bytes]) -> bytes:
+    try:
+        async with asyncio.timeout(AGENT_SECONDS):
+            return await anext(pieces, b"")
+    except (ConnectionError, TimeoutError, web.RequestPayloadError):
+        raise AgentLeft from None
 
 
 async def spooled(rule: Rule, request: Request, spool: Spool) -> Spooled | None:

@@ -16,6 +16,7 @@ from aiohttp.streams import StreamReader
 
 from ledger_proxy import answers
 from ledger_proxy.answers import Response, Streamed
+from ledger_proxy.receiving import AgentLeft
 from ledger_proxy.recording import BrokenOff
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,8 @@ class Relay:
         try:
             ticket.told = await _told(ticket, request)
             return await _pass(request, ticket.told)
+        except AgentLeft:
+            return web.Response(status=400)
         finally:
             self.busy -= 1
 
@@ -83,7 +86,7 @@ class Relay:
 async def _told(ticket: Ticket, request: web.BaseRequest) -> Response | Streamed:
     try:
         return await ticket.answer(request.content)
-    except ConnectionError:
+    except AgentLeft:
         raise
     except Exception:
         logger.exception("an exchange failed; the agent is told that the ledger is unavailable")

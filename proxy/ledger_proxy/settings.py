@@ -18,6 +18,7 @@ class Settings:
     db: path of the ledger. listen: host and port, port 0 for any free one. ca_dir: None for a private
     directory that is removed at the end. resolve: where connections to a host and port really go. upstream_ca:
     PEM file trusted for upstreams besides the usual roots. upstream_proxy: URL to send everything through.
+    upstream_timeout: seconds that an upstream has for its answer, and for each further piece of one that streams.
     key: HMAC key of the ledger, None for the one inside it. durability: "full" or "normal". drain: seconds
     that exchanges in flight get at the end. max_stored: bytes of a response body that are kept.
     admin: host and port of the admin server, None for none. reload: reads the rules again, raising RulesError, and
@@ -34,6 +35,7 @@ class Settings:
     resolve: Mapping[Address, Address] = field(default_factory=dict)
     upstream_ca: Path | None = None
     upstream_proxy: str | None = None
+    upstream_timeout: float = 600.0
     key: bytes | None = None
     durability: str = "full"
     drain: float = 10.0

@@ -74,7 +74,11 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         await relay.start()
         destinations = _destinations(settings, relay)
         upstream = AiohttpUpstream(
-            resolve=settings.resolve, ca_bundle=roots, proxy=settings.upstream_proxy, destinations=destinations
+            resolve=settings.resolve,
+            ca_bundle=roots,
+            proxy=settings.upstream_proxy,
+            timeout=settings.upstream_timeout,
+            destinations=destinations,
         )
         stack.push_async_callback(upstream.close)
         exchange = Exchange(store, keeper, upstream, secret, settings.max_stored)
@@ -83,6 +87,8 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         gate = Gate(settings, exchange, relay, Passer(upstream), destinations, observer)
         engine = await Engine.start(settings, gate, ca_dir, roots)
         stack.push_async_callback(engine.stop)
+        watching = asyncio.create_task(engine.close_late(gate.patience))
+        stack.push_async_callback(_cancelled, watching)
         stack.push_async_callback(gate.settle, settings.drain)
         stack.push_async_callback(exchange.drain, settings.drain)
         stack.push_async_callback(engine.close_listeners)
@@ -142,8 +148,12 @@ async def _observer(settings: Settings, secret: bytes, stack: contextlib.AsyncEx
     return observer
 
 
-async def _end(beating: asyncio.Task[None], keeper: AsyncKeeper) -> None:
-    beating.cancel()
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await beating
+        await task
+
+
+async def _end(beating: asyncio.Task[None], keeper: AsyncKeeper) -> None:
+    await _cancelled(beating)
     await keeper.pay()

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 import trustme
-import uvloop
 
 from ledger_proxy.upstream import AiohttpUpstream, Answer
 from ledger_rules.request import Request
 
-
-def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, LoopFactory]:
-    """Both loops that a sidecar may run on: what counts as sent must not depend on which."""
-    return {"asyncio": asyncio.SelectorEventLoop, "uvloop": uvloop.new_event_loop}
-
-
-type LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 type Build = Callable[..., AiohttpUpstream]
 
 

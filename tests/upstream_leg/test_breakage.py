@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import time
 
 import pytest
 
-from ledger_proxy.upstream import MaybeSent, NotSent
+from ledger_proxy.upstream import MaybeSent, NotSent, Streamed
 
 from .conftest import request, send
 from .origin import Origin, closes, ok, replies, resets, stalls, stays_mute, then
@@ -181,3 +182,19 @@ async def test_closing_breaks_off_what_is_in_flight_and_refuses_what_comes_after
         with pytest.raises(NotSent):
             await send(upstream, request(origin.port))
         assert len(origin.requests) == 1
+
+
+async def test_a_slow_reader_gets_all_of_an_answer_whose_origin_has_closed(build, ca):
+    """What waits in TLS when the peer closes is part of the answer, also while nobody reads."""
+    size = 3_000_000
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size
+    async with Origin(closes(head + b"x" * size), tls=context) as origin:
+        answer = await build().send(request(origin.port, scheme="https"), headers=(), resendable=False)
+        assert isinstance(answer, Streamed)
+        total = 0
+        while piece := await answer.body.read():
+            total += len(piece)
+            await asyncio.sleep(0.001)
+    assert total == size

@@ -122,6 +122,12 @@ class Connection:
             name = head.split(b" ", 2)[1].partition(b"?")[0].rpartition(b"/")[2].decode("latin-1")
             if name == "upgrade":
                 return self._upgrade(head)
+            if name in ("flood", "swallow"):
+                self.recorder.note(self.number, head, b"")
+                size = int(head.split(b" ")[1].split(b"/")[-2])
+                return _flood(self, size) if name == "flood" else self._swallow(size)
+            if name.endswith("-early"):
+                return MISBEHAVIOUR[name](self)
             if b"\r\nexpect: 100-continue" in head.lower():
                 self.socket.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.recorder.note(self.number, head, self._body(head))
@@ -160,6 +166,12 @@ class Connection:
         while self.file.readline() not in (b"\r\n", b""):
             pass
         return body
+
+    def _swallow(self, size: int) -> None:
+        left = size
+        while left and (data := self.file.read(min(left, 1 << 20))):
+            left -= len(data)
+        self.socket.sendall(_sized(b"swallowed %d" % (size - left)))
 
     def _upgrade(self, head: bytes) -> None:
         """Switch to a protocol that says everything back."""
@@ -216,10 +228,6 @@ def _ten_mebibytes(connection: Connection) -> None:
     _flood(connection, 10 << 20)
 
 
-def _two_gigabytes(connection: Connection) -> None:
-    _flood(connection, 2 << 30)
-
-
 def _flood(connection: Connection, size: int) -> None:
     connection.socket.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % size)
     block = b"x" * 65536
@@ -262,11 +270,11 @@ MISBEHAVIOUR: dict[str, Any] = {
     "events": _events,
     "half-events": _half_events,
     "ten-mebibytes": _ten_mebibytes,
-    "two-gigabytes": _two_gigabytes,
     **{
         f"{how}-{when}": _then(after, end)
         for how, end in {"reset": _reset, "end": _ends, "stall": _stalls, "half-close": _half_closes}.items()
         for when, after in {
+            "early": b"",
             "before": b"",
             "in-head": b"HTTP/1.1 200 OK\r\nContent-Le",
             "in-body": _PART,

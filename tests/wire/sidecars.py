@@ -161,4 +161,6 @@ def running_for(folder: Path, origin: Origin, rules: str, *more: object, **env: 
         yield sidecar
     finally:
         if sidecar.process.poll() is None:
-            sidecar.stop()
+            sidecar.process.terminate()
+            _, said = sidecar.process.communicate(timeout=30)
+            assert "Traceback" not in said, said

@@ -1,0 +1,31 @@
+"""How long and how many: what the front puts up with before it closes a connection. No I/O, no clock of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+MAX_CONNECTIONS = 4096
+"""Connections of agents at one time; one more is closed at once."""
+HEAD_SECONDS = 10.0
+"""From a connection, or a tunnel in it, to the whole head of a request."""
+BODY_SECONDS = 60.0
+"""From a head to the whole of a body that is held in memory."""
+
+
+class Patience:
+    """Which connections owe something, and until when. Times are seconds on one steadily rising clock."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def expect(self, client: str, until: float) -> None:
+        """This client has until then to send what is wanted of it."""
+        self._until[client] = until
+
+    def met(self, client: str) -> None:
+        """It has sent it, or is gone."""
+        self._until.pop(client, None)
+
+    def over(self, now: float) -> Iterator[str]:
+        """The clients whose time has run out."""
+        return (client for client, until in list(self._until.items()) if until < now)

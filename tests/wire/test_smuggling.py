@@ -1,0 +1,149 @@
+"""Requests that two readers could read in two ways: at the origin there is never one that was not understood here."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.wire.raw import HOST, Answer, Origin, read_answer, recorder, through
+from tests.wire.sidecars import Sidecar, running_for
+
+RULES = f'rules: [{{name: ruled, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}]'
+
+BODY = b"5\r\nhello\r\n0\r\n\r\n"
+SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: api.test\r\n\r\n"
+CHUNKED = b"Transfer-Encoding: chunked"
+LENGTH = b"Content-Length: 5"
+
+
+def framed(*fields: bytes, body: bytes = BODY, version: bytes = b"HTTP/1.1") -> bytes:
+    head = (b"POST /where/plain " + version, b"Host: api.test", *fields, b"", b"")
+    return b"\r\n".join(head) + body + SMUGGLED
+
+
+def line(first: bytes, *fields: bytes) -> bytes:
+    return b"\r\n".join((first, *(fields or (b"Host: api.test",)), b"", b"")) + SMUGGLED
+
+
+FRAMING = {
+    "both": framed(LENGTH, CHUNKED),
+    "both, the other way round": framed(CHUNKED, LENGTH),
+    "two lengths": framed(LENGTH, b"Content-Length: 6"),
+    "two equal lengths": framed(LENGTH, LENGTH, body=b"hello"),
+    "a list of lengths": framed(b"Content-Length: 5, 5", body=b"hello"),
+    "a signed length": framed(b"Content-Length: +5", body=b"hello"),
+    "a negative length": framed(b"Content-Length: -5", body=b"hello"),
+    "a hexadecimal length": framed(b"Content-Length: 0x5", body=b"hello"),
+    "an underscored length": framed(b"Content-Length: 0_5", body=b"hello"),
+    "a zero-padded length": framed(b"Content-Length: 05", body=b"hello"),
+    "a decimal length": framed(b"Content-Length: 5.0", body=b"hello"),
+    "an empty length": framed(b"Content-Length:", body=b"hello"),
+    "a length in words": framed(b"Content-Length: five", body=b"hello"),
+    "a length with a space in it": framed(b"Content-Length: 1 5", body=b"hello"),
+    "another script's digits": framed("Content-Length: ٥".encode(), body=b"hello"),
+    "a space before the colon": framed(b"Content-Length : 5", body=b"hello"),
+    "a tab before the colon": framed(b"Content-Length\t: 5", body=b"hello"),
+    "an underscore in the name": framed(b"Transfer_Encoding: chunked", LENGTH, b"Content-Length: 0"),
+    "coding twice": framed(CHUNKED, CHUNKED),
+    "coding twice, one unknown": framed(CHUNKED, b"Transfer-Encoding: x"),
+    "chunked twice": framed(b"Transfer-Encoding: chunked, chunked"),
+    "chunked not last": framed(b"Transfer-Encoding: chunked, identity"),
+    "identity": framed(b"Transfer-Encoding: identity", LENGTH),
+    "an unknown coding": framed(b"Transfer-Encoding: xchunked"),
+    "a quoted coding": framed(b'Transfer-Encoding: "chunked"'),
+    "an empty coding": framed(b"Transfer-Encoding:", LENGTH),
+    "a coding with a parameter": framed(b"Transfer-Encoding: chunked;a=b"),
+    "a coding behind a comma": framed(b"Transfer-Encoding: ,chunked"),
+    "a space before the coding's colon": framed(b"Transfer-Encoding : chunked"),
+    "a vertical tab before the coding": framed(b"Transfer-Encoding: \x0bchunked"),
+    "a NUL before the coding": framed(b"Transfer-Encoding: \x00chunked"),
+    "a bare CR in the coding": framed(b"Transfer-Encoding: chun\rked"),
+    "a coding on a folded line": framed(b"Transfer-Encoding:\r\n chunked"),
+    "a coding behind a bare LF": framed(b"X: y\nTransfer-Encoding: chunked", LENGTH),
+    "a coding in an old version": framed(CHUNKED, version=b"HTTP/1.0"),
+    "a hexadecimal chunk": framed(CHUNKED, body=b"0x5\r\nhello\r\n0\r\n\r\n"),
+    "a signed chunk": framed(CHUNKED, body=b"+5\r\nhello\r\n0\r\n\r\n"),
+    "a negative chunk": framed(CHUNKED, body=b"-5\r\nhello\r\n0\r\n\r\n"),
+    "a chunk of no size": framed(CHUNKED, body=b"\r\nhello\r\n0\r\n\r\n"),
+    "a chunk of a huge size": framed(CHUNKED, body=b"ffffffffffffffffffffffff\r\nhello\r\n0\r\n\r\n"),
+    "a chunk that is too short": framed(CHUNKED, body=b"6\r\nhello\r\n0\r\n\r\n"),
+    "a chunk that is too long": framed(CHUNKED, body=b"4\r\nhello\r\n0\r\n\r\n"),
+    "a chunk ended by a bare LF": framed(CHUNKED, body=b"5\nhello\r\n0\r\n\r\n"),
+    "a chunk ended by a bare CR": framed(CHUNKED, body=b"5\rhello\r\n0\r\n\r\n"),
+    "no end of line behind a chunk": framed(CHUNKED, body=b"5\r\nhello0\r\n\r\n"),
+    "a bare LF in an extension": framed(CHUNKED, body=b"5;a\nb\r\nhello\r\n0\r\n\r\n"),
+    "a NUL in a chunk's size": framed(CHUNKED, body=b"5\x00\r\nhello\r\n0\r\n\r\n"),
+}
+HEADS = {
+    "no host": line(b"POST /where/plain HTTP/1.1", b"Content-Length: 0"),
+    "two hosts": line(b"POST /where/plain HTTP/1.1", b"Host: api.test", b"Host: evil.test"),
+    "two equal hosts": line(b"POST /where/plain HTTP/1.1", b"Host: api.test", b"Host: api.test"),
+    "a bare CR in a value": line(b"POST /where/plain HTTP/1.1", b"Host: api.test", b"X: a\rb"),
+    "a NUL in a value": line(b"POST /where/plain HTTP/1.1", b"Host: api.test", b"X: a\x00b"),
+    "a delete in a value": line(b"POST /where/plain HTTP/1.1", b"Host: api.test", b"X: a\x7fb"),
+    "a folded value": line(b"POST /where/plain HTTP/1.1", b"Host: api.test", b"X: a", b" b"),
+    "a first line that is folded": line(b"POST /where/plain HTTP/1.1", b" X: a", b"Host: api.test"),
+    "a name with a space": line(b"POST /where/plain HTTP/1.1", b"Host: api.test", b"X Y: a"),
+    "a name that is empty": line(b"POST /where/plain HTTP/1.1", b"Host: api.test", b": a"),
+    "a name that is no token": line(b"POST /where/plain HTTP/1.1", b"Host: api.test", b"X(a): b"),
+    "a name of other bytes": line(b"POST /where/plain HTTP/1.1", b"Host: api.test", b"X\xe9: b"),
+    "a field without a colon": line(b"POST /where/plain HTTP/1.1", b"Host: api.test", b"nonsense"),
+    "a version to come": line(b"POST /where/plain HTTP/1.2"),
+    "another version": line(b"POST /where/plain HTTP/2.0"),
+    "a version in small letters": line(b"POST /where/plain http/1.1"),
+    "a version of other digits": line(b"POST /where/plain HTTP/1.01"),
+    "no version": line(b"POST /where/plain"),
+    "two spaces": line(b"POST  /where/plain HTTP/1.1"),
+    "a tab for a space": line(b"POST\t/where/plain HTTP/1.1"),
+    "a space in the target": line(b"POST /where/pl ain HTTP/1.1"),
+    "a bare CR in the target": line(b"POST /where/pl\rain HTTP/1.1"),
+    "a NUL in the target": line(b"POST /where/pl\x00ain HTTP/1.1"),
+    "a method that is no token": line(b"PO(ST /where/plain HTTP/1.1"),
+    "a target without a slash": line(b"POST where/plain HTTP/1.1"),
+    "a space before the method": line(b" POST /where/plain HTTP/1.1"),
+}
+CASES = {**FRAMING, **HEADS}
+PASSES = {"an underscore in the name", "a coding behind a bare LF", "an empty coding"}
+"""What may be answered in some other way than by a refusal."""
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Origin, Sidecar]]:
+    folder: Path = tmp_path_factory.mktemp("smuggling")
+    with recorder(folder / "origin") as origin, running_for(folder / "s", origin, RULES) as sidecar:
+        yield origin, sidecar
+
+
+def answers_to(sidecar: Sidecar, data: bytes) -> list[Answer]:
+    """Every answer until the connection is closed, which the last request asks for."""
+    answers: list[Answer] = []
+    with through(sidecar) as connection, contextlib.suppress(ConnectionError, ssl.SSLError):
+        connection.sendall(data + f"GET /end/plain HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+        connection.settimeout(3)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                answers.append(read_answer(connection))
+    return answers
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(CASES) >= 60
+
+
+@pytest.mark.parametrize("where", [b"ruled", b"free"])
+@pytest.mark.parametrize("name", CASES)
+def test_what_reads_in_two_ways_is_refused(world: tuple[Origin, Sidecar], name: str, where: bytes) -> None:
+    origin, sidecar = world
+    before = len(origin.requests())
+    answers = answers_to(sidecar, CASES[name].replace(b"where", where))
+    seen = origin.requests()[before:]
+    whole = [answer for answer in answers if answer.status < 400]
+    assert len(seen) <= len(whole), "the origin saw a request that nobody here was answered for"
+    if name not in PASSES:
+        assert [answer.status for answer in answers][:1] in ([400], [501]), answers
+        assert seen == []
+        assert answers[0].value(b"connection") == b"close"
