@@ -27,8 +27,9 @@ rules:
     fingerprint:
       path: {ignore: [order]}
       query: {ignore: [q]}
+      headers: [X-Order]
       body: {ignore: ["$..a", "$.*", "$[?@.b == 1]", "$.list[-1:]"]}
-    verify: {get: "/o/{path.order}?x={$.a}&y={header.X-Order}&z={query.q}", done: $.a}
+    verify: {get: "/o/{path.none}?x={$.a}&y={header.X-Order}&z={query.r}", done: $.a}
   - name: everything
     match: {url: "https://x.com/**"}
     upstream_key: {body: $.key, retention: 1h}
