@@ -6,11 +6,15 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from yarl import URL
+
+from ledger_rules.patterns import Place, UrlPattern
 from ledger_rules.shapes import VOLATILE, Field, Shape
-from ledger_rules.urls import split_target
+from ledger_rules.urls import normal_host, readings, split_target
 from ledger_rules.varying import Variation, variation
 
 CLOSE_SECONDS = 60.0
@@ -62,11 +66,40 @@ class Proposal:
 
 def propose(observed: Iterable[Observed]) -> list[Proposal]:
     """Return a rule for each endpoint that was asked: exact paths first, since the first that matches wins."""
+    found = [_propose(one.method, one.url, sorted(one.seen, key=lambda o: o.at)) for one in _endpoints(observed)]
+    return sorted(found, key=lambda p: (p.url.count("*"), -(p.pairs + p.repeats), -p.requests, p.url))
+
+
+@dataclass(slots=True)
+class _Endpoint:
+    method: str
+    url: str
+    pattern: UrlPattern
+    seen: list[Observed]
+
+    def means(self, method: str, seen: Iterable[Observed]) -> bool:
+        """Whether its rule would match all of these: two spellings of one path are one endpoint."""
+        return self.method == method and all(self.pattern.matches(_place(one)) for one in seen)
+
+
+def _endpoints(observed: Iterable[Observed]) -> list[_Endpoint]:
     groups: dict[tuple[str, str], list[Observed]] = defaultdict(list)
     for one in observed:
         groups[one.method, one.origin + _pattern(one.target)].append(one)
-    found = [_propose(method, url, sorted(group, key=lambda o: o.at)) for (method, url), group in groups.items()]
-    return sorted(found, key=lambda p: (p.url.count("*"), -(p.pairs + p.repeats), -p.requests, p.url))
+    found: list[_Endpoint] = []
+    for (method, url), group in sorted(groups.items(), key=lambda item: (item[0][1].count("*"), item[0])):
+        same = next((known for known in found if known.means(method, group)), None)
+        if same is not None:
+            same.seen += group
+            continue
+        with suppress(ValueError):  # a URL that no pattern can say
+            found.append(_Endpoint(method, url, UrlPattern.parse(url), group))
+    return found
+
+
+def _place(one: Observed) -> Place:
+    at = URL(one.origin)
+    return Place(at.scheme, normal_host(at.host or ""), at.port or 0, readings(split_target(one.target)[0]))
 
 
 def as_yaml(proposals: Sequence[Proposal]) -> str:

@@ -134,6 +134,13 @@ class TestProposals:
         seen = [observed({"a": 1}, target=f"/orders/{n}/refunds?x=1") for n in (17, 18)]
         assert [p.url for p in propose(seen)] == ["https://api.example.com/orders/*/refunds"]
 
+    def test_spellings_of_one_path_are_one_endpoint(self) -> None:
+        targets = ("/", "//", "/./", "/orders", "/%6frders", "/a/../orders")
+        assert [p.url for p in propose([observed({"a": 1}, target=t) for t in targets])] == [
+            "https://api.example.com/",
+            "https://api.example.com/%6frders",
+        ]
+
     def test_far_apart_is_no_retry(self) -> None:
         seen = [observed({"a": 1, "sent_at": at}, at) for at in (NOW, NOW + 3600)]
         (found,) = propose(seen)
