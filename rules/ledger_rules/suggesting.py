@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain, count
 from urllib.parse import quote
 
 from yarl import URL
@@ -105,7 +106,7 @@ def _place(one: Observed) -> Place:
 def as_yaml(proposals: Sequence[Proposal]) -> str:
     """Return a rules file, every rule with its evidence as comments."""
     head = "# Proposed from observed requests. Read it, keep what is right, then: ledger rules check FILE\nversion: 1\n"
-    names: Counter[str] = Counter()
+    names: set[str] = set()
     return head + "rules:\n" + "".join(_rule(p, _name(p, names)) for p in proposals)
 
 
@@ -154,11 +155,13 @@ def _varied(variations: Sequence[Variation], place: str) -> int:
     return sum(any(f.place == place for f in v.fields) for v in variations)
 
 
-def _name(proposal: Proposal, taken: Counter[str]) -> str:
+def _name(proposal: Proposal, taken: set[str]) -> str:
     words = re.findall(r"[a-z0-9]+", proposal.url.partition("://")[2].lower())
     name = "-".join([proposal.method.lower(), *words])[:60].rstrip("-")
-    taken[name] += 1
-    return name if taken[name] == 1 else f"{name}-{taken[name]}"
+    numbered = (f"{name}-{number}" for number in count(2))
+    free = next(one for one in chain([name], numbered) if one not in taken)
+    taken.add(free)
+    return free
 
 
 def _rule(proposal: Proposal, name: str) -> str:

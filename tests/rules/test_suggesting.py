@@ -6,7 +6,7 @@ import json
 from email.utils import formatdate
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ledger_rules.loader import loads
@@ -158,5 +158,7 @@ class TestProposals:
             max_size=6,
         )
     )
+    @example([({}, ""), ({}, "/")])
+    @example([({}, ""), ({}, "0"), ({}, "2.")])
     def test_whatever_was_observed_the_proposal_can_be_loaded(self, seen: list[tuple[dict[str, Any], str]]) -> None:
         loads(as_yaml(propose([observed(body, target="/" + target) for body, target in seen])))
