@@ -79,6 +79,25 @@ def opened(where: Place) -> Iterator[SqliteStore]:
         store.close()
 
 
+@contextlib.contextmanager
+def made(where: Place) -> Iterator[SqliteStore]:
+    """The ledger, made where there is none. Raises what SqliteStore raises."""
+    from ledger.stores.sqlite import SqliteStore
+
+    store = SqliteStore(where.path)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def once_records(path: str) -> tuple[int, Iterator[Record]]:
+    """The records in a file of Ledger-Once, and how many. Raises what `upkeep.once_records` raises."""
+    from ledger.stores import upkeep
+
+    return upkeep.once_records(path)
+
+
 def view(where: Place) -> SqliteView:
     """The ledger for reading only; it must exist and hold something. Raises what SqliteView raises."""
     from ledger.stores.sqlite_view import SqliteView

@@ -18,6 +18,7 @@ from ledger_console.dashboard.command import dashboard
 from ledger_console.doctor import doctor
 from ledger_console.env import env
 from ledger_console.export import export
+from ledger_console.importing import import_
 from ledger_console.problems import FAILED, Problem, ReaderGone
 from ledger_console.settle import resolve, retry
 from ledger_console.show import show
@@ -65,6 +66,7 @@ _SETTLING = (resolve, retry, clear)
 _KEEPING = (export, backup, purge, vacuum)
 for _command in (proxy, env, doctor, *_LOOKING, *_SETTLING, *_KEEPING):
     app.command()(_command)
+app.command("import")(import_)
 rules.app.command()(suggest)
 app.add_typer(rules.app, name="rules")
 

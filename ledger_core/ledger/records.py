@@ -182,7 +182,7 @@ class Record:
             told[name] = Instant(*told[name])
         if told["result"] is not None:
             meta, body = told["result"]
-            told["result"] = Result(meta, None if body is None else b64decode(body))
+            told["result"] = Result(meta, None if body is None else b64decode(body, validate=True))
         return cls(**told)
 
     def as_dict(self) -> dict[str, Any]:

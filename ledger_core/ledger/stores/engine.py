@@ -11,7 +11,7 @@ from ledger.errors import LedgerError, StoreBusy, StoreUnavailable
 from ledger.lifecycle import ANSWERED, Change, Guard
 from ledger.ports import CLOSED, NO_REASON, Held
 from ledger.records import Event, EventType, Instant, Record, Status
-from ledger.stores import filing, purging, schema
+from ledger.stores import adding, filing, purging, schema
 from ledger.stores.files import refuse_unsound, stop_if_not_synced, translated
 from ledger.stores.rows import COUNTERS, counter_row, event_row, fixed_row, record_from, result_row, state_row
 
@@ -53,6 +53,14 @@ class Put:
 
 
 @dataclass(frozen=True, slots=True)
+class Add:
+    """Whole records from elsewhere; those whose id is there stay out. why: for the journal."""
+
+    records: Sequence[Record]
+    why: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Remove:
     """Records to delete if their status is among these. why: for the journal."""
 
@@ -81,8 +89,8 @@ class Probe:
     at: float
 
 
-type Op = Insert | Replace | Append | Renew | Put | Remove | File | Purge | Probe
-HOUSEKEEPING = (File, Purge)
+type Op = Insert | Replace | Append | Renew | Put | Add | Remove | File | Purge | Probe
+HOUSEKEEPING = (Add, File, Purge)
 """Writes that take long enough to be kept off an event loop."""
 
 
@@ -153,6 +161,8 @@ def _apply(db: sqlite3.Connection, op: Op) -> int:
             return True
         case Put(record):
             return _put(db, record)
+        case Add(records, why):
+            return sum(adding.add(db, record, why) for record in records)
         case Remove():
             return _remove(db, op)
         case File():

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from ledger import codec
-from ledger.records import Event, EventType, Instant, Record, Result, Status
-from ledger.stores import schema
-from ledger.stores.rows import COUNTERS, counter_row, event_row, fixed_row, result_row, state_row
+from ledger.records import Instant, Record, Result, Status
+from ledger.stores import adding
 
 CRASH_TIMEOUT = 300.0
 """After so many seconds Ledger-Once took a running row for one whose process died."""
-VERSION = 0
-"""Of the normaliser that made its ids; ours count from 1."""
+FROM: Mapping[str, Any] = {"from": "ledger-once"}
+"""Said in the journal of each."""
 _COLUMNS = {
     *("id", "tool", "args", "wf", "created", "touched", "since", "status"),
     *("attempts", "runs", "blocked", "result", "error"),
@@ -35,7 +34,7 @@ def is_there(db: sqlite3.Connection) -> bool:
 
 def was_imported(db: sqlite3.Connection) -> bool:
     """Whether there may be records under its ids."""
-    return _upto(db) > 0
+    return _upto(db) > 0 or adding.has_once_ids(db)
 
 
 def rows_to_import(db: sqlite3.Connection) -> bool:
@@ -48,26 +47,26 @@ def import_rows(db: sqlite3.Connection) -> None:
     if not rows_to_import(db):
         return
     last = _last(db)
-    cursor = db.execute("SELECT * FROM ledger WHERE rowid > ? AND rowid <= ? ORDER BY rowid", (_upto(db), last))
-    names = [column[0] for column in cursor.description]
-    for values in cursor:
-        _insert(db, _record(dict(zip(names, values, strict=True))))
+    for record in _records(db, _upto(db), last):
+        adding.add(db, record, FROM)
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_UPTO, str(last)))
 
 
-def _insert(db: sqlite3.Connection, record: Record) -> None:
-    row = (*fixed_row(record), *state_row(record), *counter_row(record))
-    if not db.execute(schema.INSERT, row).rowcount:
-        return
-    kept = result_row(record)
-    if kept is not None:
-        db.execute(schema.PUT_RESULT, kept)
-    told = Event(EventType.WRITTEN, record.id, record.tool, record.wf, record.touched.wall, record.caller, _FROM)
-    counts: dict[str, int] = dict(zip(COUNTERS, counter_row(record), strict=True))
-    db.execute(schema.PUT_EVENT, event_row(told, 1, counts))
+def records(db: sqlite3.Connection) -> Iterator[Record]:
+    """All of its rows as records, oldest first, for a ledger in another file. Raises ValueError for a broken row."""
+    return _records(db, 0, _last(db))
 
 
-_FROM: Mapping[str, Any] = {"from": "ledger-once"}
+def count(db: sqlite3.Connection) -> int:
+    """How many rows it has."""
+    return int(db.execute("SELECT count(*) FROM ledger").fetchone()[0])
+
+
+def _records(db: sqlite3.Connection, after: int, last: int) -> Iterator[Record]:
+    cursor = db.execute("SELECT * FROM ledger WHERE rowid > ? AND rowid <= ? ORDER BY rowid", (after, last))
+    names = [column[0] for column in cursor.description]
+    for values in cursor:
+        yield _record(dict(zip(names, values, strict=True)))
 
 
 def _record(row: Mapping[str, Any]) -> Record:
@@ -81,7 +80,7 @@ def _record(row: Mapping[str, Any]) -> Record:
         tool=str(row["tool"]).rpartition(".")[2],
         wf=row["wf"],
         caller=row.get("caller"),
-        version=VERSION,
+        version=adding.ONCE_VERSION,
         status=status,
         epoch=1,
         generation=1,

@@ -15,7 +15,7 @@ from ledger.owners import new_token
 from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
 from ledger.records import Event, Instant, Record, Status
 from ledger.stores import counting, filing, ledger_once, reading, secret
-from ledger.stores.engine import Append, File, Insert, Op, Purge, Put, Remove, Renew, Replace, commit
+from ledger.stores.engine import Add, Append, File, Insert, Op, Purge, Put, Remove, Renew, Replace, commit
 from ledger.stores.files import open_ledger, open_reader, translated
 
 FLUSH_SECONDS = 0.1
@@ -182,6 +182,10 @@ class SqliteStore:
     def put(self, r: Record) -> None:
         """See `Store`."""
         self._write(Put(r))
+
+    def add(self, records: Sequence[Record], why: Mapping[str, str] = NO_REASON) -> int:
+        """Take over whole records from elsewhere, all or none; those whose id is there stay out. How many came."""
+        return self._write(Add(records, why))
 
     def delete(self, id: str) -> None:
         """See `Store`. A running record stays."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from ledger.errors import NotALedger
+from ledger.records import Record
+from ledger.stores import ledger_once, schema
 from ledger.stores.files import BUSY_SECONDS, open_ledger, open_reader, translated
 
 PAGES_AT_ONCE = 4096
@@ -45,3 +48,21 @@ def size(path: str) -> int:
     with contextlib.closing(open_reader(path)) as db, translated(path):
         pages, each = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
         return int(pages) * int(each)
+
+
+def once_records(path: str) -> tuple[int, Iterator[Record]]:
+    """How many rows a `ledger.db` of Ledger-Once has, and all of them as records; the file is only read.
+
+    Raises NotALedger where it is none, StoreUnavailable; the iterator also ValueError for a broken row.
+    """
+    with contextlib.closing(open_reader(path)) as db, translated(path):
+        if db.execute("PRAGMA application_id").fetchone()[0] == schema.APPLICATION_ID:
+            raise NotALedger(f"{path} is a ledger already: give it as --db, or write its records by `export --whole`")
+        if not ledger_once.is_there(db):
+            raise NotALedger(f"{path} is a database, but not one of Ledger-Once")
+        return ledger_once.count(db), _once_records(path)
+
+
+def _once_records(path: str) -> Iterator[Record]:
+    with contextlib.closing(open_reader(path)) as db, translated(path):
+        yield from ledger_once.records(db)
