@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ledger_console import ledgers, options, rulesfiles, screen
+from ledger_console import ledgers, options, rulesfiles, screen, secrets
 from ledger_console.problems import USAGE, Problem
 
 if TYPE_CHECKING:
@@ -40,6 +40,14 @@ Drain = Annotated[
 Admin = Annotated[
     str | None,
     typer.Option("--admin", metavar="HOST:PORT", help="Serve /healthz, /readyz, /metrics and /version there."),
+]
+Auth = Annotated[
+    str | None,
+    typer.Option(
+        "--auth",
+        metavar="TOKEN|USER:PASSWORD|@FILE",
+        help="A secret that clients must know; needed to listen beyond loopback [default: LEDGER_AUTH].",
+    ),
 ]
 Log = Annotated[LogForm | None, typer.Option("--log", help="A line for every operation [default: warnings].")]
 
@@ -90,6 +98,7 @@ def proxy(
     upstream_timeout: options.UpstreamTimeout = 600.0,
     drain: Drain = 10.0,
     admin: Admin = None,
+    auth: Auth = None,
     log: Log = None,
 ) -> int:
     """Run a sidecar until SIGTERM or Ctrl-C, for agents that are started elsewhere. SIGHUP reads its rules again.
@@ -98,10 +107,12 @@ def proxy(
     Examples:
       ledger proxy
       ledger proxy --listen 127.0.0.1:0 --rules ledger.yaml --admin 127.0.0.1:9090 --log json
+      ledger proxy --listen 0.0.0.0:8080 --auth @/run/secrets/ledger
     """
     address = parse_listen(listen)
     more: dict[str, Any] = {} if admin is None else {"admin": parse_listen(admin, "--admin")}
     needs_extra("proxy")
+    more["auth"] = secrets.auth(auth)
     where = Path(ca_dir).expanduser() if ca_dir else default_ca_dir()
     more |= {"upstream_timeout": upstream_timeout, "listen": address, "ca_dir": where, "drain": drain}
     settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca, **more)

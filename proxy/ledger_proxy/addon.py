@@ -16,6 +16,7 @@ import ledger_proxy.light  # noqa: F401 - before mitmproxy
 from aiohttp.streams import StreamReader
 from mitmproxy import connection, http, tls
 from mitmproxy.proxy import layer, layers, server_hooks
+from mitmproxy.proxy.layers import modes
 
 from ledger_proxy import answers
 from ledger_proxy.destinations import Destinations
@@ -64,6 +65,7 @@ class Gate:
         self._settings, self._exchange, self._relay, self._passer = settings, exchange, relay, passer
         self._observer = observer
         self._rules = settings.rules
+        self._auth = settings.auth
         self._default = Caller(settings.workflow, settings.caller)
         self._callers: dict[str, Caller] = {}
         self._named: dict[str, Address] = {}
@@ -90,14 +92,23 @@ class Gate:
         self.patience.met(client.id)
         self._callers.pop(client.id, None)
 
-    def http_connect(self, flow: http.HTTPFlow) -> None:
+    async def http_connect(self, flow: http.HTTPFlow) -> None:
         self.patience.expect(flow.client_conn.id, time.monotonic() + HEAD_SECONDS)
-        if refused := self._destinations.tunnel_refusal(flow.request.host, flow.request.port):
+        host, port = flow.request.host, flow.request.port
+        direct = self._settings.upstream_proxy is None and (host.lower(), port) not in self._settings.resolve
+        caller = self._who(flow.client_conn, flow.request.headers.get("Proxy-Authorization"))
+        if caller is None:
+            flow.response = _front(answers.problem(answers.AUTHENTICATE))
+        elif refused := await self._destinations.tunnel_refusal(host, port, direct):
             flow.response = _front(refused)
-            return
-        authorization = flow.request.headers.get("Proxy-Authorization")
-        if authorization is not None:
-            self._callers[flow.client_conn.id] = from_proxy_authorization(authorization, self._default)
+        else:
+            self._callers[flow.client_conn.id] = caller
+
+    def socks5_auth(self, data: modes.Socks5AuthData) -> None:
+        caller = self._auth.admit_pair(data.username, data.password, self._default) if self._auth else self._default
+        if caller is not None:
+            data.valid = True
+            self._callers[data.client_conn.id] = caller
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """A tunnel to a host that no rule names is not looked into: the agent sees the origin's certificate."""
@@ -142,7 +153,7 @@ class Gate:
         self.patience.met(flow.client_conn.id)
         try:
             request = _request(flow, b"")
-            if refused := self._destinations.refusal(request.scheme, request.host, request.port):
+            if refused := self._unwelcome(request, flow.client_conn):
                 self._refuse(flow, refused)
                 return
             candidates = self._rules.candidates(request)
@@ -229,6 +240,7 @@ class Gate:
     ) -> answers.Response | answers.Streamed:
         if not _agrees(request, flow.client_conn.sni):
             return answers.problem(answers.MISDIRECTED)
+<<<<<<< A
         caller = self._caller(request, flow.client_conn)
         return await self._exchange.answer(rule, request, caller, lambda: _left(flow.client_conn), body)
 
@@ -246,6 +258,12 @@ class Gate:
         watched = Watched(self._observer, candidates, request, self._caller(request, flow.client_conn))
         flow.metadata[_WATCHED] = watched
         return watched
+=======
+        caller = self._who(flow.client_conn, request.header("Proxy-Authorization"))
+        if caller is None:
+            return answers.problem(answers.AUTHENTICATE)
+        return await self._exchange.answer(rule, request, caller, lambda: _left(flow.client_conn), body)
+>>>>>>> B
 
     def _receiving(self, candidates: Sequence[Rule], flow: http.HTTPFlow) -> Answering:
         """Answers a request when its body, which is not in memory, has come."""
@@ -265,6 +283,19 @@ class Gate:
                 spool.close()
 
         return answer
+
+    def _who(self, client: connection.Client, authorization: str | None) -> Caller | None:
+        """Who asks on a connection, by what this request says or its tunnel said; None for who may not."""
+        known = self._callers.get(client.id)
+        if self._auth is None:
+            return from_proxy_authorization(authorization, self._default) if authorization else known or self._default
+        return self._auth.admit(authorization, self._default) or known
+
+    def _unwelcome(self, request: Request, client: connection.Client) -> answers.Response | None:
+        """Why a request is not taken at all."""
+        if self._auth is not None and self._who(client, request.header("Proxy-Authorization")) is None:
+            return answers.problem(answers.AUTHENTICATE)
+        return self._destinations.refusal(request.scheme, request.host, request.port)
 
     def _refuse(self, flow: http.HTTPFlow, told: answers.Response) -> None:
         """Answer before the body has come; one that is large is not gathered for it."""

@@ -1,6 +1,6 @@
 """The admin server: whether the sidecar lives, whether it can claim, and its numbers. It proxies nothing.
 
-Loopback only, like the proxy without authentication: rule names and counts are nobody else's business.
+On loopback, or with a secret: rule names and counts are nobody else's business. Probes need none: they say yes or no.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from aiohttp import web
 
 from ledger.errors import LedgerError
 from ledger_proxy.addon import Gate
+from ledger_proxy.auth import Auth
 from ledger_proxy.engine import EngineError
+from ledger_proxy.exchange import Caller
 from ledger_proxy.measures import Measures
 from ledger_proxy.metrics import CONTENT_TYPE, Numbers, exposition
 from ledger_proxy.settings import Address
@@ -24,6 +26,9 @@ from ledger_proxy.settings import Address
 PROBE_SECONDS = 5.0
 """A ledger that takes longer to write is no ledger to claim in."""
 
+
+PROBES = ("/healthz", "/readyz")
+_CHALLENGE = {"WWW-Authenticate": 'Basic realm="ledger"'}
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -41,15 +46,15 @@ class Probed(Protocol):
 
 
 class Admin:
-    """What the pages tell of one sidecar. ready: whether it takes requests."""
+    """What the pages tell of one sidecar. ready: whether it takes requests. auth: asked for."""
 
-    def __init__(self, store: Probed, gate: Gate, measures: Measures) -> None:
-        self._store, self._gate, self._measures = store, gate, measures
+    def __init__(self, store: Probed, gate: Gate, measures: Measures, auth: Auth | None = None) -> None:
+        self._store, self._gate, self._measures, self._auth = store, gate, measures, auth
         self.ready = False
 
     def app(self) -> web.Application:
         """The pages."""
-        app = web.Application(middlewares=[_local])
+        app = web.Application(middlewares=[_local if self._auth is None else self._known])
         app.router.add_get("/healthz", self.health)
         app.router.add_get("/readyz", self.readiness)
         app.router.add_get("/metrics", self.metrics)
@@ -64,6 +69,14 @@ class Admin:
         except (LedgerError, TimeoutError) as error:
             return web.json_response({"status": "failing", "why": str(error) or "no write in time"}, status=503)
         return web.json_response({"status": "ok"})
+
+    @web.middleware
+    async def _known(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Ask for the secret, as the proxy does, in `Authorization`."""
+        given = request.headers.get("Authorization")
+        if request.path in PROBES or (self._auth and self._auth.admit(given, Caller("default"))):
+            return await handler(request)
+        return web.Response(status=401, text="the secret of --auth is needed\n", headers=_CHALLENGE)
 
     async def readiness(self, request: web.Request) -> web.Response:
         """200 while new requests are taken."""

@@ -149,6 +149,14 @@ MISDIRECTED = Problem(
     "Send the request to the host that it names.",
     {},
 )
+AUTHENTICATE = Problem(
+    "proxy-authentication",
+    407,
+    "refused",
+    "This sidecar is for those who know its secret",
+    "Nothing was sent. Give it in the proxy URL: `http://WORKFLOW:TOKEN@HOST:PORT`, or `http://USER:PASSWORD@HOST:PORT`.",
+    {"Proxy-Authenticate": 'Basic realm="ledger"'},
+)
 EGRESS = Problem(
     "egress-denied",
     403,

@@ -61,9 +61,17 @@ class Destinations:
             return answers.problem(answers.EGRESS, detail=f"{host}:{port} is {why}.")
         return None
 
-    def tunnel_refusal(self, host: str, port: int) -> Response | None:
-        """The same for a tunnel that may come to carry either scheme."""
-        return self.refusal("https", host, port) and self.refusal("http", host, port)
+    async def tunnel_refusal(self, host: str, port: int, direct: bool) -> Response | None:
+        """The same for a tunnel, which may come to carry either scheme. direct: whether the name is resolved here."""
+        refused = self.refusal("https", host, port) and self.refusal("http", host, port)
+        if refused is None and direct:
+            try:
+                await self.reach((host, port))
+            except Forbidden as error:
+                return answers.problem(answers.EGRESS, detail=f"{error.strerror}.")
+            except OSError:
+                return None  # a name without an address: said where a connection is opened
+        return refused
 
     async def reach(self, address: Address) -> Address:
         """The address to connect to for a name, where addresses matter. Raises Forbidden, or OSError for no address."""

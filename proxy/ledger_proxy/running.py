@@ -73,8 +73,8 @@ async def _serve(settings: Settings, ready: Callable[[Sidecar], None]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with sidecar(settings) as running:
-        ready(running)
         async with _reloading(settings, running):
+            ready(running)
             await stop.wait()
     return 0
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ledger_rules.ruleset import Ruleset
+
+if TYPE_CHECKING:
+    from ledger_proxy.auth import Auth
 
 Address = tuple[str, int]
 
@@ -21,8 +25,9 @@ class Settings:
     upstream_timeout: seconds that an upstream has for its answer, and for each further piece of one that streams.
     key: HMAC key of the ledger, None for the one inside it. durability: "full" or "normal". drain: seconds
     that exchanges in flight get at the end. max_stored: bytes of a response body that are kept.
-    admin: host and port of the admin server, None for none. reload: reads the rules again, raising RulesError, and
-    rules_file is what to watch for it; both None where the rules are not from a file.
+    admin: host and port of the admin server, None for none. auth: the secret that clients must know, None for none.
+    reload: reads the rules again, raising RulesError, and rules_file is what to watch for it; both None where the
+    rules are not from a file.
     """
 
     rules: Ruleset
@@ -41,5 +46,6 @@ class Settings:
     drain: float = 10.0
     max_stored: int = 8 * 1024 * 1024
     admin: Address | None = None
+    auth: Auth | None = None
     reload: Callable[[], Ruleset] | None = None
     rules_file: Path | None = None

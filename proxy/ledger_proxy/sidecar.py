@@ -55,8 +55,8 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     if settings.observe:
         settings = replace(settings, rules=settings.rules.observing())
     for host, *_ in filter(None, (settings.listen, settings.admin)):
-        if not is_loopback(host):
-            raise EngineError(f"{host} is not a loopback address, and there is no authentication yet")
+        if not is_loopback(host) and settings.auth is None:
+            raise EngineError(f"{host} can be reached by others: give a secret that they must know (--auth @FILE)")
     async with contextlib.AsyncExitStack() as stack:
         writes = Histogram()
         store = AsyncSqliteStore(settings.db, settings.durability, writes.add)
@@ -106,7 +106,7 @@ async def _administered(
         return None
     from ledger_proxy.admin import Admin, served
 
-    admin = Admin(store, gate, exchange.measures)
+    admin = Admin(store, gate, exchange.measures, None if is_loopback(settings.admin[0]) else settings.auth)
     address = await stack.enter_async_context(served(admin, settings.admin))
     stack.callback(setattr, admin, "ready", False)
     admin.ready = True

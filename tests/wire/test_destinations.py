@@ -136,7 +136,7 @@ SPELLINGS = [
 @pytest.mark.parametrize("host", SPELLINGS)
 def test_others_are_not_carried_to_what_only_this_machine_may_reach(host: str) -> None:
     assert WIDE.refusal("http", host, 80) is not None
-    assert WIDE.tunnel_refusal(host, 443) is not None
+    assert WIDE.refusal("https", host, 443) is not None
     assert Destinations().refusal("http", host, 80) is None  # on loopback the caller is on this machine itself
 
 

@@ -1,0 +1,134 @@
+"""Who may use a sidecar: on loopback everyone, beyond it those who know its secret."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ledger_proxy.auth import Auth
+from ledger_proxy.exchange import Caller
+from tests.upstream import Upstream
+from tests.wire.sidecars import RULES, Sidecar, ledger, start
+
+TOKEN = "correct-horse-9"
+NOBODY = Caller("default")
+CHARGES = "https://api.stripe.com/v1/charges"
+
+
+@pytest.fixture
+def guarded(tmp_path: Path, upstream: Upstream) -> Iterator[tuple[Sidecar, str]]:
+    """A sidecar on every interface, and its admin server's address."""
+    secret = tmp_path / "secret"
+    secret.write_text(f"{TOKEN}\n")
+    more = ("--listen", "0.0.0.0:0", "--auth", f"@{secret}", "--admin", "0.0.0.0:0")
+    sidecar = start(tmp_path / "s", upstream, RULES, None, *more)
+    assert sidecar.process.stderr is not None
+    admin = sidecar.process.stderr.readline().strip().rpartition(":")[2]
+    yield sidecar, f"http://127.0.0.1:{admin}"
+    sidecar.stop()
+
+
+def client(sidecar: Sidecar, user: str) -> httpx.Client:
+    url = f"http://{user}@127.0.0.1:{sidecar.port}" if user else sidecar.url
+    made = httpx.Client(proxy=url, verify=str(sidecar.ca / "ca-cert.pem"), trust_env=False, timeout=30)
+    sidecar.clients.append(made)
+    return made
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # httpx: verify=<str>
+def test_only_who_knows_the_secret_is_let_in(guarded: tuple[Sidecar, str], upstream: Upstream) -> None:
+    sidecar, admin = guarded
+    for user in ("", "order-42", "order-42:wrong-horse-9", f"{TOKEN}:", f"order-42:{TOKEN}x"):
+        with pytest.raises(httpx.ProxyError, match="407"):
+            client(sidecar, user).post(CHARGES, json={"amount": 1})
+        unruled = client(sidecar, user).get("http://api.stripe.com/v1/x")
+        assert unruled.status_code == 407
+        assert unruled.headers["Proxy-Authenticate"] == 'Basic realm="ledger"'
+    assert upstream.lines() == []
+    assert client(sidecar, f"order-42:{TOKEN}").post(CHARGES, json={"amount": 1}).status_code == 200
+    assert client(sidecar, f"order-42:agent-A:{TOKEN}").post(CHARGES, json={"amount": 1}).status_code == 200
+    assert client(sidecar, f"order-43:agent-B:{TOKEN}").post(CHARGES, json={"amount": 1}).status_code == 200
+    assert len(upstream.effects()) == 2
+    assert {(record["wf"], record["caller"]) for record in sidecar.records()} == {
+        ("order-42", None),
+        ("order-43", "agent-B"),
+    }
+    assert all(TOKEN not in str(line) for line in upstream.lines())
+    with httpx.Client(base_url=admin, trust_env=False) as pages:
+        assert pages.get("/healthz").status_code == 200
+        assert pages.get("/metrics").status_code == 401
+        assert pages.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+
+
+def test_clients_bring_the_secret_each_in_its_way(guarded: tuple[Sidecar, str], upstream: Upstream) -> None:
+    """curl asks first and is challenged; requests sends what the URL says."""
+    sidecar, _ = guarded
+    proxy = f"http://order-7:agent-A:{TOKEN}@127.0.0.1:{sidecar.port}"
+    with requests.Session() as session:
+        session.trust_env = False
+        ca = str(sidecar.ca / "ca-cert.pem")
+        answer = session.post(CHARGES, json={"amount": 1}, proxies={"https": proxy}, verify=ca, timeout=30)
+        assert answer.headers["Ledger-Outcome"] == "executed"
+    if shutil.which("curl"):
+        words = ["curl", "-sS", "--proxy", proxy, "--proxy-anyauth", "--cacert", ca, "-d", '{"amount":1}']
+        words += ["-H", "Content-Type: application/json", "-o", "/dev/null", "-w", "%header{ledger-outcome}", CHARGES]
+        said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+        assert said.stdout == "replayed"
+    assert len(upstream.effects()) == 1
+    assert [(record["wf"], record["caller"]) for record in sidecar.records()] == [("order-7", "agent-A")]
+
+
+def test_others_cannot_be_carried_to_this_machine(guarded: tuple[Sidecar, str]) -> None:
+    sidecar, admin = guarded
+    given = base64.b64encode(f"x:{TOKEN}".encode()).decode()
+    for to in ("127.0.0.1:22", "169.254.169.254:80", "localhost:22", admin.removeprefix("http://")):
+        with socket.create_connection(("127.0.0.1", sidecar.port), 20) as raw:
+            ask = f"CONNECT {to} HTTP/1.1\r\nHost: {to}\r\nProxy-Authorization: Basic {given}\r\n\r\n"
+            raw.sendall(ask.encode())
+            assert raw.makefile("rb").readline().split()[1] in (b"403", b"508"), to
+
+
+@pytest.mark.parametrize("option", ["--listen", "--admin"])
+def test_beyond_loopback_it_does_not_start_without_a_secret(tmp_path: Path, option: str) -> None:
+    words = {"--listen": "127.0.0.1:0", option: "0.0.0.0:0"}
+    said = ledger("proxy", *(word for pair in words.items() for word in pair), "--db", tmp_path / "l.db", cwd=tmp_path)
+    assert said.returncode == 1
+    assert len(said.stderr.splitlines()) == 1
+    assert "--auth" in said.stderr
+
+
+@pytest.mark.parametrize(("given", "named"), [("short", "--auth"), ("@nowhere", "@nowhere"), (":password1", "--auth")])
+def test_a_secret_that_cannot_be_one_is_named_and_not_shown(tmp_path: Path, given: str, named: str) -> None:
+    said = ledger("proxy", "--auth", given, "--db", tmp_path / "l.db", cwd=tmp_path)
+    assert said.returncode == 2
+    assert named in said.stderr
+    assert "password1" not in said.stderr
+
+
+def test_a_user_and_a_password_are_both_needed() -> None:
+    auth = Auth.parse("agents:pass:word")
+    assert auth.admit_pair("agents", "pass:word", NOBODY) == Caller("default", "agents")
+    for user, password in (("agents", "word"), ("other", "pass:word"), ("agents", ""), ("", "pass:word")):
+        assert auth.admit_pair(user, password, NOBODY) is None
+    assert auth.admit("Bearer pass:word", NOBODY) is None
+    assert "pass:word" not in repr(auth)
+
+
+@given(st.text(), st.text(), st.text())
+def test_no_other_word_opens(user: str, caller: str, password: str) -> None:
+    auth = Auth.parse(TOKEN)
+    assert (auth.admit_pair(user, password, NOBODY) is None) is (TOKEN not in password)
+    assert auth.admit(password, NOBODY) is None
+    told = auth.admit_pair(quote(user, safe=""), f"{quote(caller, safe='')}:{TOKEN}", NOBODY)
+    assert told == Caller(user or "default", caller or None)
