@@ -14,6 +14,7 @@ from ledger_console import ledgers, options, rulesfiles, screen, secrets
 from ledger_console.problems import USAGE, Problem
 
 if TYPE_CHECKING:
+    from ledger_proxy.modes import Mode
     from ledger_proxy.settings import Settings
     from ledger_proxy.sidecar import Sidecar
 
@@ -40,6 +41,14 @@ Drain = Annotated[
 Admin = Annotated[
     str | None,
     typer.Option("--admin", metavar="HOST:PORT", help="Serve /healthz, /readyz, /metrics and /version there."),
+]
+ModeIs = Annotated[
+    str,
+    typer.Option(
+        "--mode",
+        metavar="MODE",
+        help="What clients take it for: regular, socks5, reverse:URL (the origin itself), upstream:URL (chained).",
+    ),
 ]
 Auth = Annotated[
     str | None,
@@ -86,6 +95,7 @@ def run(
 
 def proxy(
     listen: Listen = LISTEN,
+    mode: ModeIs = "regular",
     rules: options.Rules = None,
     db: options.Db = None,
     ca_dir: CaDir = None,
@@ -108,11 +118,12 @@ def proxy(
       ledger proxy
       ledger proxy --listen 127.0.0.1:0 --rules ledger.yaml --admin 127.0.0.1:9090 --log json
       ledger proxy --listen 0.0.0.0:8080 --auth @/run/secrets/ledger
+      ledger proxy --mode reverse:https://api.stripe.com
     """
     address = parse_listen(listen)
     more: dict[str, Any] = {} if admin is None else {"admin": parse_listen(admin, "--admin")}
     needs_extra("proxy")
-    more["auth"] = secrets.auth(auth)
+    more |= {"auth": secrets.auth(auth), "mode": _mode(mode)}
     where = Path(ca_dir).expanduser() if ca_dir else default_ca_dir()
     more |= {"upstream_timeout": upstream_timeout, "listen": address, "ca_dir": where, "drain": drain}
     settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca, **more)
@@ -133,6 +144,15 @@ def parse_listen(text: str, option: str = "--listen") -> tuple[str, int]:
     if match is None or int(match["port"]) > 65535:
         raise Problem(f"{option} '{text}' is not HOST:PORT; for example {LISTEN}, or port 0 for any free one", USAGE)
     return match["host"].strip("[]"), int(match["port"])
+
+
+def _mode(text: str) -> Mode:
+    from ledger_proxy.modes import Mode
+
+    try:
+        return Mode.parse(text)
+    except ValueError as error:
+        raise Problem(f"--mode: {error}", USAGE) from None
 
 
 def default_ca_dir() -> Path:

@@ -19,7 +19,7 @@ from mitmproxy.proxy import layer, layers, server_hooks
 from mitmproxy.proxy.layers import modes
 
 from ledger_proxy import answers
-from ledger_proxy.destinations import Destinations
+from ledger_proxy.destinations import Destinations, is_address
 from ledger_proxy.exchange import Caller, Exchange
 from ledger_proxy.headers import to_text
 from ledger_proxy.identity import from_proxy_authorization
@@ -65,7 +65,7 @@ class Gate:
         self._settings, self._exchange, self._relay, self._passer = settings, exchange, relay, passer
         self._observer = observer
         self._rules = settings.rules
-        self._auth = settings.auth
+        self._auth, self._origin = settings.auth, settings.mode.origin
         self._default = Caller(settings.workflow, settings.caller)
         self._callers: dict[str, Caller] = {}
         self._named: dict[str, Address] = {}
@@ -114,10 +114,35 @@ class Gate:
         """A tunnel to a host that no rule names is not looked into: the agent sees the origin's certificate."""
         context = nextlayer.context
         address = context.server.address
-        tunnelled = len(context.layers) > 2 and address is not None
-        if tunnelled and address is not None and not self._rules.intercepts(address[0].lower(), address[1]):
-            nextlayer.layer = layers.TCPLayer(context, ignore=True)
-            self.patience.met(context.client.id)
+        if self._origin is not None:
+            context.server.sni = self._origin.host
+            return
+        socks = isinstance(context.layers[0], modes.Socks5Proxy)
+        tunnelled = len(context.layers) > (0 if socks else 2)
+        if not tunnelled or address is None:
+            return
+        if socks and self._destinations.refusal("https", *address) and self._destinations.refusal("http", *address):
+            context.server.error = "the destination may not be reached"
+            self._tunnel(nextlayer)
+        # A SOCKS client may have looked a ruled name up itself: then what it says inside tells.
+        elif not self._rules.intercepts(address[0].lower(), address[1]) and not (socks and is_address(address[0])):
+            self._tunnel(nextlayer)
+
+    def _tunnel(self, nextlayer: layer.NextLayer) -> None:
+        nextlayer.layer = layers.TCPLayer(nextlayer.context, ignore=True)
+        self.patience.met(nextlayer.context.client.id)
+
+    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        """A SOCKS client that looked the name up itself gives it in TLS: that is where it goes, if a rule names it."""
+        address, name = data.context.server.address, (data.client_hello.sni or "").lower()
+        looked_up = self._origin is None and address is not None and is_address(address[0])
+        if not looked_up or address is None or self._rules.intercepts(*address):
+            return
+        if name and self._rules.intercepts(name, address[1]):
+            data.context.server.address = (name, address[1])
+        else:
+            data.ignore_connection = True
+            self.patience.met(data.context.client.id)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         host = data.conn.sni or (data.context.server.address or ("",))[0]
@@ -132,7 +157,7 @@ class Gate:
 
     async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         address = data.server.address
-        if address is None:
+        if address is None or data.server.error:
             return
         self._named[data.server.id] = address
         try:
@@ -152,6 +177,7 @@ class Gate:
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         self.patience.met(flow.client_conn.id)
         try:
+            self._aim(flow)
             request = _request(flow, b"")
             if refused := self._unwelcome(request, flow.client_conn):
                 self._refuse(flow, refused)
@@ -238,32 +264,22 @@ class Gate:
     async def _answer(
         self, rule: Rule, request: Request, flow: http.HTTPFlow, body: Spooled | None = None
     ) -> answers.Response | answers.Streamed:
-        if not _agrees(request, flow.client_conn.sni):
+        if not _agrees(request, None if self._origin else flow.client_conn.sni):
             return answers.problem(answers.MISDIRECTED)
-<<<<<<< A
-        caller = self._caller(request, flow.client_conn)
+        caller = self._who(flow.client_conn, request.header("Proxy-Authorization"))
+        if caller is None:
+            return answers.problem(answers.AUTHENTICATE)
         return await self._exchange.answer(rule, request, caller, lambda: _left(flow.client_conn), body)
-
-    def _caller(self, request: Request, client: connection.Client) -> Caller:
-        authorization = request.header("Proxy-Authorization")
-        if authorization is not None:
-            return from_proxy_authorization(authorization, self._default)
-        return self._callers.get(client.id, self._default)
 
     def _watch(self, flow: http.HTTPFlow, candidates: Sequence[Rule], request: Request) -> Watched | None:
         """Let the request go its way, and follow it."""
         _let_go(flow)
         if self._observer is None:
             return None
-        watched = Watched(self._observer, candidates, request, self._caller(request, flow.client_conn))
+        caller = self._who(flow.client_conn, request.header("Proxy-Authorization")) or self._default
+        watched = Watched(self._observer, candidates, request, caller)
         flow.metadata[_WATCHED] = watched
         return watched
-=======
-        caller = self._who(flow.client_conn, request.header("Proxy-Authorization"))
-        if caller is None:
-            return answers.problem(answers.AUTHENTICATE)
-        return await self._exchange.answer(rule, request, caller, lambda: _left(flow.client_conn), body)
->>>>>>> B
 
     def _receiving(self, candidates: Sequence[Rule], flow: http.HTTPFlow) -> Answering:
         """Answers a request when its body, which is not in memory, has come."""
@@ -296,6 +312,17 @@ class Gate:
         if self._auth is not None and self._who(client, request.header("Proxy-Authorization")) is None:
             return answers.problem(answers.AUTHENTICATE)
         return self._destinations.refusal(request.scheme, request.host, request.port)
+
+    def _aim(self, flow: http.HTTPFlow) -> None:
+        """Where a request goes that does not say it itself: to the reverse origin, or to the name behind an address."""
+        target, named = flow.request.data, flow.request.host_header or ""
+        if self._origin is not None:
+            target.scheme = self._origin.scheme.encode()
+            flow.request.host_header = self._origin.host_port_subcomponent or ""
+        elif flow.client_conn.proxy_mode.type_name == "socks5" and is_address(target.host):
+            name = named.lower().removesuffix(f":{target.port}")
+            if self._rules.intercepts(name, target.port):
+                target.host = name
 
     def _refuse(self, flow: http.HTTPFlow, told: answers.Response) -> None:
         """Answer before the body has come; one that is large is not gathered for it."""

@@ -149,6 +149,11 @@ def plain(host: str) -> str:
     return host
 
 
+def is_address(host: str) -> bool:
+    """Say whether this is an IP address and no name."""
+    return _ip(host) is not None
+
+
 def is_loopback(host: str) -> bool:
     """Say whether only this machine can reach what listens there."""
     ip = _ip(host)

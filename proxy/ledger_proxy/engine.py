@@ -85,6 +85,8 @@ class Engine:
             upstream_auth.UpstreamAuth(),
         )
         faster.run_inline(addons.waits)
+        # mitmproxy asks SOCKS clients for a password if this is set; the gate judges what they say.
+        master.options.add_option("proxyauth", str | None, None, "")
         master.options.update(**_options(settings, ca_dir, upstream_bundle))
         engine = cls(master, server)
         if not await server.setup_servers():
@@ -131,7 +133,7 @@ def _close(handler: Any, why: str) -> None:
 
 def _options(settings: Settings, ca_dir: Path, upstream_bundle: Path) -> dict[str, Any]:
     host, port = settings.listen
-    mode, auth = _mode(settings.upstream_proxy)
+    mode, auth = _mode(settings)
     return {
         "listen_host": host,
         "listen_port": port,
@@ -143,15 +145,20 @@ def _options(settings: Settings, ca_dir: Path, upstream_bundle: Path) -> dict[st
         "upstream_cert": False,
         # Messages would be taken apart and framed anew; without it the bytes pass as they are.
         "websocket": False,
+        "proxyauth": settings.auth and "gate",
         "ssl_verify_upstream_trusted_ca": str(upstream_bundle),
     }
 
 
-def _mode(proxy: str | None) -> tuple[str, str | None]:
-    """mitmproxy takes the credentials of the proxy behind it apart from its URL."""
+def _mode(settings: Settings) -> tuple[str, str | None]:
+    """The front in mitmproxy's words, which has the credentials of the proxy behind it apart from its URL."""
+    proxy, mode = settings.upstream_proxy, settings.mode
+    if mode.origin is not None:
+        # It listens for HTTP/3 as well where it is told "https"; whether TLS goes upstream is ours to say.
+        return f"reverse:http://{mode.origin.host_subcomponent}:{mode.origin.port}", None
     if proxy is None:
-        return "regular", None
-    url = URL(proxy)
+        return mode.kind.value, None
+    url = URL(proxy if "://" in proxy else f"http://{proxy}")
     auth = f"{url.user or ''}:{url.password or ''}" if url.user is not None else None
     return f"upstream:{url.scheme}://{url.authority.rpartition('@')[2]}", auth
 

@@ -72,10 +72,9 @@ async def _serve(settings: Settings, ready: Callable[[Sidecar], None]) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with sidecar(settings) as running:
-        async with _reloading(settings, running):
-            ready(running)
-            await stop.wait()
+    async with sidecar(settings) as running, _reloading(settings, running):
+        ready(running)
+        await stop.wait()
     return 0
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ledger_proxy.modes import REGULAR, Mode
 from ledger_rules.ruleset import Ruleset
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Settings:
     key: HMAC key of the ledger, None for the one inside it. durability: "full" or "normal". drain: seconds
     that exchanges in flight get at the end. max_stored: bytes of a response body that are kept.
     admin: host and port of the admin server, None for none. auth: the secret that clients must know, None for none.
+    mode: how traffic comes in.
     reload: reads the rules again, raising RulesError, and rules_file is what to watch for it; both None where the
     rules are not from a file.
     """
@@ -47,5 +49,6 @@ class Settings:
     max_stored: int = 8 * 1024 * 1024
     admin: Address | None = None
     auth: Auth | None = None
+    mode: Mode = REGULAR
     reload: Callable[[], Ruleset] | None = None
     rules_file: Path | None = None

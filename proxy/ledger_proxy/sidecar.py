@@ -57,6 +57,8 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     for host, *_ in filter(None, (settings.listen, settings.admin)):
         if not is_loopback(host) and settings.auth is None:
             raise EngineError(f"{host} can be reached by others: give a secret that they must know (--auth @FILE)")
+    if settings.mode.chained is not None:
+        settings = replace(settings, upstream_proxy=settings.mode.chained)
     async with contextlib.AsyncExitStack() as stack:
         writes = Histogram()
         store = AsyncSqliteStore(settings.db, settings.durability, writes.add)

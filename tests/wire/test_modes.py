@@ -1,0 +1,170 @@
+"""Each way into a sidecar keeps the promise: effects are counted at the upstream, whatever the clients take it for."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.upstream import Upstream, running_upstream
+from tests.wire.sidecars import RULES, Sidecar, ledger, start
+
+CHARGE = ("https://api.stripe.com/v1/charges", {"amount": 7})
+
+
+@contextmanager
+def mode(folder: Path, upstream: Upstream, *more: str, rules: str = RULES) -> Iterator[Sidecar]:
+    sidecar = start(folder / "s", upstream, rules, None, "--mode", *more)
+    try:
+        yield sidecar
+    finally:
+        sidecar.stop()
+
+
+def outcome(answer: httpx.Response) -> str | None:
+    return answer.headers.get("Ledger-Outcome")
+
+
+def curl(sidecar: Sidecar, *words: str) -> str:
+    """What curl was told: status and Ledger-Outcome."""
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    said = ["curl", "-sS", "--cacert", str(sidecar.ca / "bundle.pem"), "--max-time", "30"]
+    said += ["-o", "/dev/null", "-w", "%{http_code} %header{ledger-outcome}", *words]
+    return subprocess.run(said, capture_output=True, text=True, timeout=60, check=False).stdout.strip()
+
+
+def test_as_the_origin_itself(tmp_path: Path, upstream: Upstream) -> None:
+    """An agent whose base URL is the sidecar; it may speak plain HTTP or TLS to it."""
+    with mode(tmp_path, upstream, "reverse:https://api.stripe.com") as sidecar:
+        with httpx.Client(base_url=sidecar.url, trust_env=False) as agent:
+            assert outcome(agent.post("/v1/charges", json=CHARGE[1])) == "executed"
+            assert outcome(agent.post("/v1/charges", json=CHARGE[1])) == "replayed"
+            assert agent.get("/v1/balance").status_code == 200
+        trusted = ssl.create_default_context(cafile=str(sidecar.ca / "ca-cert.pem"))
+        secure = f"https://localhost:{sidecar.port}"
+        with httpx.Client(base_url=secure, verify=trusted, trust_env=False) as agent:
+            assert outcome(agent.post("/v1/charges", json=CHARGE[1])) == "replayed"
+            assert agent.get("/v1/balance").status_code == 200
+    assert len(upstream.effects()) == 1
+    assert {dict(line["headers"]).get("Host") for line in upstream.lines() if "headers" in line} <= {"api.stripe.com"}
+
+
+@pytest.mark.parametrize("scheme", ["socks5h", "socks5"])
+def test_as_a_socks_proxy(tmp_path: Path, upstream: Upstream, scheme: str) -> None:
+    """By name, and by an address that the client looked up itself: then TLS says the name."""
+    found = ["--resolve", "api.stripe.com:443:127.0.0.1"] if scheme == "socks5" else []
+    with mode(tmp_path, upstream, "socks5") as sidecar:
+        words = ["--proxy", f"{scheme}://127.0.0.1:{sidecar.port}", *found, "-d", "amount=7", CHARGE[0]]
+        assert [curl(sidecar, *words) for _ in range(2)] == ["200 executed", "200 replayed"]
+    assert len(upstream.effects()) == 1
+
+
+def test_a_socks_proxy_leaves_the_rest_alone_and_refuses_what_is_denied(tmp_path: Path, upstream: Upstream) -> None:
+    with running_upstream(tmp_path / "other", tls=False) as other, running_upstream(tmp_path / "no", tls=False) as no:
+        rules = RULES + f"\negress: {{deny: ['localhost:{no.port}', '127.0.0.1:{no.port}']}}\n"
+        with mode(tmp_path, upstream, "socks5", rules=rules) as sidecar:
+            for scheme in ("socks5h", "socks5"):
+                proxy = ["--proxy", f"{scheme}://127.0.0.1:{sidecar.port}", "-d", "x=1"]
+                assert curl(sidecar, *proxy, f"http://localhost:{other.port}/ok/{scheme}").split() == ["200"]
+                assert curl(sidecar, *proxy, f"http://localhost:{no.port}/ok/x").split()[0] in ("000", "403")
+        assert len(other.effects()) == 2
+        assert no.lines() == []
+
+
+def test_a_socks_proxy_asks_for_the_secret(tmp_path: Path, upstream: Upstream) -> None:
+    with mode(tmp_path, upstream, "socks5", "--auth", "correct-horse-9") as sidecar:
+        for user, said in (("order-7:correct-horse-9", "200 executed"), ("order-7:wrong-horse-9", "000"), ("", "000")):
+            proxy = f"socks5h://{user}@127.0.0.1:{sidecar.port}"
+            assert curl(sidecar, "--proxy", proxy, "-d", "amount=7", CHARGE[0]) == said
+        assert [record["wf"] for record in sidecar.records()] == ["order-7"]
+    assert len(upstream.effects()) == 1
+
+
+class CorporateProxy:
+    """A proxy that wants credentials and reaches one upstream only. asked: the heads of its tunnels."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.asked: list[bytes] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._tunnel, args=(client,), daemon=True).start()
+
+    def _tunnel(self, client: socket.socket) -> None:
+        with client:
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += client.recv(1)
+            self.asked.append(head)
+            if b"Proxy-Authorization: Basic Y29ycDpzM2NyZXQ=" not in head:  # corp:s3cret
+                client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+                return
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            with socket.create_connection(("127.0.0.1", self._upstream.port)) as origin:
+                back = threading.Thread(target=_copy, args=(origin, client), daemon=True)
+                back.start()
+                _copy(client, origin)
+                back.join(20)
+
+
+def _copy(source: socket.socket, sink: socket.socket) -> None:
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+def test_behind_a_corporate_proxy(tmp_path: Path, upstream: Upstream) -> None:
+    """Ruled and unmatched requests and tunnels all go through it, with its credentials, and not past it."""
+    corporate = CorporateProxy(upstream)
+    folder = tmp_path / "s"
+    folder.mkdir()
+    (folder / "ledger.yaml").write_text(RULES)
+    from tests.wire.sidecars import launch
+
+    chained = f"upstream:http://corp:s3cret@127.0.0.1:{corporate.port}"
+    trust = ("--upstream-ca", str(upstream.ca_file))
+    sidecar = launch(folder, folder / "ledger.yaml", None, "--mode", chained, *trust)
+    try:
+        assert [outcome(sidecar.post("/v1/charges", {"amount": 7})) for _ in range(2)] == ["executed", "replayed"]
+        assert outcome(sidecar.post("/v1/unruled", {"amount": 7})) is None
+        assert len(upstream.effects()) == 2
+        assert len(corporate.asked) == 2
+        assert all(head.startswith(b"CONNECT api.stripe.com:443 ") for head in corporate.asked)
+    finally:
+        sidecar.stop()
+        corporate.close()
+
+
+@pytest.mark.parametrize(
+    "given", ["reverse:ftp://x", "reverse:https://x/path", "upstream:socks5://u:s3cret@x:1", "magic", "upstream:"]
+)
+def test_what_is_no_mode_is_one_line(tmp_path: Path, given: str) -> None:
+    said = ledger("proxy", "--mode", given, "--db", tmp_path / "l.db", cwd=tmp_path)
+    assert said.returncode == 2
+    assert "--mode" in said.stderr
+    assert len(said.stderr.splitlines()) == 1
+    assert "s3cret" not in said.stderr
