@@ -19,6 +19,7 @@ from mitmproxy.proxy import layer, layers, server_hooks
 from mitmproxy.proxy.layers import modes
 
 from ledger_proxy import answers
+from ledger_proxy.agreement import agrees
 from ledger_proxy.destinations import Destinations, is_address
 from ledger_proxy.exchange import Caller, Exchange
 from ledger_proxy.headers import to_text
@@ -264,7 +265,7 @@ class Gate:
     async def _answer(
         self, rule: Rule, request: Request, flow: http.HTTPFlow, body: Spooled | None = None
     ) -> answers.Response | answers.Streamed:
-        if not _agrees(request, None if self._origin else flow.client_conn.sni):
+        if not agrees(request, None if self._origin else flow.client_conn.sni):
             return answers.problem(answers.MISDIRECTED)
         caller = self._who(flow.client_conn, request.header("Proxy-Authorization"))
         if caller is None:
@@ -377,22 +378,6 @@ def _request(flow: http.HTTPFlow, body: bytes) -> Request:
     r = flow.request
     headers = tuple((to_text(n), to_text(v)) for n, v in r.headers.fields)
     return Request(r.method, r.scheme, r.host.lower(), r.port, r.path, headers, body)
-
-
-def _agrees(request: Request, sni: str | None) -> bool:
-    """Host header, TLS server name and connection target name one host: else rules could be walked around."""
-    names = [value for name, value in request.headers if name.lower() == "host"]
-    if sni is not None and sni.lower() != request.host:
-        return False
-    return len(names) <= 1 and all(_host_agrees(name, (request.host, request.port), request.scheme) for name in names)
-
-
-def _host_agrees(value: str, target: Address, scheme: str) -> bool:
-    name, colon, port = value.lower().strip().rpartition(":") if not value.endswith("]") else (value, "", "")
-    if not colon:
-        name, port = value.lower().strip(), ""
-    wanted = port or {"https": "443", "http": "80"}.get(scheme, "")
-    return name.strip("[]") == target[0] and wanted == str(target[1])
 
 
 def _front(response: answers.Response) -> http.Response:
