@@ -56,7 +56,7 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         settings = replace(settings, rules=settings.rules.observing())
     for host, *_ in filter(None, (settings.listen, settings.admin)):
         if not is_loopback(host) and settings.auth is None:
-            raise EngineError(f"{host} can be reached by others: give a secret that they must know (--auth @FILE)")
+            raise EngineError(f"{host} is not a loopback address: give a secret that clients must know (--auth @FILE)")
     if settings.mode.chained is not None:
         settings = replace(settings, upstream_proxy=settings.mode.chained)
     async with contextlib.AsyncExitStack() as stack:
