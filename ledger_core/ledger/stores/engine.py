@@ -94,23 +94,65 @@ HOUSEKEEPING = (Add, File, Purge)
 """Writes that take long enough to be kept off an event loop."""
 
 
-def commit(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[int | LedgerError]:
-    """Write all of `ops` in one durable transaction; each gets how much it changed (a bool or a number), or its error.
+class Write:
+    """One write and what became of it. done: how much it changed (a bool or a number), or its error; None: nothing."""
 
-    If the batch fails, each is tried alone, so that one that cannot be written fails no other.
+    __slots__ = ("done", "op")
+
+    def __init__(self, op: Op) -> None:
+        self.op = op
+        self.done: int | LedgerError | None = None
+
+    def result(self) -> int:
+        """What it changed; raises what it failed with."""
+        if isinstance(self.done, LedgerError):
+            raise self.done
+        return self.done or 0
+
+
+def commit(db: sqlite3.Connection, path: str, writes: Sequence[Write]) -> None:
+    """Write all of `writes` in one durable transaction, and set `done` of each.
+
+    If the batch fails, each is tried alone, so that one that cannot be written fails no other. If it is broken off,
+    by Ctrl-C, what has no `done` was not written.
     """
     try:
-        return list(_transaction(db, path, ops))
+        _transaction(db, path, writes)
     except LedgerError as error:
-        if len(ops) == 1 or isinstance(error, StoreBusy):
-            return [error] * len(ops)
-        return [result for op in ops for result in commit(db, path, [op])]
+        if len(writes) == 1 or isinstance(error, StoreBusy):
+            for write in writes:
+                write.done = error
+            return
+        for write in writes:
+            commit(db, path, [write])
 
 
-def _transaction(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[int]:
-    done = begin(db, path, ops)
-    end(db, path)
-    return done
+def _transaction(db: sqlite3.Connection, path: str, writes: Sequence[Write]) -> None:
+    applied: list[int] | None = None
+    try:
+        applied = begin(db, path, [write.op for write in writes])
+        with translated(path):
+            try:
+                db.execute("COMMIT")
+            except sqlite3.Error as error:
+                applied = None  # before anything else: Ctrl-C may come at any call
+                _not_committed(db, error)
+                raise
+        _tell(writes, applied)
+    except LedgerError:
+        raise
+    except BaseException:
+        # Broken off before the commit, or after it: those who wait must learn which.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        elif applied is not None:
+            _tell(writes, applied)
+        raise
+
+
+def _tell(writes: Sequence[Write], results: Sequence[int]) -> None:
+    for write, result in zip(writes, results, strict=True):
+        write.done = result
 
 
 def begin(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[int]:
@@ -136,10 +178,14 @@ def end(db: sqlite3.Connection, path: str) -> None:
         try:
             db.execute("COMMIT")
         except BaseException as error:
-            if isinstance(error, sqlite3.Error):
-                stop_if_not_synced(db, error)
-            _roll_back(db)
+            _not_committed(db, error)
             raise
+
+
+def _not_committed(db: sqlite3.Connection, error: BaseException) -> None:
+    if isinstance(error, sqlite3.Error):
+        stop_if_not_synced(db, error)
+    _roll_back(db)
 
 
 def _roll_back(db: sqlite3.Connection) -> None:

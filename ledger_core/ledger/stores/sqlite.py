@@ -1,4 +1,4 @@
-"""The synchronous SQLite store: many threads share one writer, and one leader commits for all who wait."""
+"""The synchronous SQLite store: many threads share one writer, see `together`."""
 
 from __future__ import annotations
 
@@ -9,36 +9,21 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ledger import clock
-from ledger.errors import LedgerError, StoreUnavailable
+from ledger.errors import LedgerError
 from ledger.lifecycle import Change, Claimant, first_claim
 from ledger.owners import new_token
 from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
 from ledger.records import Event, Instant, Record, Status
 from ledger.stores import counting, filing, ledger_once, reading, secret
-from ledger.stores.engine import Add, Append, File, Insert, Op, Purge, Put, Remove, Renew, Replace, commit
+from ledger.stores.engine import Add, Append, File, Insert, Purge, Put, Remove, Renew, Replace, commit
 from ledger.stores.files import open_ledger, open_reader, translated
+from ledger.stores.together import Ticket, Together
 
 FLUSH_SECONDS = 0.1
 MUCH_UNFILED, BATCHES_FOR_A_SCREEN = 10_000, 8
 REMOVED_AT_ONCE = 1_000
 MAX_BUFFERED = 100_000
 """Answered attempts kept while the ledger cannot be written; the oldest are forgotten first."""
-
-
-class _Ticket:
-    """One write that waits for its transaction."""
-
-    __slots__ = ("done", "op")
-
-    def __init__(self, op: Op) -> None:
-        self.op = op
-        self.done: int | LedgerError | None = None
-
-    def result(self) -> int:
-        """What became of it; raises what it failed with."""
-        if isinstance(self.done, LedgerError):
-            raise self.done
-        return self.done or 0
 
 
 class SqliteStore:
@@ -51,7 +36,7 @@ class SqliteStore:
         self.imported = ledger_once.was_imported(self._writer)
         """Whether there are records under the ids that Ledger-Once gave them."""
         self._reader = open_reader(self.path)
-        self._queue: list[_Ticket] = []
+        self._writes = Together(self._commit)
         self._events: list[Event] = []
         self._timer: threading.Timer | None = None
         self._mutex = threading.Lock()
@@ -60,22 +45,22 @@ class SqliteStore:
 
     def insert(self, change: Change) -> bool:
         """See `SyncStore`."""
-        return bool(self._write(Insert(change)))
+        return bool(self._writes.write(Insert(change)))
 
     def replace(self, change: Change) -> bool:
         """See `SyncStore`."""
-        return bool(self._write(Replace(change)))
+        return bool(self._writes.write(Replace(change)))
 
     def renew(self, claims: Collection[Held], now: Instant) -> None:
         """See `SyncStore`."""
-        self._write(Renew(claims, now))
+        self._writes.write(Renew(claims, now))
 
     def remove(
         self, ids: Sequence[str], now: Instant, among: Collection[Status] = CLOSED, why: Mapping[str, str] = NO_REASON
     ) -> int:
         """See `SyncStore`."""
         chunks = [ids[start : start + REMOVED_AT_ONCE] for start in range(0, len(ids), REMOVED_AT_ONCE)]
-        return sum(self._write(Remove(chunk, now, among, why)) for chunk in chunks)
+        return sum(self._writes.write(Remove(chunk, now, among, why)) for chunk in chunks)
 
     def append(self, event: Event) -> None:
         """See `SyncStore`."""
@@ -96,7 +81,7 @@ class SqliteStore:
         if not events:
             return
         try:
-            self._write(Append(events))
+            self._writes.write(Append(events))
         except LedgerError:
             with self._mutex:
                 self._events = (events + self._events)[-MAX_BUFFERED:]
@@ -145,13 +130,13 @@ class SqliteStore:
 
     def file(self) -> None:
         """Make what was written quick to find and to sum up; screens and sweeps do it when there is much."""
-        while self._write(File()):
+        while self._writes.write(File()):
             pass
 
     def tidy(self, now: Instant) -> None:
         """See `SyncStore`."""
         self.file()
-        self._write(Purge(now))
+        self._writes.write(Purge(now))
 
     def last_seq(self) -> int:
         """The journal's newest seq."""
@@ -181,11 +166,11 @@ class SqliteStore:
 
     def put(self, r: Record) -> None:
         """See `Store`."""
-        self._write(Put(r))
+        self._writes.write(Put(r))
 
     def add(self, records: Sequence[Record], why: Mapping[str, str] = NO_REASON) -> int:
         """Take over whole records from elsewhere, all or none; those whose id is there stay out. How many came."""
-        return self._write(Add(records, why))
+        return self._writes.write(Add(records, why))
 
     def delete(self, id: str) -> None:
         """See `Store`. A running record stays."""
@@ -228,32 +213,13 @@ class SqliteStore:
                 much = filing.waiting(self._reader) > MUCH_UNFILED
             # A part is enough to catch up in time: a screen must not wait for a whole import.
             for _ in range(BATCHES_FOR_A_SCREEN if much else 0):
-                self._write(File())
+                self._writes.write(File())
 
     def _flush_if_possible(self) -> None:
         """A count that cannot be written now waits; it is no reason to refuse an answer or a screen."""
         with contextlib.suppress(LedgerError):
             self.flush()
 
-    def _write(self, op: Op) -> int:
-        ticket = _Ticket(op)
-        with self._mutex:
-            self._queue.append(ticket)
+    def _commit(self, tickets: Sequence[Ticket]) -> None:
         with self._writing:
-            if ticket.done is None:
-                self._lead()
-        return ticket.result()
-
-    def _lead(self) -> None:
-        """Whoever gets the writing lock commits for everybody who queued meanwhile."""
-        with self._mutex:
-            batch, self._queue = self._queue, []
-        try:
-            results = commit(self._writer, self.path, [ticket.op for ticket in batch])
-        except BaseException as error:
-            # Nobody knows whether it was committed (Ctrl-C): those who wait must not take it for a plain no.
-            for ticket in batch:
-                ticket.done = StoreUnavailable(f"a write to the ledger {self.path} was interrupted: {error!r}")
-            raise
-        for ticket, done in zip(batch, results, strict=True):
-            ticket.done = done
+            commit(self._writer, self.path, tickets)

@@ -30,6 +30,7 @@ from ledger.stores.engine import (
     Purge,
     Renew,
     Replace,
+    Write,
     begin,
     commit,
     end,
@@ -211,7 +212,9 @@ class AsyncSqliteStore:
                     end(self._write_db, self.path)
                     return list(applied)
             with translated(self.path), patient(self._write_db):
-                return commit(self._write_db, self.path, ops)
+                writes = [Write(op) for op in ops]
+                commit(self._write_db, self.path, writes)
+                return [write.done or 0 for write in writes]
         except Exception as error:  # whoever waits must hear of it, whatever it was
             return [StoreUnavailable(f"the ledger {self.path} cannot be written: {error!r}")] * len(ops)
 

@@ -1,0 +1,133 @@
+"""Threads share commits: few of them, every one told the truth, also when Ctrl-C breaks off the one that leads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger import SqliteStore, clock
+from ledger.lifecycle import Change, Claimant, first_claim
+from ledger.records import Record
+from ledger.stores import files
+from ledger.stores.engine import Probe, Write
+from ledger.stores.together import Ticket, Together
+
+
+def claim(id: str, **fields: Any) -> Change:
+    return first_claim(Record(id=id, tool="charge", **fields), Claimant("me"), clock.now())
+
+
+class Told:
+    """Threads that each write one thing, and what each of them heard."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write = write
+        self.heard: dict[str, object] = {}
+        self._threads: list[threading.Thread] = []
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            self._threads.append(threading.Thread(target=self._work, args=(name,)))
+            self._threads[-1].start()
+
+    def join(self) -> dict[str, object]:
+        for thread in self._threads:
+            thread.join()
+        return self.heard
+
+    def _work(self, name: str) -> None:
+        try:
+            self.heard[name] = self._write(name)
+        except BaseException as error:
+            self.heard[name] = type(error).__name__
+
+
+class Interrupted(files.Connection):
+    """A connection whose thread gets Ctrl-C at its next commit: just before, or just after it is durable."""
+
+    when = ""
+
+    def execute(self, sql: str, *values: Any) -> Any:
+        if sql != "COMMIT" or not Interrupted.when:
+            return super().execute(sql, *values)
+        when, Interrupted.when = Interrupted.when, ""
+        if when == "after":
+            super().execute(sql, *values)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_who_waits_for_an_interrupted_leader_hears_what_really_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    monkeypatch.setattr(files, "Connection", Interrupted)
+    store = SqliteStore(tmp_path / "ledger.db")
+    told = Told(lambda id: store.insert(claim(id)))
+    names = {f"{n:04x}" for n in range(8)}
+    with store._writing:
+        told.start(*names)
+        while len(store._writes) < len(names) - 1:  # one of them leads already
+            time.sleep(0.001)
+        Interrupted.when = when
+    heard = told.join()
+    [interrupted] = [name for name, said in heard.items() if said == "KeyboardInterrupt"]
+    assert {name for name, said in heard.items() if said is True} == names - {interrupted}
+    kept = {record.id for record in store.all()}
+    assert kept == names if when == "after" else kept == names - {interrupted}
+    assert store.insert(claim("ffff")), "the ledger is still led"
+    store.close()
+
+
+def test_threads_share_commits_until_a_batch_holds_all_of_them() -> None:
+    batches: list[int] = []
+
+    def commit(tickets: Sequence[Write]) -> None:
+        batches.append(len(tickets))
+        time.sleep(0.01)
+        for ticket in tickets:
+            ticket.done = 1
+
+    writes = Together(commit)
+    told = Told(lambda _: sum(writes.write(Probe(0)) for _ in range(20)))
+    told.start(*map(str, range(32)))
+    assert set(told.join().values()) == {20}
+    assert sum(batches) == 32 * 20
+    assert len(batches) <= 32 * 20 / 8
+
+
+def test_a_waiter_that_leaves_takes_its_write_back_and_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[float] = []
+    busy = threading.Lock()
+
+    def commit(tickets: Sequence[Write]) -> None:
+        with busy:
+            for ticket in tickets:
+                assert isinstance(ticket.op, Probe)
+                written.append(ticket.op.at)
+                ticket.done = 1
+
+    def sleep(ticket: Ticket) -> None:
+        slept(ticket)
+        if ticket.op == Probe(2.0):
+            raise KeyboardInterrupt
+
+    slept = Ticket.sleep
+    monkeypatch.setattr(Ticket, "sleep", sleep)
+    writes = Together(commit)
+    told = Told(lambda name: writes.write(Probe(float(name))))
+    with busy:
+        told.start("1")
+        while writes._leader is None or len(writes):
+            time.sleep(0.001)
+        # The second is called to lead after the first, and is interrupted at that very moment.
+        for waiting, name in enumerate("234", start=1):
+            told.start(name)
+            while len(writes) < waiting:
+                time.sleep(0.001)
+    assert told.join() == {"1": 1, "2": "KeyboardInterrupt", "3": 1, "4": 1}
+    assert sorted(written) == [1.0, 3.0, 4.0]
