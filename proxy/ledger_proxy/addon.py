@@ -227,7 +227,7 @@ class Gate:
         finally:
             self.answering -= 1
             if isinstance(told, answers.Streamed):
-                self._pass(flow, self._relay.issue(_given(told)))
+                self._pass(flow, self._relay.issue(_given(told), told.body.leave))
             elif not flow.metadata.get(_LET_GO):
                 flow.response = _front(told or answers.problem(answers.UNAVAILABLE))
 
@@ -250,6 +250,10 @@ class Gate:
             watched.answered(flow.response.status_code, headers, flow.response.raw_content)
 
     def error(self, flow: http.HTTPFlow) -> None:
+        ticket: Ticket | None = flow.metadata.get(_TICKET)
+        if ticket is not None:
+            # An agent that left before the head came: nobody will take what streams, and its record is not to wait.
+            self._relay.withdraw(ticket)
         watched: Watched | None = flow.metadata.pop(_WATCHED, None)
         if watched is not None:
             why = flow.error.msg if flow.error else "the connection broke"

@@ -146,6 +146,8 @@ def _options(settings: Settings, ca_dir: Path, upstream_bundle: Path) -> dict[st
         # Messages would be taken apart and framed anew; without it the bytes pass as they are.
         "websocket": False,
         "proxyauth": settings.auth and "gate",
+        # What does not begin like HTTP would be passed on unread, and a rule with it: a head may come in two records.
+        "rawtcp": False,
         "ssl_verify_upstream_trusted_ca": str(upstream_bundle),
     }
 

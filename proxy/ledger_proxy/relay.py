@@ -28,11 +28,15 @@ HOST = "127.0.0.1"
 
 @dataclass(slots=True)
 class Ticket:
-    """One exchange on its way through the relay. told: its head, from when the relay answers."""
+    """One exchange on its way through the relay. told: its head, from when the relay answers.
+
+    unused: what to do when nobody comes for it.
+    """
 
     path: str
     answer: Answering
     told: Response | Streamed | None = None
+    unused: Callable[[], None] | None = None
 
 
 class Relay:
@@ -59,15 +63,16 @@ class Relay:
         """Break off what is still passing."""
         await self._runner.cleanup()
 
-    def issue(self, answer: Answering) -> Ticket:
-        """A ticket for one exchange. answer: makes the response from the request's body."""
-        ticket = Ticket(f"/{secrets.token_urlsafe(24)}", answer)
+    def issue(self, answer: Answering, unused: Callable[[], None] | None = None) -> Ticket:
+        """A ticket for one exchange. answer: makes the response from the request's body. unused: see `Ticket`."""
+        ticket = Ticket(f"/{secrets.token_urlsafe(24)}", answer, unused=unused)
         self._tickets[ticket.path] = ticket
         return ticket
 
     def withdraw(self, ticket: Ticket) -> None:
         """It will not be used; harmless when it was."""
-        self._tickets.pop(ticket.path, None)
+        if self._tickets.pop(ticket.path, None) is not None and ticket.unused is not None:
+            ticket.unused()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         ticket = self._tickets.pop(request.path, None)

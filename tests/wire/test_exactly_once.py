@@ -131,6 +131,15 @@ def test_a_client_that_hangs_up_finds_the_outcome_when_it_returns(sidecar: Sidec
     assert len(upstream.effects()) == 1
 
 
+def test_a_streamed_answer_waits_for_no_agent_that_left_before_it_began(sidecar: Sidecar, upstream: Upstream) -> None:
+    with pytest.raises(httpx.TimeoutException):
+        sidecar.post("/slow/1500/stream/9/20/charges", timeout=0.5)
+    again = sidecar.post("/slow/1500/stream/9/20/charges")
+    assert again.headers["Ledger-Outcome"] == "replayed"
+    assert again.text.count("data: ") == 9
+    assert len(upstream.effects()) == 1
+
+
 def test_a_sidecar_that_is_stopped_drains_what_is_in_flight(tmp_path: Path, upstream: Upstream) -> None:
     sidecar = start(tmp_path / "s", upstream)
     answers: list[httpx.Response] = []
