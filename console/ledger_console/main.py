@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from ledger.errors import LedgerError
-from ledger_console import rules
+from ledger_console import authority, rules
 from ledger_console.clear import clear
 from ledger_console.dashboard.command import dashboard
 from ledger_console.doctor import doctor
@@ -69,6 +69,7 @@ for _command in (proxy, env, doctor, *_LOOKING, *_SETTLING, *_KEEPING):
 app.command("import")(import_)
 rules.app.command()(suggest)
 app.add_typer(rules.app, name="rules")
+app.add_typer(authority.app, name="ca")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -95,6 +95,37 @@ def ensure_ca(
         raise CAError(f"CA directory {directory}: {error.strerror or error}; choose another one") from error
 
 
+def find_ca(directory: Path) -> tuple[CA, certificates.About]:
+    """The CA that a directory holds, as it is, and what its certificate says. Raises CAError: none, or not one."""
+    authority = directory / _AUTHORITY
+    try:
+        found = certificates.about(authority.read_bytes())
+    except FileNotFoundError:
+        raise CAError(f"there is no CA in {directory}; `ledger ca create` makes one") from None
+    except OSError as error:
+        raise CAError(f"{authority}: {error.strerror}") from error
+    except ValueError as error:
+        raise CAError(f"{authority}: it holds no certificate that can be read") from error
+    return _files(directory), found
+
+
+def rotate_ca(directory: Path, days: int = PERSISTENT_DAYS, *, environ: Mapping[str, str] | None = None) -> CA:
+    """Put a new CA in the place of the one that is there. Sidecars that run keep the old one until they are restarted.
+
+    Raises CAError: there is none, it is somebody else's, or it cannot be written.
+    """
+    _, found = find_ca(directory)
+    if not found.ours:
+        raise CAError(f"{directory / _AUTHORITY}: this CA is not one of Ledger's; replace it yourself")
+    try:
+        with _locked(directory):
+            pem = certificates.make((), days, datetime.now(UTC))
+            _write(directory / _AUTHORITY, pem, 0o600)
+            return _publish(directory, certificates.public_part(pem), os.environ if environ is None else environ)
+    except OSError as error:
+        raise CAError(f"CA directory {directory}: {error.strerror or error}") from error
+
+
 def upstream_bundle(directory: Path, extra_ca: Path | None, environ: Mapping[str, str] | None = None) -> Path:
     """Write the file of roots that upstreams are verified by: the usual ones, the parent's and `--upstream-ca`.
 
@@ -128,8 +159,12 @@ def _usable(authority: Path, hosts: Collection[str], now: datetime) -> bytes | N
     return None
 
 
+def _files(directory: Path) -> CA:
+    return CA(directory, directory / "ca-cert.pem", directory / "bundle.pem")
+
+
 def _publish(directory: Path, cert: bytes, environ: Mapping[str, str]) -> CA:
-    ca = CA(directory, directory / "ca-cert.pem", directory / "bundle.pem")
+    ca = _files(directory)
     _write(ca.cert_path, cert, 0o644)
     _write(ca.bundle_path, roots.join([cert], roots.usual(), roots.named_by(environ)), 0o644)
     _write(ca.node_path, roots.join([cert], roots.named_by(environ, ("NODE_EXTRA_CA_CERTS",))), 0o644)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
@@ -53,6 +54,39 @@ def make(hosts: Collection[str], days: int, now: datetime) -> bytes:
 def public_part(pem: bytes) -> bytes:
     """Return the CA's certificate alone, as PEM."""
     return x509.load_pem_x509_certificate(pem).public_bytes(Encoding.PEM)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a certificate says. fingerprint: SHA-256 as openssl prints it. hosts: all it may vouch for; empty: any."""
+
+    name: str
+    fingerprint: str
+    begins: datetime
+    ends: datetime
+    key: str
+    hosts: tuple[str, ...]
+    ours: bool
+
+
+def about(pem: bytes) -> About:
+    """Read a CA's certificate. Raises ValueError."""
+    cert = x509.load_pem_x509_certificate(pem)
+    key = cert.public_key()
+    kind = f"EC {key.curve.name}" if isinstance(key, ec.EllipticCurvePublicKey) else type(key).__name__
+    try:
+        limits = cert.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or []
+    except x509.ExtensionNotFound:
+        limits = []
+    return About(
+        name=cert.subject.rfc4514_string(),
+        fingerprint=cert.fingerprint(hashes.SHA256()).hex(":").upper(),
+        begins=cert.not_valid_before_utc,
+        ends=cert.not_valid_after_utc,
+        key=kind,
+        hosts=tuple(str(subtree.value) for subtree in limits),
+        ours=is_ours(pem),
+    )
 
 
 def is_ours(pem: bytes) -> bool:
