@@ -49,6 +49,10 @@ class Destinations:
         """From now on these lists hold."""
         self._egress = egress
 
+    def is_own(self, host: str, port: int) -> bool:
+        """Say whether this sidecar listens there, as far as the name tells."""
+        return self._ours(_ip(plain(host)), plain(host), port)
+
     def refusal(self, scheme: str, host: str, port: int) -> Response | None:
         """Why no request may go there, as far as the name tells; None if it may."""
         host = plain(host)

@@ -122,11 +122,16 @@ def _settle_memory() -> None:
 
 
 def _destinations(settings: Settings, relay: Relay) -> Destinations:
+    """Where requests may go. Raises EngineError where the proxy to chain through is this sidecar itself."""
     trusted = {*settings.resolve.values(), relay.address}
-    if settings.upstream_proxy is not None:
-        url = parse_proxy(settings.upstream_proxy).url
-        trusted.add((url.host or "", url.port or 0))
-    return Destinations(settings.rules.egress, wide=not is_loopback(settings.listen[0]), trusted=trusted)
+    behind = parse_proxy(settings.upstream_proxy).url if settings.upstream_proxy is not None else None
+    if behind is not None:
+        trusted.add((behind.host or "", behind.port or 0))
+    found = Destinations(settings.rules.egress, wide=not is_loopback(settings.listen[0]), trusted=trusted)
+    found.own.add(settings.listen)
+    if behind is not None and found.is_own(behind.host or "", behind.port or 0):
+        raise EngineError(f"the proxy to chain through, {behind.host}:{behind.port}, is this sidecar; name another")
+    return found
 
 
 def _authority(settings: Settings, stack: contextlib.AsyncExitStack) -> CA:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.upstream import Upstream, running_upstream
-from tests.wire.sidecars import RULES, Sidecar, ledger, start
+from tests.wire.sidecars import RULES, Sidecar, launch, ledger, start
 
 CHARGE = ("https://api.stripe.com/v1/charges", {"amount": 7})
 
@@ -143,8 +143,6 @@ def test_behind_a_corporate_proxy(tmp_path: Path, upstream: Upstream) -> None:
     folder = tmp_path / "s"
     folder.mkdir()
     (folder / "ledger.yaml").write_text(RULES)
-    from tests.wire.sidecars import launch
-
     chained = f"upstream:http://corp:s3cret@127.0.0.1:{corporate.port}"
     trust = ("--upstream-ca", str(upstream.ca_file))
     sidecar = launch(folder, folder / "ledger.yaml", None, "--mode", chained, *trust)
@@ -157,6 +155,13 @@ def test_behind_a_corporate_proxy(tmp_path: Path, upstream: Upstream) -> None:
     finally:
         sidecar.stop()
         corporate.close()
+
+
+def test_a_sidecar_is_not_chained_to_itself(tmp_path: Path) -> None:
+    words = ("--listen", "127.0.0.1:49999", "--mode", "upstream:http://localhost:49999", "--db", tmp_path / "l.db")
+    said = ledger("proxy", *words, "--ca-dir", tmp_path / "ca", cwd=tmp_path)
+    assert said.returncode == 1
+    assert "is this sidecar" in said.stderr
 
 
 @pytest.mark.parametrize(
