@@ -39,10 +39,19 @@ class Destinations:
 
     wide: others can reach the sidecar, so it must not carry them to what only this machine may reach.
     trusted: what a person named (`--resolve`, a proxy to chain through): not judged by what it resolves to.
+    origin: the one that a reverse sidecar stands for, which clients may reach wherever it is.
     """
 
-    def __init__(self, egress: Egress = OPEN, *, wide: bool = False, trusted: Iterable[Address] = ()) -> None:
-        self._egress, self._wide, self._trusted = egress, wide, frozenset(trusted)
+    def __init__(
+        self,
+        egress: Egress = OPEN,
+        *,
+        wide: bool = False,
+        trusted: Iterable[Address] = (),
+        origin: Address | None = None,
+    ) -> None:
+        self._egress, self._wide, self._origin = egress, wide, origin
+        self._trusted = frozenset(trusted) | {one for one in [origin] if one}
         self.own: set[Address] = set()
 
     def take(self, egress: Egress) -> None:
@@ -61,7 +70,7 @@ class Destinations:
             return answers.problem(answers.LOOP, detail=f"{host}:{port} is this sidecar.")
         if self._egress is not OPEN and not self._egress.allows(scheme, host, port):
             return answers.problem(answers.EGRESS, detail=f"`egress` in the rules does not let {host}:{port} through.")
-        if ip is not None and (why := self._forbidden(ip)):
+        if ip is not None and (host, port) != self._origin and (why := self._forbidden(ip)):
             return answers.problem(answers.EGRESS, detail=f"{host}:{port} is {why}.")
         return None
 

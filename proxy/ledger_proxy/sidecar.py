@@ -127,7 +127,9 @@ def _destinations(settings: Settings, relay: Relay) -> Destinations:
     behind = parse_proxy(settings.upstream_proxy).url if settings.upstream_proxy is not None else None
     if behind is not None:
         trusted.add((behind.host or "", behind.port or 0))
-    found = Destinations(settings.rules.egress, wide=not is_loopback(settings.listen[0]), trusted=trusted)
+    wide, origin = not is_loopback(settings.listen[0]), settings.mode.origin
+    named = (origin.host or "", origin.port or 0) if origin is not None else None
+    found = Destinations(settings.rules.egress, wide=wide, trusted=trusted, origin=named)
     found.own.add(settings.listen)
     if behind is not None and found.is_own(behind.host or "", behind.port or 0):
         raise EngineError(f"the proxy to chain through, {behind.host}:{behind.port}, is this sidecar; name another")

@@ -157,6 +157,21 @@ def test_behind_a_corporate_proxy(tmp_path: Path, upstream: Upstream) -> None:
         corporate.close()
 
 
+def test_in_front_of_a_service_on_its_own_machine(tmp_path: Path) -> None:
+    """Others are carried to no loopback address, but to the one that it stands for."""
+    with running_upstream(tmp_path / "near", tls=False) as near:
+        rules = f"rules: [{{name: near, match: {{method: POST, url: 'http://127.0.0.1:{near.port}/ok/**'}}}}]"
+        origin = f"reverse:http://127.0.0.1:{near.port}"
+        more = ("--listen", "0.0.0.0:0", "--auth", "correct-horse-9")
+        with mode(tmp_path, near, origin, *more, rules=rules) as sidecar:
+            with httpx.Client(base_url=sidecar.url, trust_env=False) as agent:
+                assert agent.post("/ok/1", json={}).status_code == 407
+                known = {"Proxy-Authorization": "Bearer correct-horse-9"}
+                said = [outcome(agent.post("/ok/1", json={}, headers=known)) for _ in range(2)]
+            assert said == ["executed", "replayed"]
+        assert len(near.effects()) == 1
+
+
 def test_a_sidecar_is_not_chained_to_itself(tmp_path: Path) -> None:
     words = ("--listen", "127.0.0.1:49999", "--mode", "upstream:http://localhost:49999", "--db", tmp_path / "l.db")
     said = ledger("proxy", *words, "--ca-dir", tmp_path / "ca", cwd=tmp_path)
