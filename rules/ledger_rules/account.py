@@ -18,9 +18,39 @@ DEFAULT_HEADERS = ("Authorization", "X-Api-Key", "Api-Key", "X-Auth-Token")
 """Where a rule without `account` looks, besides every header that is named like a credential."""
 
 _CREDENTIAL = re.compile(r"(?:^|[-_])(?:token|secret|auth|apikey|(?:api|access)[-_]?key|session)(?:[-_]|$)", re.I)
-_NO_ACCOUNT = re.compile(r"csrf|xsrf|idempotency|sec-websocket|x-amz-security-token", re.I)
-"""Named like one, but fresh per page, request or role session. Providers name theirs at will (X-Shopify-Access-Token,
-X-Postmark-Server-Token): to overlook one would answer one tenant with another's record."""
+_NO_ACCOUNT = re.compile(r"csrf|xsrf|idempotency|sec-websocket|x-amz-security-token|timestamp|nonce|signature", re.I)
+"""Named like one, but fresh per page, request or role session, or beside a key that is read anyway.
+
+Providers name theirs at will (X-Shopify-Access-Token, X-Postmark-Server-Token): to overlook one would answer one tenant
+with another's record.
+"""
+
+_ALSO_OF_A_JWT = (
+    "aud",
+    "azp",
+    "client_id",
+    "cid",
+    "act",
+    "org_id",
+    "organization_id",
+    "o",
+    "tid",
+    "tenant",
+    "tenant_id",
+)
+"""Claims by which one subject acts for several tenants or applications; each counts where it is there.
+
+`aud`, `azp`, `client_id` and `act` are registered (https://www.iana.org/assignments/jwt/), the others providers' own.
+"""
+
+_SIGNED_AFRESH = {
+    "oauth": ("oauth_consumer_key", ("realm", "oauth_token")),  # RFC 5849 section 3.5.1: nonce, timestamp, signature
+    "digest": ("username", ("realm",)),  # RFC 7616 section 3.4: cnonce, nc, response
+}
+"""Schemes that send something new each time: the parameter that must be there, and others that say who asks."""
+_PARAMETER = re.compile(r'([A-Za-z_*]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]+))')
+_NAME_AND_SIGNATURE = frozenset(("sharedkey", "sharedkeylite", "aws"))
+"""`SharedKey NAME:SIGNATURE`, as Azure Storage and the second version of AWS signatures have it."""
 
 _SIGV4 = re.compile(r"Credential=([A-Za-z0-9]{16,128})/")
 _SHARED_USERS = frozenset(("", "api", "apikey", "api_key", "key", "token", "oauth2", "x", "user"))
@@ -29,9 +59,12 @@ _SHARED_USERS = frozenset(("", "api", "apikey", "api_key", "key", "token", "oaut
 
 _IN_WORDS = {
     "basic": "the user",
-    "jwt": "issuer and subject of the token",
+    "jwt": "issuer and subject of the token, and its tenant",
     "aws": "the access key id",
     "aws-temporary": "the temporary access key id",
+    "oauth": "consumer key and token",
+    "digest": "user and realm",
+    "shared-key": "the name of the key",
     "opaque": "the whole credential",
     "value": "the whole value",
 }
@@ -40,8 +73,9 @@ _IN_WORDS = {
 def account(request: Request, headers: Sequence[str], secret: bytes) -> str:
     """Return the account's keyed hash, or `anonymous` where no listed header carries a credential.
 
-    Stable where the same account signs afresh: Basic goes by its user, a JWT by issuer and subject, SigV4 by
-    the long-term access key id. Anything else, also temporary AWS credentials, is taken whole.
+    Stable where the same account signs afresh: Basic and Digest go by the user, a JWT by issuer, subject and tenant,
+    OAuth 1.0 by consumer and token, SigV4 by the long-term access key id. Anything else, also temporary AWS
+    credentials, is taken whole.
     """
     found = _found(request, headers)
     return keyed_hash(secret, "account", found) if found else ANONYMOUS
@@ -83,6 +117,11 @@ def _principal(header: str, value: str) -> tuple[str, ...]:
         return _bearer(rest)
     if scheme.startswith("aws4-"):
         return _sigv4(rest)
+    if scheme in _SIGNED_AFRESH:
+        return _signed_afresh(scheme, rest)
+    name, colon, _ = rest.partition(":")
+    if scheme in _NAME_AND_SIGNATURE and name and colon:
+        return ("shared-key", scheme, name)
     return ("opaque", scheme, rest) if rest else ("opaque", value)
 
 
@@ -102,7 +141,8 @@ def _bearer(token: str) -> tuple[str, ...]:
         header, claims = _claims(parts[0]), _claims(parts[1])
         issuer, subject = claims.get("iss"), claims.get("sub")
         if "alg" in header and isinstance(issuer, str) and isinstance(subject, str) and issuer and subject:
-            return ("jwt", issuer, subject)
+            also = (json.dumps([name, claims[name]], sort_keys=True) for name in _ALSO_OF_A_JWT if name in claims)
+            return ("jwt", issuer, subject, *also)
     return ("opaque", "bearer", token)
 
 
@@ -112,6 +152,16 @@ def _claims(part: str) -> dict[str, object]:
     except (ValueError, RecursionError):
         return {}
     return claims if isinstance(claims, dict) else {}
+
+
+def _signed_afresh(scheme: str, rest: str) -> tuple[str, ...]:
+    """Go by the parameters that say who asks; by all of it where one is missing or there twice."""
+    pairs = [(name.lower(), quoted or bare) for name, quoted, bare in _PARAMETER.findall(rest)]
+    given = dict(pairs)
+    who, also = _SIGNED_AFRESH[scheme]
+    if not given.get(who) or len(given) != len(pairs):
+        return ("opaque", scheme, rest)
+    return (scheme, given[who], *(f"{name}={given[name]}" for name in also if name in given))
 
 
 def _sigv4(rest: str) -> tuple[str, ...]:

@@ -39,7 +39,10 @@ class Content:
     def operations(self) -> tuple[graphql.Operation, ...] | None:
         """The GraphQL operations asked for, in the body or in the query; None where that is not to be told."""
         documents = [self._in_query()] if self._request.method.upper() == "GET" else self._asked()
-        found = [graphql.operation(request) for one in documents for request in _listed(one)]
+        requests = [request for one in documents for request in _listed(one)]
+        if not graphql.readable(requests):
+            return None
+        found = [graphql.operation(request) for request in requests]
         known = tuple(operation for operation in found if operation is not None)
         return known if known and len(known) == len(found) else None
 
@@ -59,13 +62,12 @@ class Content:
         match self._media.format:
             case "form":
                 pairs = form_pairs(self._body.decode("utf-8", "surrogateescape"))
-                return None if pairs is None else (_lists(pairs),)
+                fields = () if pairs is None else (_lists(pairs),)
+                return (*fields, *(self._json(said=False) or ())) or None
             case "multipart":
                 reader = multipart.Reader(self._media.boundary)
                 reader.feed(self._body)
                 return (_lists([(part.name, part.value) for part in reader.finish()]),)
-            case "xml":
-                return ()
             case form:
                 return self._json(said=form == "json" or not self._media.essence)
 

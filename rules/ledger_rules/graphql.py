@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_DOCUMENT = 256 << 10
 """Longer documents, in characters, are not read, nor batches longer in all: a parser in Python takes its time."""
+MAX_BATCH = 1_000
+"""Requests of one batch that are read, however short they are."""
 
 _MAX_TOKENS = 20_000
 _OPTIONAL = ("operationName", "variables", "extensions")
@@ -67,6 +69,13 @@ def operation(request: Any) -> Operation | None:
     return _read(text, name or None) if isinstance(text, str) and len(text) <= MAX_DOCUMENT else None
 
 
+def readable(requests: Sequence[Any]) -> bool:
+    """Say whether all of a batch can be read in bounded time. Never raises."""
+    texts = (one.get("query") for one in requests if isinstance(one, Mapping))
+    lengths = [len(text) for text in texts if isinstance(text, str)]
+    return len(lengths) <= MAX_BATCH and sum(lengths) <= MAX_DOCUMENT
+
+
 def normalise(document: Any) -> bool:
     """Put the mutations of a request or a batch, parsed from JSON, into one spelling; say whether there are any.
 
@@ -74,9 +83,9 @@ def normalise(document: Any) -> bool:
     `{ a }` under `query` may be anything, also a search.
     """
     requests = document if isinstance(document, list) else (document,)
-    asking = [one for one in requests if isinstance(one, dict) and isinstance(one.get("query"), str)]
-    if sum(len(one["query"]) for one in asking) > MAX_DOCUMENT:
+    if not readable(requests):
         return False
+    asking = [one for one in requests if isinstance(one, dict) and isinstance(one.get("query"), str)]
     mutations = [(one, asked) for one in asking if (asked := operation(one)) and asked.type == "mutation"]
     for request, asked in mutations:
         request["query"] = asked.document

@@ -123,6 +123,9 @@ def _graphql(text: str, view: BodyView) -> Said:
 
 
 def _form(text: str, view: BodyView) -> Said:
+    if text.lstrip().startswith(("{", "[", '"', "<")):
+        # curl -d sends JSON so. A server may read it as that, and there `+`, `&` and their order mean something.
+        raise ValueError("it looks like JSON or XML, not like the form that its Content-Type names")
     if text.count("&") >= MAX_FIELDS:
         raise ValueError(f"more than {MAX_FIELDS:,} fields")
     pairs = form_pairs(text)

@@ -28,6 +28,9 @@ def means(rules: Ruleset, **sent) -> bool:
         json_request(b'{"kind": "charge"}', headers={"Content-Type": "application/vnd.api+json"}),
         json_request(gzip.compress(b'{"kind": "charge"}'), headers={"Content-Encoding": "gzip"}),
         json_request('{"kind": "charge"}'.encode("utf-16")),
+        form_request('{"kind": "charge"}'),
+        form_request('{"kind": "charge", "rate": "5%"}'),
+        json_request(b'{"kind": "charge"}', headers={"Content-Type": "application/xml"}),
     ],
 )
 def test_a_condition_is_held_against_json_however_it_is_sent(sent):
@@ -139,6 +142,7 @@ class TestGraphql:
     def test_one_mutation_in_a_batch_is_enough(self):
         batch = [{"query": "{ shop { name } }"}, {"query": "mutation DoIt { paymentCreate { id } }"}]
         assert means(self.PAY, target="/graphql", **json_request(json.dumps(batch)))
+        assert means(self.PAY, target="/graphql", **json_request(json.dumps([{"query": "{ a }"}] * 1_001)))
         assert not means(self.PAY, target="/graphql", **json_request(json.dumps(batch[:1])))
 
     def test_a_persisted_operation_may_be_the_one(self):

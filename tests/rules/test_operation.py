@@ -310,6 +310,11 @@ def sigv4(key: str, signature: str) -> str:
     return f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature={signature}"
 
 
+def oauth(consumer: str, token: str, nonce: str) -> str:
+    given = f'oauth_consumer_key="{consumer}", oauth_token="{token}"'
+    return f'OAuth {given}, oauth_nonce="{nonce}", oauth_signature="s{nonce}%3D", oauth_timestamp="17{nonce}"'
+
+
 ONE_ACCOUNT = {
     "the password changed": (basic("ann:old"), basic("ann:new")),
     "the token was refreshed": (
@@ -317,6 +322,12 @@ ONE_ACCOUNT = {
         bearer({"iss": "i", "sub": "ann", "exp": "2"}, "other"),
     ),
     "signed afresh": (sigv4("AKIAIOSFODNN7EXAMPLE", "1"), sigv4("AKIAIOSFODNN7EXAMPLE", "2")),
+    "OAuth 1.0 signed afresh": (oauth("k", "t", "1"), oauth("k", "t", "2")),
+    "digest authentication, once more": (
+        'Digest username="ann", realm="r", nonce="n", nc=00000001, cnonce="1", response="a"',
+        'Digest username="ann", realm="r", nonce="m", nc=00000002, cnonce="2", response="b"',
+    ),
+    "a shared key, signed afresh": ("SharedKey shop:c2lnMQ==", "SharedKey shop:c2lnMg=="),
     "the scheme is spelled otherwise": ("Bearer sk_1", "bearer sk_1"),
 }
 TWO_ACCOUNTS = {
@@ -325,6 +336,18 @@ TWO_ACCOUNTS = {
     "no user": (basic(":key-1"), basic(":key-2")),
     "another subject": (bearer({"iss": "i", "sub": "ann"}), bearer({"iss": "i", "sub": "bob"})),
     "another issuer": (bearer({"iss": "i", "sub": "ann"}), bearer({"iss": "j", "sub": "ann"})),
+    "the same person for another organisation": tuple(
+        bearer({"iss": "i", "sub": "ann", "org_id": org}) for org in ("1", "2")
+    ),
+    "the same person through another application": tuple(
+        bearer({"iss": "i", "sub": "ann", "azp": app}) for app in ("1", "2")
+    ),
+    "another consumer": (oauth("k", "t", "1"), oauth("l", "t", "1")),
+    "another OAuth token": (oauth("k", "t", "1"), oauth("k", "u", "1")),
+    "OAuth without a consumer": ('OAuth a="1"', 'OAuth a="2"'),
+    "another digest user": ('Digest username="ann", realm="r"', 'Digest username="bob", realm="r"'),
+    "another digest realm": ('Digest username="ann", realm="r"', 'Digest username="ann", realm="s"'),
+    "another shared key": ("SharedKey shop:c2ln", "SharedKey mall:c2ln"),
     "a token without subject": (bearer({"iss": "i"}, "1"), bearer({"iss": "i"}, "2")),
     "another access key": (sigv4("AKIAIOSFODNN7EXAMPLE", "1"), sigv4("AKIAI44QH8DHBEXAMPLE", "1")),
     "another role session": (sigv4("ASIAIOSFODNN7EXAMPLE", "1"), sigv4("ASIAI44QH8DHBEXAMPLE", "1")),
@@ -350,6 +373,14 @@ class TestAccounts:
 
     def test_an_api_key_tells_accounts_apart_without_being_configured(self):
         assert operation(headers={"X-Api-Key": "1"}).id != operation(headers={"x-api-key": "2"}).id
+
+    def test_what_a_client_signs_afresh_names_no_account(self):
+        signed = ({"X-Api-Key": "k", "X-Auth-Timestamp": n, "X-Auth-Nonce": n, "X-Auth-Signature": n} for n in "12")
+        assert len({operation(headers=headers).id for headers in signed}) == 1
+
+    def test_a_session_cookie_tells_accounts_apart_where_a_rule_says_so(self):
+        rule = one_rule("account: [Cookie]")
+        assert operation(rule, headers={"Cookie": "s=1"}).id != operation(rule, headers={"Cookie": "s=2"}).id
 
     def test_configured_headers_are_the_account(self):
         rule = one_rule("account: [X-Tenant]")
