@@ -60,7 +60,7 @@ def only_place(db: str | None, word: str | None) -> Place:
 
 def observed(where: Place) -> Place | None:
     """The ledger of what was only observed beside this one, if there is any."""
-    from ledger_proxy.beside import observed_db
+    from ledger.beside import observed_db
 
     path = observed_db(where.path)
     return replace(where, path=path) if Path(path).exists() else None

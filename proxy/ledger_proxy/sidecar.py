@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ledger.beside import observed_db
 from ledger.keeper import AsyncKeeper
 from ledger.stores.sqlite_async import AsyncSqliteStore
 from ledger_proxy.addon import Gate
-from ledger_proxy.beside import observed_db
 from ledger_proxy.ca import CA, EPHEMERAL_DAYS, ensure_ca, upstream_bundle
 from ledger_proxy.destinations import Destinations, is_loopback
 from ledger_proxy.engine import Engine, EngineError
