@@ -14,6 +14,7 @@ from ledger_console.problems import USAGE, Problem
 
 if TYPE_CHECKING:
     from ledger.records import Record
+    from ledger.stores.sealed import Cipher
     from ledger.stores.sqlite import SqliteStore
     from ledger.stores.sqlite_view import SqliteView
 
@@ -72,7 +73,7 @@ def opened(where: Place) -> Iterator[SqliteStore]:
     from ledger.stores.sqlite import SqliteStore
 
     _must_exist(where)
-    store = SqliteStore(where.path, create=False)
+    store = SqliteStore(where.path, create=False, cipher=cipher())
     try:
         yield store
     finally:
@@ -102,7 +103,7 @@ def view(where: Place) -> SqliteView:
     """The ledger for reading only; it must exist and hold something. Raises what SqliteView raises."""
     from ledger.stores.sqlite_view import SqliteView
 
-    return SqliteView(where.path)
+    return SqliteView(where.path, cipher=cipher())
 
 
 def copy(where: Place, target: str, advance: Callable[[int, int], None]) -> None:
@@ -119,6 +120,30 @@ def compact(where: Place) -> None:
 
     _must_exist(where)
     upkeep.compact(where.path)
+
+
+def cipher() -> Cipher | None:
+    """What kept results are sealed with, if the environment names a key. Raises BadKey."""
+    from ledger import settings
+
+    if not settings.encrypts():
+        return None
+    from ledger_proxy.sealing import sealer
+
+    return sealer()
+
+
+def encrypt(where: Place, advance: Callable[[int, int], None]) -> int:
+    """Seal every kept result under the first key; how many were not. Raises Problem, and as `upkeep.encrypt`."""
+    from ledger.stores import upkeep
+
+    sealing = cipher()
+    if sealing is None:
+        raise Problem(
+            "set LEDGER_ENCRYPTION_KEY or LEDGER_ENCRYPTION_KEY_FILE: 32 bytes, openssl rand -base64 32", USAGE
+        )
+    _must_exist(where)
+    return upkeep.encrypt(where.path, sealing, advance)
 
 
 def size(where: Place) -> int:

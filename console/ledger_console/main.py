@@ -28,7 +28,7 @@ from ledger_console.suggest import suggest
 from ledger_console.tail import tail
 from ledger_console.text import visible
 from ledger_console.unknown import unknown
-from ledger_console.upkeep import backup, purge, vacuum
+from ledger_console.upkeep import backup, encrypt, purge, vacuum
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
@@ -63,7 +63,7 @@ def _root(
 app.command(context_settings={"allow_interspersed_args": False})(run)
 _LOOKING = (show, tail, stats, unknown, dashboard)
 _SETTLING = (resolve, retry, clear)
-_KEEPING = (export, backup, purge, vacuum)
+_KEEPING = (export, backup, purge, vacuum, encrypt)
 for _command in (proxy, env, doctor, *_LOOKING, *_SETTLING, *_KEEPING):
     app.command()(_command)
 app.command("import")(import_)

@@ -1,4 +1,4 @@
-"""`ledger backup`, `purge` and `vacuum`: looking after the file. What a ledger file is, `ledgers` knows."""
+"""`ledger backup`, `purge`, `vacuum` and `encrypt`: looking after the file. What a ledger file is, `ledgers` knows."""
 
 from __future__ import annotations
 
@@ -83,3 +83,18 @@ def vacuum(word: options.Word = None, db: options.Db = None) -> None:
     ledgers.compact(where)
     after = ledgers.size(where)
     screen.line(f"{where.path}: {before:,} bytes before, {after:,} after.")
+
+
+def encrypt(word: options.Word = None, db: options.Db = None) -> None:
+    """Encrypt every kept response under the first key, whatever key it was under, or none.
+
+    After a change of keys: the new one first, the old ones behind it, then this, then drop the old ones.
+
+    \b
+    Example:
+      LEDGER_ENCRYPTION_KEY="$NEW,$OLD" ledger encrypt --db ledger.db
+    """
+    where = ledgers.only_place(db, word)
+    with bar("encrypting") as advance:
+        done = ledgers.encrypt(where, advance)
+    screen.line(f"{where.path}: {done:,} kept response{'s' * (done != 1)} encrypted; the others were already.")

@@ -173,4 +173,4 @@ class _SQLite(_SixMethods, SqliteStore):  # type: ignore[misc]
 
     def reopened(self) -> _SQLite:
         """A store of its own on the same file, for a forked child."""
-        return _SQLite(self.path)
+        return _SQLite(self.path, self._durability, cipher=self._cipher)

@@ -15,6 +15,10 @@ class StoreBusy(StoreUnavailable):
     """Another process held the ledger's lock for longer than the busy timeout."""
 
 
+class ResultSealed(StoreUnavailable):
+    """What a record answers is encrypted and cannot be opened here: no key, another key, or not what was written."""
+
+
 class ReadTooLong(StoreUnavailable):
     """A screen asked for more than can be read in the time that a read may take; ask for less."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from ledger import forks, settings
 from ledger.compat import _SQLite
@@ -39,7 +40,7 @@ class Opening:
 
     def move(self, path: str) -> None:
         """Keep the records in this file from now on. Calls in flight still end where they began."""
-        engine = Engine(_SQLite(path), owns=True, observe=self._observe)
+        engine = Engine(_SQLite(path, cipher=_cipher()), owns=True, observe=self._observe)
         with self._lock:
             if self._opened is not None and self._opened[0] == forks.pid():
                 self._left.append(self._opened[1])
@@ -61,4 +62,14 @@ class Opening:
         path = settings.database()
         if "://" in path:
             raise StoreUnavailable(f"LEDGER_DB={path} is a URL, and guard opens files; give the path of a file")
-        return Engine(_SQLite(path), owns=True, observe=self._observe)
+        return Engine(_SQLite(path, cipher=_cipher()), owns=True, observe=self._observe)
+
+
+def _cipher() -> Any:
+    """What the environment asks for: a `Cipher`, or None. Raises LedgerError for a bad key or a missing extra."""
+    if not settings.encrypts():
+        return None
+    from importlib import import_module
+
+    # By name: the core imports nothing from outside, and only who encrypts needs what encrypts.
+    return import_module("ledger_proxy.sealing").sealer()

@@ -20,6 +20,12 @@ def quiet() -> bool:
     return _on("LEDGER_QUIET")
 
 
+def encrypts() -> bool:
+    """LEDGER_ENCRYPTION_KEY, LEDGER_ENCRYPTION_KEY_FILE: kept results are encrypted."""
+    names = ("LEDGER_ENCRYPTION_KEY", "LEDGER_ENCRYPTION_KEY_FILE")
+    return any(os.environ.get(name, "").strip() for name in names)
+
+
 def strict() -> bool:
     """LEDGER_STRICT: a call whose process died is held, never run again by itself."""
     return _on("LEDGER_STRICT")

@@ -23,6 +23,7 @@ from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
 from ledger_proxy.relay import Relay
 from ledger_proxy.routes import parse_proxy
+from ledger_proxy.sealing import sealer
 from ledger_proxy.settings import Address, Settings
 from ledger_proxy.upstream import AiohttpUpstream
 
@@ -61,7 +62,7 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         settings = replace(settings, upstream_proxy=settings.mode.chained)
     async with contextlib.AsyncExitStack() as stack:
         writes = Histogram()
-        store = AsyncSqliteStore(settings.db, settings.durability, writes.add)
+        store = AsyncSqliteStore(settings.db, settings.durability, writes.add, sealer())
         stack.push_async_callback(store.close)
         secret = store.secret(settings.key)
         keeper = AsyncKeeper(store)

@@ -9,6 +9,7 @@ from typing import Any
 from ledger.records import Event, EventType, Record
 from ledger.stores import schema
 from ledger.stores.rows import COUNTERS, counter_row, event_row, fixed_row, result_row, state_row
+from ledger.stores.sealed import cipher_of
 
 ONCE_VERSION = 0
 """`Record.version` of the ids that Ledger-Once made; our normaliser's count from 1."""
@@ -24,7 +25,7 @@ def add(db: sqlite3.Connection, record: Record, why: Mapping[str, Any]) -> bool:
     row = (*fixed_row(record), *state_row(record), *counter_row(record))
     if not db.execute(schema.INSERT, row).rowcount:
         return False
-    kept = result_row(record)
+    kept = result_row(record, cipher_of(db))
     if kept is not None:
         db.execute(schema.PUT_RESULT, kept)
     told = Event(EventType.WRITTEN, record.id, record.tool, record.wf, record.touched.wall, record.caller, why)

@@ -13,7 +13,8 @@ from ledger.ports import CLOSED, NO_REASON, Held
 from ledger.records import Event, EventType, Instant, Record, Status
 from ledger.stores import adding, filing, purging, schema
 from ledger.stores.files import refuse_unsound, stop_if_not_synced, translated
-from ledger.stores.rows import COUNTERS, counter_row, event_row, fixed_row, record_from, result_row, state_row
+from ledger.stores.rows import COLUMNS, COUNTERS, counter_row, event_row, fixed_row, record_from, result_row, state_row
+from ledger.stores.sealed import cipher_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +258,7 @@ def _open_twin(db: sqlite3.Connection, r: Record) -> bool:
 
 def _put(db: sqlite3.Connection, record: Record) -> bool:
     row = db.execute(schema.GET, (record.id,)).fetchone()
-    before = counter_row(record_from(row)) if row else (0,) * len(COUNTERS)
+    before = counter_row(record_from(row[: len(COLUMNS)])) if row else (0,) * len(COUNTERS)
     added = {name: now - was for name, now, was in zip(COUNTERS, counter_row(record), before, strict=True)}
     db.execute(schema.PUT, (*fixed_row(record), *state_row(record), *counter_row(record)))
     db.execute(schema.DELETE_RESULT, (record.id,))
@@ -268,7 +269,7 @@ def _put(db: sqlite3.Connection, record: Record) -> bool:
 
 
 def _put_result(db: sqlite3.Connection, record: Record) -> None:
-    row = result_row(record)
+    row = result_row(record, cipher_of(db))
     if row is not None:
         db.execute(schema.PUT_RESULT, row)
 
@@ -290,7 +291,7 @@ def _remove(db: sqlite3.Connection, op: Remove) -> int:
     removed = 0
     for id in op.ids:
         row = db.execute(schema.GET, (id,)).fetchone()
-        record = record_from(row) if row else None
+        record = record_from(row[: len(COLUMNS)]) if row else None
         if record is None or record.status not in op.among:
             continue
         db.execute(schema.DELETE_RESULT, (id,))

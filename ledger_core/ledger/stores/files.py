@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ledger.errors import LedgerError, NotALedger, StoreBusy, StoreUnavailable
 from ledger.stores import ledger_once, schema
+from ledger.stores.sealed import Cipher
 
 SQLITE_VERSION = sqlite3.sqlite_version_info
 BUSY_SECONDS = 10.0
@@ -45,13 +46,17 @@ def _ours(error: sqlite3.Error | OSError, path: str) -> LedgerError:
 
 
 class Connection(sqlite3.Connection):
-    """A connection that knows which file it opened. broken: why nothing may be written to it any more."""
+    """A connection that knows which file it opened, and what its results are sealed with.
 
+    broken: why nothing may be written to it any more.
+    """
+
+    cipher: Cipher | None = None
     file: tuple[int, int] = (0, 0)
     broken: str = ""
 
 
-def open_ledger(path: str, durability: str = "full", create: bool = True) -> Connection:
+def open_ledger(path: str, durability: str = "full", create: bool = True, cipher: Cipher | None = None) -> Connection:
     """Open or create the ledger at `path`, migrated to this version, its files private (0600).
 
     A `ledger.db` of Ledger-Once becomes a ledger with its records in it.
@@ -67,7 +72,7 @@ def open_ledger(path: str, durability: str = "full", create: bool = True) -> Con
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Connection
         )
         try:
-            db.file = _identity(path)
+            db.file, db.cipher = _identity(path), cipher
             refuse_strangers(db, path)
             _prepare(db, durability)
             _migrate(db)
@@ -77,10 +82,13 @@ def open_ledger(path: str, durability: str = "full", create: bool = True) -> Con
         return db
 
 
-def open_reader(path: str) -> sqlite3.Connection:
+def open_reader(path: str, cipher: Cipher | None = None) -> Connection:
     """A connection that only reads. The ledger must exist."""
     with translated(path):
-        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Connection
+        )
+        db.cipher = cipher
         db.execute("PRAGMA query_only = 1")
         return db
 

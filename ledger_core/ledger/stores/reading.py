@@ -11,6 +11,7 @@ from ledger.ports import Query, place_of
 from ledger.records import Event, Record, Status
 from ledger.stores import schema
 from ledger.stores.rows import event_from, record_from
+from ledger.stores.sealed import cipher_of
 
 _NEWEST_FIRST = "ORDER BY r.created DESC, r.seq DESC"
 
@@ -26,18 +27,21 @@ def snapshot(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 def get(db: sqlite3.Connection, id: str) -> Record | None:
-    """One record with its result."""
+    """One record with its result. Raises ResultSealed."""
     row = db.execute(schema.GET, (id,)).fetchone()
-    return record_from(row) if row else None
+    return record_from(row, cipher_of(db)) if row else None
 
 
 def look(db: sqlite3.Connection, record: Record) -> Record | None:
-    """The record with this id, else the open one with the same payload, else with the same bytes."""
+    """The record with this id, else the open one with the same payload, else with the same bytes.
+
+    Raises ResultSealed.
+    """
     found = get(db, record.id)
     for sql, value in ((schema.OPEN_PAYLOAD, record.payload_id), (schema.OPEN_CONTENT, record.content_id)):
         if found is None and value is not None:
             row = db.execute(sql, (value,)).fetchone()
-            found = record_from(row) if row else None
+            found = record_from(row, cipher_of(db)) if row else None
     return found
 
 

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ledger.records import Event, EventType, Instant, Kind, Record, Result, Status
+from ledger.records import Event, EventType, Instant, Kind, Record, Status
+from ledger.stores.sealed import Cipher, closed, result_from
 
 FIXED = ("id", "kind", "tool", "rule", "wf", "version", "created")
 """Columns that never change once a record is there."""
@@ -52,15 +53,16 @@ def event_row(e: Event, actions: int, counts: Mapping[str, int]) -> tuple[Any, .
     return (e.at, e.event.value, e.record, e.tool, e.wf, e.caller, dumps(dict(e.detail)), actions, *added)
 
 
-def result_row(r: Record) -> tuple[Any, ...] | None:
+def result_row(r: Record, cipher: Cipher | None = None) -> tuple[Any, ...] | None:
     """The result's epoch, so that no later claim can answer from it, meta and body, and whose it is."""
     if r.result is None:
         return None
-    return (r.epoch, dumps(dict(r.result.meta)), r.result.body, r.id)
+    meta, body = closed(dumps(dict(r.result.meta)), r.result.body, r.id, r.epoch, cipher)
+    return (r.epoch, meta, body, r.id)
 
 
-def record_from(row: Sequence[Any]) -> Record:
-    """A record from `COLUMNS`, optionally followed by a result's meta and body."""
+def record_from(row: Sequence[Any], cipher: Cipher | None = None) -> Record:
+    """A record from `COLUMNS`, optionally followed by a result's meta and body. Raises ResultSealed."""
     v: dict[str, Any] = dict(zip(COLUMNS, row, strict=False))
     v["kind"], v["status"] = _KINDS[v["kind"]], _STATUSES[v["status"]]
     v["resent"], v["released"] = bool(v["resent"]), bool(v["released"])
@@ -68,8 +70,8 @@ def record_from(row: Sequence[Any]) -> Record:
     v["touched"] = Instant(v["touched"], v.pop("touched_mono"), v.pop("touched_boot"))
     v["began"] = Instant(v["began"], v.pop("began_mono"), v.pop("began_boot"))
     v["about"] = json.loads(v["about"]) if v["about"] != "{}" else {}
-    extra = row[len(COLUMNS) :]
-    v["result"] = Result(json.loads(extra[0]), extra[1]) if extra and extra[0] is not None else None
+    meta, body = row[len(COLUMNS) :] or (None, None)
+    v["result"] = None if meta is None else result_from(meta, body, v["id"], v["epoch"], cipher)
     return _BLANK.but(**v)
 
 

@@ -104,6 +104,10 @@ COUNT = f"UPDATE records SET {_ADD} WHERE id = ?"
 PUT = f"""INSERT INTO records ({", ".join(COLUMNS)}) VALUES ({_VALUES})
     ON CONFLICT (id) DO UPDATE SET {", ".join(f"{c} = excluded.{c}" for c in COLUMNS[1:])}"""
 PUT_RESULT = "INSERT OR REPLACE INTO results (seq, epoch, meta, body) SELECT seq, ?, ?, ? FROM records WHERE id = ?"
+NEXT_RESULTS = """SELECT x.seq, r.id, x.epoch, x.meta FROM results x JOIN records r ON r.seq = x.seq
+    WHERE x.seq > ? AND x.seq <= ? ORDER BY x.seq LIMIT ?"""
+RESULT = "SELECT meta, body FROM results WHERE seq = ? AND epoch = ?"
+RESEAL = "UPDATE results SET meta = ?, body = ? WHERE seq = ?"
 PUT_EVENT = f"""INSERT INTO events (at, event, record, tool, wf, caller, detail, {", ".join(COUNTED)})
     VALUES (?, ?, ?, ?, ?, ?, ?, {", ".join("?" * len(COUNTED))})"""
 RENEW = """UPDATE records SET touched = ?, touched_mono = ?, touched_boot = ?

@@ -17,6 +17,7 @@ from ledger.records import Event, Instant, Record, Status
 from ledger.stores import counting, filing, ledger_once, reading, secret
 from ledger.stores.engine import Add, Append, File, Insert, Purge, Put, Remove, Renew, Replace, commit
 from ledger.stores.files import open_ledger, open_reader, translated
+from ledger.stores.sealed import Cipher
 from ledger.stores.together import Ticket, Together
 
 FLUSH_SECONDS = 0.1
@@ -29,13 +30,18 @@ MAX_BUFFERED = 100_000
 class SqliteStore:
     """A `SyncStore` on a file. Safe for threads; any number of processes may open the same file."""
 
-    def __init__(self, path: str | Path, durability: str = "full", create: bool = True) -> None:
-        """Open or create, see `files.open_ledger`. Raises NotALedger, StoreUnavailable."""
-        self.path, self._durability = str(path), durability
-        self._writer = open_ledger(self.path, durability, create)
+    def __init__(
+        self, path: str | Path, durability: str = "full", create: bool = True, *, cipher: Cipher | None = None
+    ) -> None:
+        """Open or create, see `files.open_ledger`. cipher: what kept results are sealed with.
+
+        Raises NotALedger, StoreUnavailable.
+        """
+        self.path, self._durability, self._cipher = str(path), durability, cipher
+        self._writer = open_ledger(self.path, durability, create, cipher)
         self.imported = ledger_once.was_imported(self._writer)
         """Whether there are records under the ids that Ledger-Once gave them."""
-        self._reader = open_reader(self.path)
+        self._reader = open_reader(self.path, cipher)
         self._writes = Together(self._commit)
         self._events: list[Event] = []
         self._timer: threading.Timer | None = None
@@ -196,7 +202,7 @@ class SqliteStore:
 
     def reopened(self) -> SqliteStore:
         """A store of its own on the same file, for a forked child: no SQLite connection may cross a fork."""
-        return SqliteStore(self.path, self._durability)
+        return SqliteStore(self.path, self._durability, cipher=self._cipher)
 
     @contextlib.contextmanager
     def _screen(self) -> Iterator[sqlite3.Connection]:

@@ -36,6 +36,7 @@ from ledger.stores.engine import (
     end,
 )
 from ledger.stores.files import impatient, open_ledger, open_reader, patient, translated
+from ledger.stores.sealed import Cipher
 from ledger.stores.worker import Worker
 
 FLUSH_SECONDS, RETRY_SECONDS = 0.1, 1.0
@@ -48,17 +49,22 @@ class AsyncSqliteStore:
     """An `AsyncStore` on a file, for one event loop."""
 
     def __init__(
-        self, path: str | Path, durability: str = "full", took: Callable[[float], None] = lambda seconds: None
+        self,
+        path: str | Path,
+        durability: str = "full",
+        took: Callable[[float], None] = lambda seconds: None,
+        cipher: Cipher | None = None,
     ) -> None:
         """Open or create, blocking briefly. took: told of each commit how long it was waited for.
+        cipher: what kept results are sealed with.
 
         Raises NotALedger, StoreUnavailable.
         """
         self.path, self._took = str(path), took
-        self._write_db = open_ledger(self.path, durability)
+        self._write_db = open_ledger(self.path, durability, cipher=cipher)
         impatient(self._write_db)
-        self._read_db = open_reader(self.path)
-        self._look_db = open_reader(self.path)
+        self._read_db = open_reader(self.path, cipher)
+        self._look_db = open_reader(self.path, cipher)
         self._writer = Worker("ledger-writer")
         self._readers = ThreadPoolExecutor(1, "ledger-reader")
         self._queue: list[tuple[Op, asyncio.Future[int]]] = []

@@ -14,7 +14,8 @@ from ledger.errors import NotALedger, ReadTooLong, StoreUnavailable
 from ledger.ports import Dimension, Query
 from ledger.records import Event, Record
 from ledger.stores import counting, reading, schema
-from ledger.stores.files import refuse_strangers, translated
+from ledger.stores.files import Connection, refuse_strangers, translated
+from ledger.stores.sealed import Cipher
 
 PATIENCE = 2.0
 """Seconds to wait for a lock. A reader needs one only while the file is being made or recovered."""
@@ -29,12 +30,16 @@ class SqliteView:
     so each read ends after `seconds`, finished or not. file: which file it is, until another one takes its place.
     """
 
-    def __init__(self, path: str | Path, seconds: float = 1.0) -> None:
-        """Open. Raises NotALedger, StoreUnavailable; StoreUnavailable also for a file with nothing in it yet."""
+    def __init__(self, path: str | Path, seconds: float = 1.0, cipher: Cipher | None = None) -> None:
+        """Open. cipher: what kept results are sealed with.
+
+        Raises NotALedger, StoreUnavailable; StoreUnavailable also for a file with nothing in it yet.
+        """
         self.path, self._seconds, self._until = str(path), seconds, 0.0
         with translated(self.path):
             self.file = self._identity()
             self._db, self._frozen = _open(self.path)
+            self._db.cipher = cipher
             try:
                 self._db.execute("PRAGMA query_only = 1")
                 refuse_strangers(self._db, self.path)
@@ -130,7 +135,7 @@ class SqliteView:
             )
 
 
-def _open(path: str) -> tuple[sqlite3.Connection, tuple[int, ...] | None]:
+def _open(path: str) -> tuple[Connection, tuple[int, ...] | None]:
     """Read only; and, where not even shared memory for the log can be had, what must stay as it is."""
     where = f"file:{pathname2url(os.path.abspath(path))}?mode=ro"
     db = _connect(where)
@@ -155,5 +160,7 @@ def _written(path: str) -> tuple[int, ...]:
     return found.st_mtime_ns, found.st_size, log.stat().st_size if log.exists() else 0
 
 
-def _connect(where: str) -> sqlite3.Connection:
-    return sqlite3.connect(where, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+def _connect(where: str) -> Connection:
+    return sqlite3.connect(
+        where, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False, factory=Connection
+    )

@@ -7,12 +7,14 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 
-from ledger.errors import NotALedger
+from ledger.errors import NotALedger, ResultSealed
 from ledger.records import Record
 from ledger.stores import ledger_once, schema
 from ledger.stores.files import BUSY_SECONDS, open_ledger, open_reader, translated
+from ledger.stores.sealed import Cipher, closed, opened
 
 PAGES_AT_ONCE = 4096
+RESULTS_AT_ONCE = 64
 
 
 def copy(path: str, target: str, advance: Callable[[int, int], None] = lambda done, total: None) -> None:
@@ -41,6 +43,60 @@ def compact(path: str) -> None:
     with contextlib.closing(open_ledger(path)) as db, translated(path):
         db.execute("VACUUM")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def encrypt(path: str, cipher: Cipher, advance: Callable[[int, int], None] = lambda done, total: None) -> int:
+    """Seal under the first key whatever is not, and leave nothing of how it was in the file; how many that were.
+
+    Those who write wait between batches, and while the file is rewritten. advance: told how many rows were looked at,
+    and of how many. Raises NotALedger, StoreBusy, StoreUnavailable; ResultSealed at the end, if some cannot be opened.
+    """
+    done, unreadable = 0, list[ResultSealed]()
+    with contextlib.closing(open_ledger(path, cipher=cipher)) as db, translated(path):
+        last = db.execute("SELECT coalesce(max(seq), 0) FROM results").fetchone()[0]
+        upto = 0
+        while rows := db.execute(schema.NEXT_RESULTS, (upto, last, RESULTS_AT_ONCE)).fetchall():
+            done += _reseal(db, cipher, [row for row in rows if not _is_current(row[-1], cipher)], unreadable)
+            upto = rows[-1][0]
+            advance(upto, last)
+    if done:
+        compact(path)
+    if unreadable:
+        raise ResultSealed(f"{len(unreadable)} kept results were left as they are; the first: {unreadable[0]}")
+    return done
+
+
+def _is_current(meta: str | bytes, cipher: Cipher) -> bool:
+    return isinstance(meta, bytes) and cipher.current(meta)
+
+
+def _reseal(
+    db: sqlite3.Connection,
+    cipher: Cipher,
+    rows: list[tuple[int, str, int, str | bytes]],
+    unreadable: list[ResultSealed],
+) -> int:
+    """One transaction. What was not sealed is taken as it is: who encrypts a ledger for the first time believes it."""
+    done = 0
+    if not rows:
+        return done
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for seq, id, epoch, _ in rows:
+            found = db.execute(schema.RESULT, (seq, epoch)).fetchone()
+            if found is None:
+                continue
+            try:
+                plain = opened(found[0], found[1], id, epoch, None if isinstance(found[0], str) else cipher)
+            except ResultSealed as error:
+                unreadable.append(error)
+                continue
+            done += db.execute(schema.RESEAL, (*closed(*plain, id, epoch, cipher), seq)).rowcount
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    return done
 
 
 def size(path: str) -> int:
