@@ -21,6 +21,7 @@ from ledger.records import Result
 
 MAX_STORED = 8 * 1024 * 1024
 """Bytes of the largest result that is kept."""
+_dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _TAG = "$"
 _META = {"codec": 1}
 
@@ -36,7 +37,7 @@ class CannotLoad(TypeError):
 def encode(value: object) -> Result:
     """The value as a result. Raises CannotStore."""
     try:
-        body = json.dumps(_pack(value), separators=(",", ":"), allow_nan=False).encode("ascii")
+        body = _dumps(_pack(value)).encode("ascii")
     except RecursionError:
         raise CannotStore("it is nested too deeply, or contains itself") from None
     if len(body) > MAX_STORED:

@@ -78,13 +78,17 @@ def _bound_plainly(function: Function, args: tuple[Any, ...], kwargs: Mapping[st
     if function.plain is None:
         return None
     names, by_position = function.plain
-    given = names[: len(args)]
-    if len(args) > by_position or not kwargs.keys().isdisjoint(given):
+    if len(args) > by_position:
         return None
-    named = {**function.defaults, **dict(zip(given, args, strict=True)), **kwargs}
+    passed = dict(zip(names, args, strict=False))
+    given = {*passed, *kwargs}
+    if len(given) < len(passed) + len(kwargs):
+        return None
+    passed.update(kwargs)
+    named = {**function.defaults, **passed}
     if named.keys() != set(names):
         return None
-    return Arguments({name: named[name] for name in names}, {*given, *kwargs})
+    return Arguments({name: named[name] for name in names}, given)
 
 
 def normalised(fn: Callable[..., Any], tool: Tool, arguments: Arguments) -> list[tuple[str, Any]]:

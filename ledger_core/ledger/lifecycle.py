@@ -213,7 +213,8 @@ def finish(
     if was.resent:
         trigger = Trigger.SETTLE if status is S else Trigger.LOSE
     kept = result if status is S else None
-    record = was.but(result=kept, released=False, error=error, about={**was.about, **(about or {})})
+    told = {**was.about, **about} if about else was.about
+    record = was.but(result=kept, released=False, error=error, about=told)
     return _change(_row(was, trigger), record, was, now)
 
 
@@ -289,7 +290,8 @@ def _change(
     by: Claimant | None = None,
     detail: Mapping[str, object] | None = None,
 ) -> Change:
-    record = record.but(status=row.end)
+    """record: a copy that is nobody's yet; it is moved to where the row of the table leads."""
+    record.status = row.end
     if row.trigger is not Trigger.RELEASE:
         record.touched = now
     if by is not None:

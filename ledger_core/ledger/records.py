@@ -159,8 +159,8 @@ class Record:
     def but(self, **changes: Any) -> Record:
         """A copy with these fields changed."""
         twin = object.__new__(type(self))
-        # `copy.copy` goes through the pickling protocol: ten times as long, several times a call.
-        twin.__dict__.update(self.__dict__, **changes)
+        # `copy.copy` goes through the pickling protocol: five times as long, several times a call.
+        twin.__dict__ = self.__dict__ | changes
         return twin
 
     def to_json(self) -> str:

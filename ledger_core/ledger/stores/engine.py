@@ -242,7 +242,7 @@ def _replace(db: sqlite3.Connection, change: Change) -> bool:
     counts = tuple(change.counts.get(c, 0) for c in COUNTERS)
     seen = (was.id, was.owner, was.epoch, was.status.value)
     guard = (change.guard is Guard.OWNER, was.touched.wall, was.released)
-    if not db.execute(schema.REPLACE, (*state_row(r), *counts, *seen, *guard)).rowcount:
+    if not db.execute(schema.REPLACE, (*state_row(r, was), *counts, *seen, *guard)).rowcount:
         return False
     _put_result(db, r)
     db.execute(schema.PUT_EVENT, event_row(change.event, 0, change.counts))

@@ -147,6 +147,8 @@ def _prepare(db: sqlite3.Connection, durability: str) -> None:
     db.execute(f"PRAGMA synchronous = {'NORMAL' if durability == 'normal' else 'FULL'}")
     db.execute("PRAGMA fullfsync = 1")
     db.execute("PRAGMA journal_size_limit = 67108864")
+    # A checkpoint syncs twice: four times as many pages a time are a quarter of the claims that wait for one.
+    db.execute("PRAGMA wal_autocheckpoint = 4000")
 
 
 def _write_ahead(db: sqlite3.Connection) -> None:

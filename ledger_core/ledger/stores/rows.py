@@ -31,14 +31,15 @@ def fixed_row(r: Record) -> tuple[Any, ...]:
     return (r.id, r.kind.value, r.tool, r.rule, r.wf, r.version, r.created.wall)
 
 
-def state_row(r: Record) -> tuple[Any, ...]:
-    """The values of `STATE`, in order."""
+def state_row(r: Record, was: Record | None = None) -> tuple[Any, ...]:
+    """The values of `STATE`, in order. was: the row before; None stands for an `about` that is still the same."""
     touched, began = r.touched, r.began
+    about = None if was is not None and r.about is was.about else dumps(r.about) if r.about else "{}"
     return (
         r.caller, r.content_id, r.payload_id, r.payload,
         r.status.value, r.owner, r.epoch, r.generation, r.lease, r.timeout, r.window, r.spent, r.resent, r.released,
         r.upstream_key, touched.wall, touched.mono, touched.boot, began.wall, began.mono, began.boot,
-        r.error, r.note, dumps(r.about) if r.about else "{}",
+        r.error, r.note, about,
     )  # fmt: skip
 
 

@@ -94,7 +94,7 @@ _WITH_RESULT = f"""SELECT {_ALL}, x.meta, x.body FROM records r
 
 _VALUES = ", ".join("?" * len(COLUMNS))
 INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({_VALUES}) ON CONFLICT (id) DO NOTHING"
-_SET = ", ".join(f"{c} = ?" for c in STATE)
+_SET = ", ".join("about = coalesce(?, about)" if c == "about" else f"{c} = ?" for c in STATE)
 _ADD = ", ".join(f"{c} = {c} + ?" for c in COUNTERS)
 REPLACE = f"""UPDATE records SET {_SET}, {_ADD}
     WHERE id = ? AND owner = ? AND epoch = ? AND status = ? AND (? OR (touched = ? AND released = ?))"""
