@@ -25,6 +25,7 @@ from ledger.steps import Attempt, Follow, Opened, Outcome, Reply, Verdict, begin
 from ledger_proxy import answers, replies, verifying
 from ledger_proxy.answers import Response, Streamed
 from ledger_proxy.measures import Measures
+from ledger_proxy.new_credentials import NewCredentials
 from ledger_proxy.noticing import Noticer
 from ledger_proxy.receiving import Spooled
 from ledger_proxy.recent import Recent
@@ -59,7 +60,7 @@ class Exchange:
         self.tally, self.measures = Tally(), Measures()
         self._known = Recent()
         """Operations that were here: a hint that spares a duplicate the attempt to claim."""
-        self._noticer = Noticer(secret, logger.warning)
+        self._noticer, self._new_credentials = Noticer(secret, logger.warning), NewCredentials(logger.warning)
         self._running: set[asyncio.Task[Any]] = set()
 
     async def answer(
@@ -121,6 +122,7 @@ class Exchange:
             known = self._known.seen(operation.id)
             if not known:
                 self._noticer.arrived(rule, request, attempt.arrived.wall)
+                self._new_credentials.arrived(rule, request, operation)
             reply = await aopen(begin(attempt, clock.now(), known), call)
         except Exception as error:
             self.measures.refused += not sent

@@ -86,6 +86,11 @@ def kinds(request: Request, headers: Sequence[str]) -> tuple[tuple[str, str], ..
     return tuple((name, _IN_WORDS.get(kind, kind)) for name, kind, *_ in _found(request, headers))
 
 
+def opaque(request: Request, headers: Sequence[str]) -> bool:
+    """Say whether a credential counts that says nothing of who is behind it: the next one would be another account."""
+    return any(kind in ("opaque", "value", "aws-temporary") for _, kind, *_ in _found(request, headers))
+
+
 def _found(request: Request, headers: Sequence[str]) -> list[tuple[str, ...]]:
     names = _names(tuple(headers), tuple(request.header_names))
     given = [(name, value) for name in names if (value := (request.header(name) or "").strip())]

@@ -42,6 +42,7 @@ class Operation:
     id: identity. content_id: the same without rule and version, over the raw body. payload_id: the same over the
         payload as the rule reads it. An open record with any of them is this operation, whatever its rule is called.
     payload: what is asked for; under a key, another payload is a conflict.
+    account: whose it is; whoever: what would be the same for another account. Both are hashes and never stored.
     keyed: the identity came from a respected key or from Ledger-Operation-Id.
     ignored_key: a generated key was treated as noise.
     upstream_key_header, upstream_key_slot: where our own key goes, replacing what is there; both None when the
@@ -54,6 +55,8 @@ class Operation:
     content_id: str
     payload_id: str
     payload: str
+    account: str
+    whoever: str
     keyed: bool
     ignored_key: bool
     rule: str
@@ -107,9 +110,10 @@ def identify(
     method = request.method.upper()
     named = (key.kind, key.value) if key.kind else None
     prints = rule.fingerprint
-    whole_where = encode((wf, whose, method, identity(request)))
-    part = prints.query_ignore or prints.path_ignore
-    where = encode((wf, whose, method, url(rule, request))) if part else whole_where
+    whole_url = identity(request)
+    where_url = url(rule, request) if prints.query_ignore or prints.path_ignore else whole_url
+    whole_where = encode((wf, whose, method, whole_url))
+    where = whole_where if where_url is whole_url else encode((wf, whose, method, where_url))
     ours = rule.upstream_key if key.passed is None else None
     header = header_slot(request, ours.header) if ours and ours.header else None
     slot = slot if ours else None
@@ -119,6 +123,8 @@ def identify(
         content_id=keyed_hash(secret, "content", whole_where, named or ("body", body.sent)),
         payload_id=keyed_hash(secret, "meaning", where, named or ("payload", payload)),
         payload=payload,
+        account=whose,
+        whoever=keyed_hash(secret, "whoever", wf, method, where_url, named or ("payload", payload)),
         keyed=named is not None,
         ignored_key=key.ignored,
         rule=rule.name,
