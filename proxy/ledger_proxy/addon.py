@@ -27,7 +27,7 @@ from ledger_proxy.identity import from_proxy_authorization
 from ledger_proxy.limits import BODY_SECONDS, HEAD_SECONDS, MAX_CONNECTIONS, Patience
 from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
-from ledger_proxy.receiving import Spooled, TooLarge, chosen, receive, spooled
+from ledger_proxy.receiving import Spooled, TooLarge, chosen, read, receive, spooled
 from ledger_proxy.relay import HOST, Answering, Relay, Ticket
 from ledger_proxy.settings import Address, Settings
 from ledger_proxy.spool import IN_MEMORY, Spool
@@ -213,7 +213,7 @@ class Gate:
         self.answering += 1
         try:
             request = _request(flow, flow.request.raw_content or b"")
-            rule = decide(candidates, request)
+            rule = await read(len(request.body), decide, candidates, request)
             if rule is None:
                 _let_go(flow)
                 return
@@ -294,7 +294,7 @@ class Gate:
             spool = Spool()
             try:
                 whole = await receive(request, content.iter_any(), spool)
-                rule = chosen(candidates, whole, spool)
+                rule = await read(spool.size, chosen, candidates, whole, spool)
                 if rule is None or rule.mode == "observe":
                     return await self._passer.answer(whole, spool)
                 return await self._answer(rule, whole, flow, await spooled(rule, whole, spool))

@@ -27,7 +27,7 @@ from ledger_proxy.answers import Response, Streamed
 from ledger_proxy.measures import Measures
 from ledger_proxy.new_credentials import NewCredentials
 from ledger_proxy.noticing import Noticer
-from ledger_proxy.receiving import Spooled
+from ledger_proxy.receiving import Spooled, read
 from ledger_proxy.recent import Recent
 from ledger_proxy.sending import Live, Sender, listed
 from ledger_proxy.summary import MERGED, Tally
@@ -100,7 +100,8 @@ class Exchange:
         said, spool = (body.reading, body.spool) if body else (None, None)
         started = time.perf_counter()
         try:
-            operation = identify(rule, request, self._secret, caller.wf, caller.caller, said)
+            given = (rule, request, self._secret, caller.wf, caller.caller, said)
+            operation = await read(0 if said else len(request.body), identify, *given)
         except MissingKey:
             return answers.problem(answers.KEY_MISSING)
         remark = MERGED if operation.ignored_key else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from aiohttp import web
@@ -18,7 +18,8 @@ from ledger_rules.ruleset import decide
 
 MAX_BODY = 1 << 30
 """Bytes that a ruled request's body may have: more would fill the disk for one request."""
-_PIECE = 1 << 20
+LARGE = 256 << 10
+"""Bytes of a body above which reading what it says (some 50 ms for each MiB of JSON) is left to a thread."""
 
 
 class TooLarge(Exception):
@@ -56,6 +57,11 @@ def chosen(candidates: Sequence[Rule], request: Request, spool: Spool) -> Rule |
     return decide(candidates, request if request.body else replace(request, body=spool.whole()))
 
 
+async def read[*Args, T](size: int, reads: Callable[[*Args], T], *given: *Args) -> T:
+    """Call what reads a body of `size` bytes: here, or in a thread, so that one large body does not stop all others."""
+    return reads(*given) if size <= LARGE else await asyncio.to_thread(reads, *given)
+
+
 async def _next(pieces: AsyncIterator[bytes]) -> bytes:
     try:
         async with asyncio.timeout(AGENT_SECONDS):
@@ -65,12 +71,7 @@ async def _next(pieces: AsyncIterator[bytes]) -> bytes:
 
 
 async def spooled(rule: Rule, request: Request, spool: Spool) -> Spooled | None:
-    """What a spooled body says, read piece by piece between other work; None for one that is in the request."""
+    """What a spooled body says, read piece by piece; None for one that is in the request."""
     if spool.size <= IN_MEMORY:
         return None
-    digest = operation.digest(rule, request)
-    file = spool.rewound()
-    while piece := file.read(_PIECE):
-        digest.feed(piece)
-        await asyncio.sleep(0)
-    return Spooled(spool, digest.finish())
+    return Spooled(spool, await read(spool.size, operation.read_body, rule, request, spool.rewound()))
