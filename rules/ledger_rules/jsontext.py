@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 MAX_DEPTH = 100
 """Deeper documents are refused: recursion stays bounded, and the same body is refused wherever it is read."""
 
+_DEEP = f"nested more than {MAX_DEPTH} levels deep"
 _LONGEST_INT = 300
 _NEGATIVE_ZERO = re.compile(r"-0[\s,\]}]|-0\Z")
 
@@ -35,11 +36,14 @@ class ExactFloat(float):
 def read(text: str) -> tuple[Any, Writer]:
     """Parse; return the document and what writes it, or parts of it, in the one spelling.
 
-    Raises ValueError for what is not JSON, duplicate keys, NaN and the like, and deep nesting; RecursionError too.
+    Raises ValueError for what is not JSON, duplicate keys, NaN and the like, and deep nesting.
     """
-    document, writer = _read(text)
+    try:
+        document, writer = _read(text)
+    except RecursionError:
+        raise ValueError(_DEEP) from None
     if _too_deep(document, text):
-        raise ValueError(f"nested more than {MAX_DEPTH} levels deep")
+        raise ValueError(_DEEP)
     return document, writer
 
 

@@ -36,6 +36,11 @@ def _aws(service: str) -> Any:
     return boto3.client(service, region_name="us-east-1", **keys)  # type: ignore[call-overload]
 
 
+def aws_invoke(amount: int) -> Any:
+    paid = json.dumps({"amount": amount}).encode()
+    return json.loads(_aws("lambda").invoke(FunctionName="charge", Payload=paid)["Payload"].read())
+
+
 def aws_mail(amount: int) -> Any:
     content = {"Simple": {"Subject": {"Data": "Paid"}, "Body": {"Text": {"Data": f"You paid {amount}"}}}}
     to = {"ToAddresses": ["ada@example.com"]}
@@ -232,7 +237,19 @@ def webhooks(amount: int) -> Any:
 AGENTS: dict[str, Callable[[int], Any]] = {
     made.__name__: made
     for made in (
-        *(adyen, anthropic, aws_mail, aws_queue, aws_task, aws_topic, checkout, discord, github, gocardless),
+        *(
+            adyen,
+            anthropic,
+            aws_invoke,
+            aws_mail,
+            aws_queue,
+            aws_task,
+            aws_topic,
+            checkout,
+            discord,
+            github,
+            gocardless,
+        ),
         *(hubspot, mailgun, openai, paypal, postmark, razorpay, resend, sendgrid, shopify, slack, square, stripe),
         *(svix, twilio, webhooks),
     )

@@ -33,6 +33,7 @@ _PUBLISHED = (
 EFFECTS = {
     "adyen": "POST checkout-test.adyen.com/v*/payments",
     "anthropic": "POST api.anthropic.com/v1/messages",
+    "aws_invoke": "POST lambda.us-east-1.amazonaws.com/2015-03-31/functions/charge/invocations",
     "aws_mail": "POST email.us-east-1.amazonaws.com/v2/email/outbound-emails",
     "aws_queue": "POST sqs.us-east-1.amazonaws.com/",
     "aws_task": "POST ecs.us-east-1.amazonaws.com/",
@@ -61,6 +62,7 @@ EFFECTS = {
 _BODIES: dict[str, tuple[int, Any]] = {
     "adyen": (200, {"pspReference": "{serial}", "resultCode": "Authorised"}),
     "anthropic": (200, _MESSAGE),
+    "aws_invoke": (200, {"charged": "{serial}"}),
     "aws_mail": (200, {"MessageId": "{serial}"}),
     "aws_queue": (200, {"MessageId": "{serial}"}),
     "aws_task": (200, {"tasks": [{"taskArn": "arn:aws:ecs:us-east-1:123456789012:task/{serial}"}]}),

@@ -131,6 +131,7 @@ class TestJson:
             ("NaN", "NaN is not JSON"),
             ("{", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
             ("[" * 200 + "]" * 200, "nested more than 100 levels deep"),
+            ("[" * 10_000 + "]" * 10_000, "nested more than 100 levels deep"),
         ],
     )
     def test_the_notes_say_why_it_is_compared_byte_by_byte(self, body, why):
