@@ -22,7 +22,6 @@ from ledger_console.when import moment
 if TYPE_CHECKING:
     from ledger.ports import Query
     from ledger.records import Record
-    from ledger.stores.sqlite import SqliteStore
 
 PAGE = 2000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -67,13 +66,13 @@ def export(
         raise Problem("--whole is for jsonl: a spreadsheet cannot hold kept answers", USAGE)
     times = moment("--since", since), moment("--until", until)
     query = Query(wf, tool, status, caller, since=times[0], until=times[1], grep=grep)
-    with ledgers.opened(ledgers.only_place(db, word)) as store, _to(output) as out, bar("exporting") as advance:
+    with ledgers.reading(ledgers.only_place(db, word)) as store, _to(output) as out, bar("exporting") as advance:
         count = _write(store, query, form, whole, out, advance)
     if output is not None:
         screen.line(f"Wrote {count} record{'s' * (count != 1)} to {output}.")
 
 
-def _write(store: SqliteStore, query: Query, form: Format, whole: bool, out: TextIO, advance: Advance) -> int:
+def _write(store: ledgers.Reader, query: Query, form: Format, whole: bool, out: TextIO, advance: Advance) -> int:
     total, count = store.stats(query)["actions"], 0
     lines = _csv(out) if form is Format.CSV else None
     for record in pages(store, query):
@@ -90,7 +89,7 @@ def _write(store: SqliteStore, query: Query, form: Format, whole: bool, out: Tex
     return count
 
 
-def pages(store: SqliteStore, query: Query) -> Iterator[Record]:
+def pages(store: ledgers.Reader, query: Query) -> Iterator[Record]:
     """Every record that a query means, newest first, never more than a page of them in memory."""
     from ledger.ports import cursor
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from ledger.stores.sealed import Cipher
     from ledger.stores.sqlite import SqliteStore
     from ledger.stores.sqlite_view import SqliteView
+
+type Reader = SqliteStore | SqliteView
+"""What a command that only reads is given."""
 
 DEFAULT = "ledger.db"
 _SQLITE = "sqlite:///"
@@ -99,11 +103,33 @@ def once_records(path: str) -> tuple[int, Iterator[Record]]:
     return upkeep.once_records(path)
 
 
-def view(where: Place) -> SqliteView:
+@contextlib.contextmanager
+def reading(where: Place) -> Iterator[Reader]:
+    """The ledger for a command that only reads; it must exist, and may be on a read-only disk.
+
+    Where it can be written it is opened as a store, which upgrades an older one and catches up on its sums.
+    Raises Problem, and what the two raise.
+    """
+    _must_exist(where)
+    if _writable(where.path):
+        with opened(where) as store:
+            yield store
+        return
+    with contextlib.closing(view(where, seconds=math.inf)) as seen:
+        yield seen
+
+
+def followed(where: Place) -> SqliteView:
+    """The ledger for reading only, upgraded first where that is needed and possible. Raises as `reading` does."""
+    with reading(where):
+        return view(where, seconds=math.inf)
+
+
+def view(where: Place, seconds: float = 1.0) -> SqliteView:
     """The ledger for reading only; it must exist and hold something. Raises what SqliteView raises."""
     from ledger.stores.sqlite_view import SqliteView
 
-    return SqliteView(where.path, cipher=cipher())
+    return SqliteView(where.path, seconds, cipher=cipher())
 
 
 def copy(where: Place, target: str, advance: Callable[[int, int], None]) -> None:
@@ -161,7 +187,7 @@ def sqlite_version() -> tuple[int, ...]:
     return files.SQLITE_VERSION
 
 
-def find(store: SqliteStore, word: str) -> Record:
+def find(store: Reader, word: str) -> Record:
     """The one record whose id is `word` or begins with it, result included. Raises Problem."""
     from ledger.ports import Query
 
@@ -176,6 +202,11 @@ def find(store: SqliteStore, word: str) -> Record:
     if record is None:
         raise Problem(f"there is no record '{word}' in {store.path}; `ledger show` lists them")
     return record
+
+
+def _writable(path: str) -> bool:
+    """Whether the ledger can be written, and the files of its log be made beside it."""
+    return all(os.access(place, os.W_OK) for place in (path, os.path.dirname(os.path.abspath(path))))
 
 
 def _must_exist(where: Place) -> None:

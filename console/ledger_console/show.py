@@ -18,7 +18,6 @@ from ledger_console.when import moment
 
 if TYPE_CHECKING:
     from ledger.ports import Query
-    from ledger.stores.sqlite import SqliteStore
 
 SCREENFUL = 200
 """Records a terminal is given unless `--limit` says otherwise."""
@@ -71,7 +70,7 @@ def show(
     wanted = [word for word in words if not ledgers.is_ledger(word)]
     if len(wanted) > 1:
         raise Problem(f"show takes one record; '{wanted[0]}' and '{wanted[1]}' are two", USAGE)
-    with ledgers.opened(where) as store:
+    with ledgers.reading(where) as store:
         if wanted:
             _one(store, ledgers.find(store, wanted[0]), where, json)
         else:
@@ -80,7 +79,7 @@ def show(
             _list(store, query, limit, where, json)
 
 
-def _list(store: SqliteStore, query: Query, limit: int | None, where: ledgers.Place, json: bool) -> None:
+def _list(store: ledgers.Reader, query: Query, limit: int | None, where: ledgers.Place, json: bool) -> None:
     if limit is None:
         limit = SCREENFUL if screen.fancy() and not json else 0
     from ledger.ports import cursor
@@ -136,7 +135,7 @@ def _table(records: Sequence[Record]) -> None:
     screen.table(COLUMNS, rows)
 
 
-def _one(store: SqliteStore, record: Record, where: ledgers.Place, json: bool) -> None:
+def _one(store: ledgers.Reader, record: Record, where: ledgers.Place, json: bool) -> None:
     if json:
         screen.json_line(record.as_dict())
         return

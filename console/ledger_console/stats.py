@@ -14,7 +14,6 @@ from ledger_console.when import moment
 
 if TYPE_CHECKING:
     from ledger.ports import Query
-    from ledger.stores.sqlite import SqliteStore
 
 BAR = 40
 """Characters of the duplicate-rate bar."""
@@ -71,7 +70,7 @@ def stats(
 
     query = Query(wf, tool, status, caller, since=moment("--since", since), until=moment("--until", until))
     where = ledgers.only_place(db, word)
-    with ledgers.opened(where) as store:
+    with ledgers.reading(where) as store:
         show = _show(query, by, json, _observed(where, query))
         if not watch:
             show(store)
@@ -79,7 +78,7 @@ def stats(
         _watch(store, show, json)
 
 
-def _show(query: Query, by: str | None, json: bool, observed: Observed) -> Callable[[SqliteStore], None]:
+def _show(query: Query, by: str | None, json: bool, observed: Observed) -> Callable[[ledgers.Reader], None]:
     if by is not None:
         return lambda store: _grouped(store, query, by, json)
     return lambda store: _totals_json(store, query, observed) if json else _totals(store, query, observed)
@@ -90,12 +89,12 @@ def _observed(where: ledgers.Place, query: Query) -> Observed:
     beside = ledgers.observed(where)
     if beside is None:
         return None
-    with ledgers.opened(beside) as store:
+    with ledgers.reading(beside) as store:
         totals = store.stats(query)
     return {"attempts": totals["attempts"], "prevented": totals["blocked"]}
 
 
-def _watch(store: SqliteStore, show: Callable[[SqliteStore], None], json: bool) -> None:
+def _watch(store: ledgers.Reader, show: Callable[[ledgers.Reader], None], json: bool) -> None:
     try:
         while True:
             version = store.data_version()
@@ -114,11 +113,11 @@ def _named(totals: Mapping[str, int]) -> dict[str, int]:
     return {name: told[name] for name in ORDER}
 
 
-def _totals_json(store: SqliteStore, query: Query, observed: Observed) -> None:
+def _totals_json(store: ledgers.Reader, query: Query, observed: Observed) -> None:
     screen.json_line({**_named(store.stats(query)), **({"observed": observed} if observed else {})})
 
 
-def _totals(store: SqliteStore, query: Query, observed: Observed) -> None:
+def _totals(store: ledgers.Reader, query: Query, observed: Observed) -> None:
     totals = _named(store.stats(query))
     width = max(map(len, ORDER))
     for name in ORDER:
@@ -150,7 +149,7 @@ def _bar(totals: Mapping[str, int], width: int) -> None:
     screen.console().print(bar, soft_wrap=True)
 
 
-def _drawn(store: SqliteStore, query: Query, width: int) -> None:
+def _drawn(store: ledgers.Reader, query: Query, width: int) -> None:
     """Duplicates prevented over time, for a terminal: a list of numbers is `--json`'s."""
     if not screen.fancy() or query.status is not None:
         return
@@ -175,7 +174,7 @@ def sparkline(counts: list[int]) -> str:
     return "".join(_BLOCKS[0 if not n else max(1, round(n / top * (len(_BLOCKS) - 1)))] for n in counts)
 
 
-def _breakdown(store: SqliteStore, query: Query, by: str) -> None:
+def _breakdown(store: ledgers.Reader, query: Query, by: str) -> None:
     """The groups, where there is more than one: of one the totals tell."""
     from ledger.ports import Dimension
 
@@ -187,7 +186,7 @@ def _breakdown(store: SqliteStore, query: Query, by: str) -> None:
             screen.aside(f"{len(found) - GROUPS} more: ledger stats --by {by}")
 
 
-def _grouped(store: SqliteStore, query: Query, by: str, json: bool) -> None:
+def _grouped(store: ledgers.Reader, query: Query, by: str, json: bool) -> None:
     from ledger.ports import Dimension
 
     if by not in tuple(Dimension):

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ledger.records import Event, EventType, Status, rfc3339
 from ledger_console import ledgers, options, screen
+from ledger_console.following import journal
 from ledger_console.text import SHORT, pairs, visible
-
-if TYPE_CHECKING:
-    from ledger.ports import Query
-    from ledger.stores.sqlite import SqliteStore
-
-POLL_SECONDS = 0.04
-BATCH = 1000
 
 _LEAVES = {
     EventType.CLAIMED: Status.RUNNING,
@@ -55,14 +49,21 @@ def tail(
     limit: Limit = 0,
     json: options.Json = False,
 ) -> None:
-    """Show what happens, as it happens."""
+    """Show what happens, as it happens, also when another file takes the ledger's place.
+
+    \b
+    Examples:
+      ledger tail
+      ledger tail --tool stripe.charges --status unknown
+      ledger tail --json --no-follow -n 1000
+    """
     from ledger.ports import Query
 
     show = _as_json if json else _as_row() if screen.fancy() else _as_line
     try:
-        with ledgers.opened(ledgers.only_place(db, word)) as store:
-            journal = _journal(store, Query(wf=wf, tool=tool, caller=caller), lines, follow)
-            wanted = (event for event in journal if status in (None, leaves(event)))
+        query = Query(wf=wf, tool=tool, caller=caller)
+        with contextlib.closing(journal(ledgers.only_place(db, word), query, lines, follow)) as events:
+            wanted = (event for event in events if status in (None, leaves(event)))
             for event in islice(wanted, limit or None):
                 show(event)
     except KeyboardInterrupt:
@@ -74,30 +75,6 @@ def leaves(event: Event) -> Status | None:
     if event.event is EventType.RESOLVED:
         return Status.SUCCESS if event.detail.get("done") else Status.FAILED
     return _LEAVES.get(event.event)
-
-
-def _journal(store: SqliteStore, query: Query, lines: int, follow: bool) -> Iterator[Event]:
-    """The last `lines` of the journal that match, then what is committed from now on."""
-    # The version is read before the journal: a commit between the two is then seen as a change, not missed.
-    version = store.data_version()
-    seen = max(0, store.last_seq() - lines)
-    while True:
-        end = store.last_seq()
-        while batch := store.events(seen, BATCH, query):
-            yield from batch
-            seen = batch[-1].seq
-        # Lines up to here that did not match are not read again.
-        seen = max(seen, end)
-        if not follow:
-            return
-        version = _changed(store, version)
-
-
-def _changed(store: SqliteStore, version: int) -> int:
-    """Wait for the next commit; its version."""
-    while (now := store.data_version()) == version:
-        time.sleep(POLL_SECONDS)
-    return now
 
 
 def _as_json(event: Event) -> None:

@@ -13,7 +13,6 @@ from ledger_console.text import age, short_ids, visible
 
 if TYPE_CHECKING:
     from ledger.ports import Query
-    from ledger.stores.sqlite import SqliteStore
 
 
 def unknown(
@@ -35,7 +34,7 @@ def unknown(
     from ledger.ports import Query
 
     where = ledgers.only_place(db, word)
-    with ledgers.opened(where) as store:
+    with ledgers.reading(where) as store:
         waiting = _waiting(store, Query(wf=wf, tool=tool, caller=caller))
     if json:
         for record in waiting:
@@ -47,7 +46,7 @@ def unknown(
     _tell(waiting, where)
 
 
-def _waiting(store: SqliteStore, query: Query) -> list[Record]:
+def _waiting(store: ledgers.Reader, query: Query) -> list[Record]:
     found = store.page(replace(query, status=Status.UNKNOWN)) + store.page(replace(query, status=Status.RUNNING))
     stuck = [r for r in found if not r.released and (r.status is Status.UNKNOWN or gone(r))]
     return sorted(stuck, key=lambda r: r.touched.wall)

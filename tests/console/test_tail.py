@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ledger.records import Event, EventType, Status
-from ledger.stores.sqlite import SqliteStore
+from ledger.stores.sqlite_view import SqliteView
 from ledger_console.tail import leaves
 from tests.console.conftest import Agent, Ledger
 from tests.console.running import PATIENCE, running
@@ -63,14 +63,14 @@ def test_a_resolved_event_left_what_the_person_said() -> None:
 def test_never_reads_the_whole_journal(agent: Agent, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     agent.ask("a1", times=500)
     asked: list[int] = []
-    read = SqliteStore.events
+    read = SqliteView.events
 
-    def counted(store: SqliteStore, after: int, *rest: object) -> list[Event]:
+    def counted(store: SqliteView, after: int, *rest: object) -> list[Event]:
         found = read(store, after, *rest)
         asked.append(after)
         return found
 
-    monkeypatch.setattr(SqliteStore, "events", counted)
+    monkeypatch.setattr(SqliteView, "events", counted)
     assert _events(ledger, "-n", "5", "--wf", "nowhere") == []
     assert min(asked) == 496
 
@@ -130,3 +130,74 @@ def test_following_writes_nothing(agent: Agent, tmp_path: Path) -> None:
         assert tail.sees("succeeded")
         assert tail.interrupted() == 0
     assert [(file.stat().st_size, file.stat().st_mtime_ns) for file in files] == before
+
+
+def _put(file: Path, place: Path) -> None:
+    """In place of a ledger, without its log: https://sqlite.org/howtocorrupt.html, 1.4."""
+    for log in place.parent.glob(f"{place.name}-*"):
+        log.unlink()
+    file.rename(place)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_goes_on_with_the_ledger_that_took_the_place(agent: Agent, terminal: bool) -> None:
+    agent.ask("a1", wf="before")
+    with running("tail", terminal=terminal) as tail:
+        assert tail.sees("before")
+        agent.close()
+        for file in agent.path.parent.glob("ledger.db*"):
+            file.unlink()
+        assert tail.sees("waiting for a ledger"), tail.seen
+        for number in range(2):
+            Agent(agent.path.with_name("other.db")).close()
+            _put(agent.path.with_name("other.db"), agent.path)
+            other = Agent(agent.path)
+            other.ask(f"b{number}", wf=f"after-{number}")
+            other.close()
+            assert tail.sees(f"after-{number}"), tail.seen
+        assert tail.seen.count("was replaced; going on with the new one") == 2
+        assert tail.interrupted() == 0
+        assert "Traceback" not in tail.seen
+
+
+def test_the_past_of_a_restored_copy_is_not_told_again(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("a1", wf="long-ago")
+    ledger("backup", "copy.db")
+    agent.ask("a2", wf="not-in-the-copy")
+    with running("tail", "--json", "-n", "1", terminal=False) as tail:
+        assert tail.sees("not-in-the-copy")
+        _put(agent.path.with_name("copy.db"), agent.path)
+        other = Agent(agent.path)
+        other.ask("a3", wf="now")
+        assert tail.sees("now")
+        other.close()
+        assert "long-ago" not in tail.seen
+
+
+def test_what_is_put_in_the_place_and_is_no_ledger_is_said(agent: Agent) -> None:
+    agent.ask("a1", wf="before")
+    with running("tail", terminal=False) as tail:
+        assert tail.sees("before")
+        (agent.path.parent / "notes").write_text("not a database, " * 100)
+        _put(agent.path.parent / "notes", agent.path)
+        assert tail.sees("not a readable ledger"), tail.seen
+        assert tail.interrupted() == 0
+
+
+def test_many_writers(agent: Agent) -> None:
+    def write(name: str) -> None:
+        own = Agent(agent.path)
+        for number in range(25):
+            own.ask(f"{name}{number}")
+        own.close()
+
+    with running("tail", "--json", "-n", "1000", "--limit", "200", terminal=False) as tail:
+        writers = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        tail.sees("no such text: read until it ends")
+        assert tail.process.wait(PATIENCE) == 0
+    seqs = [json.loads(line)["seq"] for line in tail.seen.splitlines()]
+    assert seqs == list(range(1, 201))

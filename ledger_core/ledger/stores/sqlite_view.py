@@ -49,6 +49,11 @@ class SqliteView:
                 raise
         self._db.set_progress_handler(self._late, _STEPS)
 
+    @property
+    def frozen(self) -> bool:
+        """Whether it is read as it stood, since nothing could be written beside it; `current` tells for how long."""
+        return self._frozen is not None
+
     def current(self) -> bool:
         """Whether the file at the path is still the one that was opened, and can be read as it was."""
         with contextlib.suppress(OSError):
@@ -94,6 +99,11 @@ class SqliteView:
         """The journal's newest seq, 0 when empty."""
         with self._reading() as db:
             return reading.last_seq(db)
+
+    def data_version(self) -> int:
+        """As `SqliteStore.data_version`; of a file that is read as it stood, `current` tells instead."""
+        with translated(self.path):
+            return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def close(self) -> None:
         """Let go of the file."""
