@@ -89,7 +89,7 @@ def made(where: Place) -> Iterator[SqliteStore]:
     """The ledger, made where there is none. Raises what SqliteStore raises."""
     from ledger.stores.sqlite import SqliteStore
 
-    store = SqliteStore(where.path)
+    store = SqliteStore(where.path, cipher=cipher())
     try:
         yield store
     finally:
