@@ -19,7 +19,7 @@ from mitmproxy.proxy import layer, layers, server_hooks
 from mitmproxy.proxy.layers import modes
 
 from ledger_proxy import answers
-from ledger_proxy.agreement import agrees
+from ledger_proxy.agreement import agrees, may_name_a_host
 from ledger_proxy.destinations import Destinations, is_address
 from ledger_proxy.exchange import Caller, Exchange
 from ledger_proxy.headers import to_text
@@ -28,7 +28,7 @@ from ledger_proxy.limits import BODY_SECONDS, HEAD_SECONDS, MAX_CONNECTIONS, Pat
 from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
 from ledger_proxy.receiving import Spooled, TooLarge, chosen, read, receive, spooled
-from ledger_proxy.relay import HOST, Answering, Relay, Ticket
+from ledger_proxy.relay import HOST, Answering, Relay, Ticket, given
 from ledger_proxy.settings import Address, Settings
 from ledger_proxy.spool import IN_MEMORY, Spool
 from ledger_proxy.watching import Watched
@@ -126,7 +126,9 @@ class Gate:
             context.server.error = "the destination may not be reached"
             self._tunnel(nextlayer)
         # A SOCKS client may have looked a ruled name up itself: then what it says inside tells.
-        elif not self._rules.intercepts(address[0].lower(), address[1]) and not (socks and is_address(address[0])):
+        elif not self._rules.intercepts(address[0].lower(), address[1]) and not (
+            socks and is_address(address[0]) and may_name_a_host(nextlayer.data_client())
+        ):
             self._tunnel(nextlayer)
 
     def _tunnel(self, nextlayer: layer.NextLayer) -> None:
@@ -207,6 +209,9 @@ class Gate:
         watched: Watched | None = flow.metadata.get(_WATCHED)
         if watched is not None:
             watched.sent_whole(flow.request.raw_content)
+        if not candidates and not _settled(flow):
+            logger.error("a request whose head could not be judged is refused")
+            flow.response = _front(answers.problem(answers.UNAVAILABLE))
         if not candidates or flow.response is not None:
             return
         told: answers.Response | answers.Streamed | None = None
@@ -221,15 +226,16 @@ class Gate:
                 if watched := self._watch(flow, (rule,), request):
                     watched.sent_whole(request.body)
                 return
-            told = await self._answer(rule, request, flow)
+            told = await self._answer(rule, request, flow, self._asking(request, flow))
+            if isinstance(told, answers.Streamed):
+                self._pass(flow, self._relay.issue(given(told), told.body.leave))
         except Exception:
             logger.exception("an exchange failed; the agent is told that the ledger is unavailable")
         finally:
             self.answering -= 1
-            if isinstance(told, answers.Streamed):
-                self._pass(flow, self._relay.issue(_given(told), told.body.leave))
-            elif not flow.metadata.get(_LET_GO):
-                flow.response = _front(told or answers.problem(answers.UNAVAILABLE))
+            if not _settled(flow):
+                whole = isinstance(told, answers.Response)
+                flow.response = _front(told if whole else answers.problem(answers.UNAVAILABLE))
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         ticket: Ticket | None = flow.metadata.get(_TICKET)
@@ -267,11 +273,10 @@ class Gate:
         await asyncio.sleep(WRITE_SECONDS)
 
     async def _answer(
-        self, rule: Rule, request: Request, flow: http.HTTPFlow, body: Spooled | None = None
+        self, rule: Rule, request: Request, flow: http.HTTPFlow, caller: Caller | None, body: Spooled | None = None
     ) -> answers.Response | answers.Streamed:
         if not agrees(request, None if self._origin else flow.client_conn.sni):
             return answers.problem(answers.MISDIRECTED)
-        caller = self._who(flow.client_conn, request.header("Proxy-Authorization"))
         if caller is None:
             return answers.problem(answers.AUTHENTICATE)
         return await self._exchange.answer(rule, request, caller, lambda: _left(flow.client_conn), body)
@@ -281,7 +286,7 @@ class Gate:
         _let_go(flow)
         if self._observer is None:
             return None
-        caller = self._who(flow.client_conn, request.header("Proxy-Authorization")) or self._default
+        caller = self._asking(request, flow) or self._default
         watched = Watched(self._observer, candidates, request, caller)
         flow.metadata[_WATCHED] = watched
         return watched
@@ -289,6 +294,8 @@ class Gate:
     def _receiving(self, candidates: Sequence[Rule], flow: http.HTTPFlow) -> Answering:
         """Answers a request when its body, which is not in memory, has come."""
         request = _request(flow, b"")
+        # Now, while the agent is here: under another name than its retry's, this would be another operation.
+        caller = self._asking(request, flow)
 
         async def answer(content: StreamReader) -> answers.Response | answers.Streamed:
             spool = Spool()
@@ -297,13 +304,16 @@ class Gate:
                 rule = await read(spool.size, chosen, candidates, whole, spool)
                 if rule is None or rule.mode == "observe":
                     return await self._passer.answer(whole, spool)
-                return await self._answer(rule, whole, flow, await spooled(rule, whole, spool))
+                return await self._answer(rule, whole, flow, caller, await spooled(rule, whole, spool))
             except TooLarge:
                 return answers.problem(answers.TOO_LARGE)
             finally:
                 spool.close()
 
         return answer
+
+    def _asking(self, request: Request, flow: http.HTTPFlow) -> Caller | None:
+        return self._who(flow.client_conn, request.header("Proxy-Authorization"))
 
     def _who(self, client: connection.Client, authorization: str | None) -> Caller | None:
         """Who asks on a connection, by what this request says or its tunnel said; None for who may not."""
@@ -334,7 +344,7 @@ class Gate:
         if _small(flow.request):
             flow.response = _front(told)
         else:
-            self._pass(flow, self._relay.issue(_given(told)), taking=True)
+            self._pass(flow, self._relay.issue(given(told)), taking=True)
 
     def _pass(self, flow: http.HTTPFlow, ticket: Ticket, taking: bool = False) -> None:
         """Point a flow at the relay. taking: with its body, else only for the answer."""
@@ -360,11 +370,9 @@ def _small(request: http.Request) -> bool:
     return length is None or int(length) <= IN_MEMORY
 
 
-def _given(told: answers.Response | answers.Streamed) -> Answering:
-    async def answer(content: StreamReader) -> answers.Response | answers.Streamed:
-        return told
-
-    return answer
+def _settled(flow: http.HTTPFlow) -> bool:
+    """Whether it was decided what becomes of a request; mitmproxy sends on what nobody decided on."""
+    return flow.response is not None or _LET_GO in flow.metadata or _TICKET in flow.metadata
 
 
 def _let_go(flow: http.HTTPFlow) -> None:

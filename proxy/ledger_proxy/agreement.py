@@ -1,9 +1,13 @@
-"""Whether a request names one host throughout. Pure."""
+"""Whether a request names one host throughout, and a connection any. Pure."""
 
 from __future__ import annotations
 
+import re
+
 from ledger_proxy.settings import Address
 from ledger_rules.request import Request
+
+_METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+( |$)")
 
 
 def agrees(request: Request, sni: str | None) -> bool:
@@ -20,3 +24,8 @@ def _host_agrees(value: str, target: Address, scheme: str) -> bool:
         name, port = value.lower().strip(), ""
     wanted = port or {"https": "443", "http": "80"}.get(scheme, "")
     return name.strip("[]") == target[0] and wanted == str(target[1])
+
+
+def may_name_a_host(data: bytes) -> bool:
+    """Whether a connection that begins so may be TLS or HTTP; anything else names no host, and no rule can mean it."""
+    return not data or data[:1] == b"\x16" or _METHOD.match(data) is not None

@@ -125,3 +125,12 @@ async def _pass(request: web.BaseRequest, told: Response | Streamed) -> web.Stre
         if isinstance(told, Streamed):
             told.body.leave()
     return response
+
+
+def given(told: Response | Streamed) -> Answering:
+    """What answers with this, whatever was asked."""
+
+    async def answer(content: StreamReader) -> Response | Streamed:
+        return told
+
+    return answer

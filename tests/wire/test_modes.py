@@ -80,6 +80,23 @@ def test_a_socks_proxy_leaves_the_rest_alone_and_refuses_what_is_denied(tmp_path
         assert no.lines() == []
 
 
+def test_a_socks_proxy_says_on_what_is_neither_tls_nor_http(tmp_path: Path, upstream: Upstream) -> None:
+    """To an address, as a database client asks that looked its name up itself."""
+    with mode(tmp_path, upstream, "socks5") as sidecar, socket.create_server(("127.0.0.1", 0)) as database:
+        port = database.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", sidecar.port), 20) as client:
+            client.sendall(b"\x05\x01\x00")
+            assert client.recv(2) == b"\x05\x00"
+            client.sendall(b"\x05\x01\x00\x01\x7f\x00\x00\x01" + port.to_bytes(2))
+            assert client.recv(10)[:2] == b"\x05\x00"
+            client.sendall(b"\x00\x00\x00\x08\x04\xd2\x16/")
+            served, _ = database.accept()
+            with served:
+                assert served.recv(8) == b"\x00\x00\x00\x08\x04\xd2\x16/"
+                served.sendall(b"N")
+                assert client.recv(1) == b"N"
+
+
 def test_a_socks_proxy_asks_for_the_secret(tmp_path: Path, upstream: Upstream) -> None:
     with mode(tmp_path, upstream, "socks5", "--auth", "correct-horse-9") as sidecar:
         for user, said in (("order-7:correct-horse-9", "200 executed"), ("order-7:wrong-horse-9", "000"), ("", "000")):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import ssl
 import time
+from typing import Any
 
 import pytest
+from mitmproxy.test import tflow
 
+from ledger_proxy.addon import Gate
+from ledger_proxy.destinations import Destinations
+from ledger_proxy.settings import Settings
+from ledger_rules.ruleset import Ruleset
 from tests.upstream import Upstream
 from tests.wire.raw import ask
 from tests.wire.sidecars import Sidecar
@@ -16,13 +23,15 @@ HOST = "api.stripe.com"
 CHARGE = f"POST /ok/charges HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 8\r\n\r\namount=1".encode()
 
 
-def tunnel(sidecar: Sidecar) -> ssl.SSLSocket:
+def tunnel(sidecar: Sidecar, user: str = "default") -> ssl.SSLSocket:
     """A connection of a client that does not say in TLS that it speaks HTTP (no ALPN)."""
     raw = socket.create_connection(("127.0.0.1", sidecar.port), 20)
-    raw.sendall(f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n\r\n".encode())
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        head += raw.recv(1)
+    who = base64.b64encode(f"{user}:".encode()).decode()
+    head = f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\nProxy-Authorization: Basic {who}\r\n\r\n"
+    raw.sendall(head.encode())
+    said = b""
+    while not said.endswith(b"\r\n\r\n"):
+        said += raw.recv(1)
     context = ssl.create_default_context(cafile=str(sidecar.ca / "ca-cert.pem"))
     return context.wrap_socket(raw, server_hostname=HOST)
 
@@ -48,3 +57,25 @@ def test_what_is_not_http_does_not_reach_a_ruled_host(sidecar: Sidecar, upstream
     with tunnel(sidecar) as client:
         assert ask(client, b"\x16\x03 hello\r\n\r\n").status == 400
     assert upstream.lines() == []
+
+
+def test_a_large_request_keeps_its_workflow_when_its_agent_leaves(sidecar: Sidecar, upstream: Upstream) -> None:
+    """Under another workflow it would be another operation, and the agent's retry a second effect."""
+    for number, size in enumerate(range(12_000_000, 24_000_000, 1_000_000)):
+        head = f"POST /ok/charges HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {size}\r\n\r\n"
+        client = tunnel(sidecar, "order-42")
+        client.sendall(head.encode() + b"x" * size)
+        time.sleep(number * 0.02)  # to leave at different moments
+        client.close()
+    upstream.wait_for(lambda u: len(u.effects()) == len(sidecar.records()))
+    assert {record["wf"] for record in sidecar.records()} <= {"order-42"}
+
+
+async def test_a_request_whose_head_was_never_judged_is_not_sent_on() -> None:
+    """mitmproxy goes on after a hook that raised."""
+    nothing: Any = None
+    gate = Gate(Settings(rules=Ruleset(), db=""), nothing, nothing, nothing, Destinations())
+    flow = tflow.tflow()
+    await gate.request(flow)
+    assert flow.response is not None
+    assert flow.response.status_code == 503
