@@ -234,8 +234,8 @@ class Gate:
         finally:
             self.answering -= 1
             if not _settled(flow):
-                whole = isinstance(told, answers.Response)
-                flow.response = _front(told if whole else answers.problem(answers.UNAVAILABLE))
+                whole = told if isinstance(told, answers.Response) else None
+                flow.response = _front(whole or answers.problem(answers.UNAVAILABLE))
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         ticket: Ticket | None = flow.metadata.get(_TICKET)

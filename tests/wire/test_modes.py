@@ -90,6 +90,7 @@ def test_a_socks_proxy_says_on_what_is_neither_tls_nor_http(tmp_path: Path, upst
             client.sendall(b"\x05\x01\x00\x01\x7f\x00\x00\x01" + port.to_bytes(2))
             assert client.recv(10)[:2] == b"\x05\x00"
             client.sendall(b"\x00\x00\x00\x08\x04\xd2\x16/")
+            database.settimeout(20)
             served, _ = database.accept()
             with served:
                 assert served.recv(8) == b"\x00\x00\x00\x08\x04\xd2\x16/"
