@@ -218,6 +218,8 @@ class Gate:
         self.answering += 1
         try:
             request = _request(flow, flow.request.raw_content or b"")
+            # Asked before anything waits: an agent that leaves takes with it what its connection said.
+            caller = self._asking(request, flow)
             rule = await read(len(request.body), decide, candidates, request)
             if rule is None:
                 _let_go(flow)
@@ -226,7 +228,7 @@ class Gate:
                 if watched := self._watch(flow, (rule,), request):
                     watched.sent_whole(request.body)
                 return
-            told = await self._answer(rule, request, flow, self._asking(request, flow))
+            told = await self._answer(rule, request, flow, caller)
             if isinstance(told, answers.Streamed):
                 self._pass(flow, self._relay.issue(given(told), told.body.leave))
         except Exception:
@@ -294,7 +296,7 @@ class Gate:
     def _receiving(self, candidates: Sequence[Rule], flow: http.HTTPFlow) -> Answering:
         """Answers a request when its body, which is not in memory, has come."""
         request = _request(flow, b"")
-        # Now, while the agent is here: under another name than its retry's, this would be another operation.
+        # As above: under another name than its retry's, this would be another operation.
         caller = self._asking(request, flow)
 
         async def answer(content: StreamReader) -> answers.Response | answers.Streamed:
