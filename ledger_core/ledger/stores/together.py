@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 
 from ledger.stores.engine import Op, Write
 
-GATHER_SECONDS, GATHER_ROUNDS = 0.00005, 20
-"""A leader who is not alone lets others catch up, as long as some do: many a disk syncs faster than threads come."""
+GATHER_SECONDS = 0.00005
+"""A leader lets those who wrote with the last one catch up: many a disk syncs faster than threads come again."""
 LOOK_AGAIN_SECONDS = 1.0
 """A sleeper looks for itself after so long, should Ctrl-C have swallowed the call that was meant for it."""
 
@@ -48,8 +48,7 @@ class Together:
         self._commit = commit
         self._waiting: list[Ticket] = []
         self._leader: Ticket | None = None
-        self._crowd = False
-        """Whether the last leader was not alone: then the others are about to come again."""
+        self._crowd = 1
         self._mutex = threading.Lock()
 
     def __len__(self) -> int:
@@ -86,7 +85,7 @@ class Together:
         try:
             with self._mutex:
                 batch, self._waiting = self._waiting, []
-            self._crowd = len(batch) > 1
+            self._crowd = len(batch)
             self._commit(batch)
         finally:
             # Whoever broke it off, by Ctrl-C, took only its own write back: the next leader writes the others.
@@ -98,10 +97,9 @@ class Together:
                 ticket.wake()
 
     def _gather(self) -> None:
-        seen = 0 if self._crowd else 1
-        for _ in range(GATHER_ROUNDS):
-            if len(self._waiting) <= seen:
-                break
+        """As long as somebody came since the last look, and fewer are here than wrote together the last time."""
+        seen = 0
+        while seen < len(self._waiting) < self._crowd:
             seen = len(self._waiting)
             time.sleep(GATHER_SECONDS)
 
