@@ -57,11 +57,10 @@ def resolve(
             raise Problem(f"record {was.id[:SHORT]} is {was.status}, not unknown: there is nothing to resolve")
         if answer is not None and was.kind is not Kind.HTTP:
             raise Problem(f"record {was.id[:SHORT]} is a function call; an answer is for HTTP operations", USAGE)
-        if answer is not None:
-            was = was.but(about={**was.about, "response_status": answer.meta["status"]})
         # Without a body the result says so: what came back earlier was not the answer of a success.
         result = (answer or Result({}, None)) if done else None
-        return lifecycle.resolve(was, done, clock.now(), reason.note, result, by=reason.by)
+        about = None if answer is None else {"response_status": answer.meta["status"]}
+        return lifecycle.resolve(was, done, clock.now(), reason.note, result, by=reason.by, about=about)
 
     return _settle(store, where, word, change)
 

@@ -250,11 +250,20 @@ def takes_late(record: Record, status: Status) -> bool:
 
 
 def resolve(
-    was: Record, done: bool, now: Instant, note: str | None, result: Result | None = None, *, by: str | None = None
+    was: Record,
+    done: bool,
+    now: Instant,
+    note: str | None,
+    result: Result | None = None,
+    *,
+    by: str | None = None,
+    about: Mapping[str, object] | None = None,
 ) -> Change:
-    """A person's or a verifier's word on an unknown. by: who says so, for the journal."""
+    """A person's or a verifier's word on an unknown. by: who says so, for the journal; about: known by now, too."""
     trigger = Trigger.RESOLVE_DONE if done else Trigger.RESOLVE_NOT_DONE
     record = was.but(note=note, result=result if done else None, released=False)
+    if about:
+        record.about = {**was.about, **about}
     return _change(_row(was, trigger), record, was, now, detail={"done": done, "note": note, "by": by})
 
 
