@@ -30,8 +30,13 @@ Words = Annotated[list[str] | None, typer.Argument(metavar="[F] -- METHOD URL [-
 def check(file: File = None, rules: options.Rules = None) -> None:
     """Load the rules and say what is wrong with them, or what they cover."""
     source, ruleset = rulesfiles.load(file if file is not None else rules)
-    hosts = ", ".join(sorted(ruleset.hosts())) or "no host"
+    hosts = ", ".join(sorted(ruleset.hosts()))
     count = len(ruleset.rules)
+    if not count:
+        screen.line(
+            f"{source}: no rules and no packs, so no HTTP request is exactly-once; add packs: or rules: for that"
+        )
+        return
     screen.line(f"{source}: {count} rule{'s' * (count != 1)} for {hosts}; mode {ruleset.mode}")
 
 

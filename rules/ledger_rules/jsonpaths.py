@@ -44,6 +44,15 @@ class Path:
         """Return where it matches. Raises JSONPathError for documents it cannot walk."""
         return [match.parts for match in self.query.finditer(document)] if _walkable(document) else []
 
+    def named(self, document: Any) -> list[tuple[list[str], Any]]:
+        """Return what it finds with the names on the way there, sorted by them, in document order under one name.
+
+        `$..id` of a transfer: which id is the sender's is told by the names alone, and members have no order.
+        """
+        matches = self.query.finditer(document) if _walkable(document) else ()
+        found = [([part for part in match.parts if isinstance(part, str)], match.obj) for match in matches]
+        return sorted(found, key=lambda pair: pair[0])
+
     def values(self, document: Any) -> list[Any]:
         """Return what it matches, in document order. Raises JSONPathError for documents it cannot walk."""
         return [match.obj for match in self.query.finditer(document)] if _walkable(document) else []

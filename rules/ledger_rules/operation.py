@@ -24,7 +24,7 @@ from ledger_rules.urls import identity
 
 __all__ = ["LEDGER_HEADERS", "VERSION", "MissingKey", "Operation", "digest", "identify", "read_body"]
 
-VERSION = 2
+VERSION = 3
 """Of the normaliser. It is part of `id` and of nothing else: raise it when equal requests would change their id."""
 
 WORKFLOW_HEADER = "Ledger-Workflow"

@@ -5,6 +5,7 @@ A reader may raise whatever its parser raises; `bodies` then compares the body b
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -122,9 +123,24 @@ def _graphql(text: str, view: BodyView) -> Said:
     return Said("graphql", (request["query"],), _not_for(view))
 
 
+def _is_no_form(text: str) -> bool:
+    """Say whether JSON or XML is called a form, as curl -d does.
+
+    A server may read it as what it is, and there `+`, `&` and their order mean something. Forms escape what these begin
+    with, but for brackets.
+    """
+    start = text.lstrip()
+    if not start.startswith("["):
+        return start.startswith(("{", '"', "<"))
+    try:
+        json.loads(text)
+    except json.JSONDecodeError:
+        return False
+    return True
+
+
 def _form(text: str, view: BodyView) -> Said:
-    if text.lstrip().startswith(("{", "[", '"', "<")):
-        # curl -d sends JSON so. A server may read it as that, and there `+`, `&` and their order mean something.
+    if _is_no_form(text):
         raise ValueError("it looks like JSON or XML, not like the form that its Content-Type names")
     if text.count("&") >= MAX_FIELDS:
         raise ValueError(f"more than {MAX_FIELDS:,} fields")

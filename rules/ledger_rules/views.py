@@ -37,7 +37,7 @@ def business_key(document: Any, view: BodyView) -> tuple[list[list[Any]] | None,
         values = path.values(document)
         if all(value in NOTHING for value in values):
             return None, (f"{path.text} finds nothing: the whole body counts",)
-        found.append(values)
+        found.append(values if len(values) < 2 else [list(pair) for pair in path.named(document)])
     return found or None, tuple(f"only {path.text} counts" for path in view.only)
 
 

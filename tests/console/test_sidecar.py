@@ -154,6 +154,15 @@ def test_rules_check(ledger: Ledger, tmp_path: Path) -> None:
     assert ledger("rules", "check") == (0, "ledger.yaml: 1 rule for hooks.example.com; mode enforce\n", "")
 
 
+def test_rules_check_says_that_tools_alone_guard_no_request(ledger: Ledger, tmp_path: Path) -> None:
+    (tmp_path / "ledger.yaml").write_text("tools: {send_sms: {max: 2}}\n")
+    said = ledger("rules", "check")
+    assert (said.code, said.out) == (
+        0,
+        "ledger.yaml: no rules and no packs, so no HTTP request is exactly-once; add packs: or rules: for that\n",
+    )
+
+
 def test_rules_check_names_file_line_and_column(ledger: Ledger, tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text(RULES.replace("match:", "macht:"))
     said = ledger("rules", "check", "--rules", "r.yaml")

@@ -209,6 +209,7 @@ class TestForms:
             ('{"to": "a+b@example.com"}', '{"to": "a b@example.com"}'),
             ('{"note": "x&pay&wait&z"}', '{"note": "x&wait&pay&z"}'),
             (' ["%2B"]', ' ["+"]'),
+            ('["a+b",{"c":1,"c":1}]', '["a b",{"c":1,"c":1}]'),
             ("<to>a+b</to>", "<to>a b</to>"),
         ],
     )
@@ -300,6 +301,15 @@ class TestViews:
     def test_without_its_business_key_the_whole_body_counts(self, missing):
         one, other = missing % '"text": "a"', missing % '"text": "b"'
         assert said(one, only=["$.order"]) != said(other, only=["$.order"])
+
+    def test_where_several_values_were_found_counts_and_the_order_of_keys_does_not(self):
+        there = said('{"from": {"id": 1}, "to": {"id": 2}}', only=["$..id"])
+        assert there == said('{"to": {"id": 2}, "from": {"id": 1}, "note": "x"}', only=["$..id"])
+        assert there != said('{"to": {"id": 1}, "from": {"id": 2}}', only=["$..id"])
+        # What a list holds besides does not, its order does.
+        lines = said('[{"sku": 1}, {"sku": 2}]', only=["$[*].sku"])
+        assert lines == said('[{"note": "x"}, {"sku": 1}, {"sku": 2}]', only=["$[*].sku"])
+        assert lines != said('[{"sku": 2}, {"sku": 1}]', only=["$[*].sku"])
 
     def test_a_second_business_key_does_not_stand_in_for_a_missing_first(self):
         view = {"only": ["$.order", "$.line"]}
