@@ -37,6 +37,15 @@ class Text(logging.Formatter):
         return f"{at}  " + "  ".join(str(part) for part in parts if part != "") + f"  {told['ms']} ms"
 
 
+class Plain(logging.Formatter):
+    """A warning for a person; of an exception its kind alone, as in `JsonLines`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter`."""
+        kind = record.exc_info[0] if record.exc_info else None
+        return f"ledger: {record.getMessage()}{f' ({kind.__name__})' if kind else ''}"
+
+
 def _operation(record: logging.LogRecord) -> dict[str, object]:
     found = ((name, getattr(record, name, None)) for name in TOLD)
     return {name: value for name, value in found if value is not None}
@@ -45,8 +54,7 @@ def _operation(record: logging.LogRecord) -> dict[str, object]:
 def to_stderr(form: str | None) -> None:
     """Where the log goes. form: `json` or `text`, each with a line for every operation; None for warnings alone."""
     handler = logging.StreamHandler()
-    plain = logging.Formatter("ledger: %(message)s")
-    handler.setFormatter({"json": JsonLines(), "text": Text()}.get(form or "", plain))
+    handler.setFormatter({"json": JsonLines(), "text": Text()}.get(form or "", Plain()))
     logging.basicConfig(level=logging.WARNING if form is None else logging.INFO, handlers=[handler], force=True)
     # mitmproxy's crash logs hold raw body bytes, and its connection log is noise.
     logging.getLogger("mitmproxy").setLevel(logging.CRITICAL)

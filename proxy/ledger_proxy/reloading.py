@@ -26,7 +26,7 @@ class Reloader:
     def __init__(self, read: Callable[[], Ruleset], take: Callable[[Ruleset], None], file: Path | None) -> None:
         self._read, self._take, self._file = read, take, file
         self._asked = asyncio.Event()
-        self._sign = self._look()
+        self._sign = self._seen = self._look()
 
     def ask(self) -> None:
         """Read them now; for a signal handler."""
@@ -56,10 +56,12 @@ class Reloader:
         return True
 
     def _changed(self) -> bool:
-        """A file that is missing did not change: an editor may be about to put it back."""
-        before, now = self._sign, self._look()
-        self._sign = now or before
-        return self._sign != before
+        """A file that is missing did not change, nor one that is being written: half of it may be half of the rules."""
+        before, self._seen = self._seen, self._look()
+        if self._seen is None or self._seen != before:
+            return False
+        changed, self._sign = self._seen != self._sign, self._seen
+        return changed
 
     def _look(self) -> Sign | None:
         if self._file is None:

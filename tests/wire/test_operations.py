@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import sqlite3
+import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ledger_proxy.logs import Plain
+from ledger_rules.ruleset import Ruleset
 from tests.upstream import Upstream
 from tests.wire.sidecars import RULES, Sidecar, ledger, start
 
@@ -150,3 +155,26 @@ def test_a_locked_ledger_is_reported_in_bounded_time(operated: tuple[Sidecar, ht
         other.execute("ROLLBACK")
     assert (sick.status_code, sick.json()["why"]) == (503, "no write in time")
     until(lambda: pages.get("/healthz", timeout=20).status_code == 200)
+
+
+def test_a_warning_quotes_nothing_of_what_failed() -> None:
+    try:
+        raise ValueError("sk_live_secret")
+    except ValueError:
+        record = logging.LogRecord("ledger", logging.ERROR, "", 0, "it failed", None, sys.exc_info())
+    assert Plain().format(record) == "ledger: it failed (ValueError)"
+
+
+def test_rules_that_are_being_written_are_not_read_yet(tmp_path: Path) -> None:
+    with warnings.catch_warnings(action="ignore"):  # mitmproxy calls pyparsing by an old name
+        from ledger_proxy.reloading import Reloader
+
+    file = tmp_path / "ledger.yaml"
+    file.write_text("a")
+    reloader = Reloader(Ruleset, lambda rules: None, file)
+    seen = []
+    for text in (None, "ab", "abc", None, None):
+        if text:
+            file.write_text(text)
+        seen.append(reloader._changed())
+    assert seen == [False, False, False, True, False]
