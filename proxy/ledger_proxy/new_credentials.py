@@ -1,5 +1,5 @@
 """Notices a request that came before under another credential: a token was refreshed, probably, and the retry is now
-taken for another account's. One warning for each rule. Bounded in memory; keeps keyed hashes only.
+taken for another account's. One warning for each rule. Bounded in memory; keeps hashes only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class NewCredentials:
 
     def __init__(self, warn: Callable[[str], None]) -> None:
         self._warn = warn
-        self._last: OrderedDict[str, str] = OrderedDict()
+        self._last: OrderedDict[int, str] = OrderedDict()
         self._spoken: set[str] = set()
 
     def arrived(self, rule: Rule, request: Request, operation: Operation) -> None:

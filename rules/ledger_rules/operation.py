@@ -42,7 +42,8 @@ class Operation:
     id: identity. content_id: the same without rule and version, over the raw body. payload_id: the same over the
         payload as the rule reads it. An open record with any of them is this operation, whatever its rule is called.
     payload: what is asked for; under a key, another payload is a conflict.
-    account: whose it is; whoever: what would be the same for another account. Both are hashes and never stored.
+    account: whose it is; whoever: what would be the same for another account. Hashes, never stored; the
+        second holds in this process only.
     keyed: the identity came from a respected key or from Ledger-Operation-Id.
     ignored_key: a generated key was treated as noise.
     upstream_key_header, upstream_key_slot: where our own key goes, replacing what is there; both None when the
@@ -56,7 +57,7 @@ class Operation:
     payload_id: str
     payload: str
     account: str
-    whoever: str
+    whoever: int
     keyed: bool
     ignored_key: bool
     rule: str
@@ -124,7 +125,7 @@ def identify(
         payload_id=keyed_hash(secret, "meaning", where, named or ("payload", payload)),
         payload=payload,
         account=whose,
-        whoever=keyed_hash(secret, "whoever", wf, method, where_url, named or ("payload", payload)),
+        whoever=hash((wf, method, where_url, named or ("payload", payload))),
         keyed=named is not None,
         ignored_key=key.ignored,
         rule=rule.name,
