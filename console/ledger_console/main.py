@@ -93,7 +93,7 @@ def _exit_code(command: Callable[[], Any]) -> int:
         return _say(str(error), FAILED)
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except ReaderGone:
+    except (ReaderGone, BrokenPipeError):
         _forget_stdout()
         return 0
     except OSError as error:

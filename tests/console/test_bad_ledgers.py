@@ -1,0 +1,113 @@
+"""Every command that reads, on every ledger that is not as it should be: one line, no traceback, nothing changed."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from ledger.records import Record, Result, Status
+from ledger.steps import Outcome
+from tests.console.conftest import Agent, Ledger
+from tests.console.running import running
+
+READERS = ("show", "show a1", "tail --no-follow", "stats", "stats --by tool", "unknown", "export", "export --whole")
+HOSTILE = "\x1b[2J\x1b]0;title\x07\r\x00\u202egnp.exe\u2028\x9b31m\u652f\u6255"
+BODY = b"\x1b[31m" + b"x" * 10_000_000
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _foreign(path: Path) -> None:
+    path.unlink()
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE cats (name)")
+    db.close()
+
+
+def _corrupt(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+
+
+def _newer(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 999")
+    db.close()
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+BROKEN = {
+    "missing": (Path.unlink, "there is no ledger at"),
+    "empty": (_empty, "is empty: nothing was recorded there yet"),
+    "text": (lambda path: path.write_text("not a database, " * 100), "is not a readable ledger"),
+    "foreign": (_foreign, "is a database, but not a ledger"),
+    "corrupt": (_corrupt, "is not a readable ledger"),
+    "cut": (_cut, "is not a readable ledger"),
+    "newer": (_newer, "was written by a newer Ledger (schema 999)"),
+}
+
+
+@pytest.fixture
+def filled(agent: Agent) -> Path:
+    """Some records, one unknown, and nobody has it open."""
+    agent.ask("a1", times=3)
+    agent.ask("b2", Status.UNKNOWN)
+    for number in range(20):
+        agent.ask(f"{number:032x}")
+    agent.close()
+    return agent.path
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.parametrize("command", [*READERS, "clear --yes", "resolve a1 --done", "retry a1"])
+def test_a_ledger_that_cannot_be_read(filled: Path, ledger: Ledger, command: str, kind: str) -> None:
+    spoil, why = BROKEN[kind]
+    spoil(filled)
+    before = filled.read_bytes() if filled.exists() else None
+    said = ledger(*command.split())
+    assert (said.code, said.out, said.err.count("\n")) == (1, "", 1)
+    assert why in said.err
+    assert "ledger.db" in said.err
+    assert (filled.read_bytes() if filled.exists() else None) == before
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_ledger_that_another_process_writes_is_read(filled: Path, ledger: Ledger, command: str) -> None:
+    usual = ledger(*command.split())
+    writer = sqlite3.connect(filled, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    assert ledger(*command.split()) == usual
+    assert usual.code == 0
+    writer.close()
+
+
+@pytest.mark.parametrize("columns", ["20", "80"])
+@pytest.mark.parametrize("command", [*READERS[:6], "show --json", "export"])
+def test_hostile_records_on_a_terminal(agent: Agent, command: str, columns: str) -> None:
+    draft = {"tool": HOSTILE, "wf": HOSTILE, "caller": HOSTILE, "note": HOSTILE, "about": {"url": HOSTILE}}
+    agent.ask("a1", Outcome(Status.SUCCESS, result=Result({"headers": [[HOSTILE, HOSTILE]]}, BODY)), **draft)
+    agent.ask("b2", Outcome(Status.UNKNOWN, error=HOSTILE), times=2, **draft)
+    with running(*command.split(), terminal=True, COLUMNS=columns) as shown:
+        shown.sees("no such text: read until it ends")
+        assert shown.process.wait(20) == 0
+    for harm in ("\x1b[2J", "\x1b]0;", "\x07", "\x00", "\u202e", "\u2028", "\x9b"):
+        assert harm not in shown.seen
+    assert "Traceback" not in shown.seen
+    assert len(shown.seen) < 200_000
+
+
+def test_a_ten_megabyte_answer_survives_export_and_import(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("a1", Outcome(Status.SUCCESS, result=Result({"status": 200}, BODY)))
+    assert ledger("export", "--whole", "-o", "out.jsonl").code == 0
+    assert ledger("import", "out.jsonl", "--db", "new.db").code == 0
+    other = Agent(agent.path.with_name("new.db"))
+    kept: Record | None = other.store.get("a1")
+    assert kept == agent.store.get("a1")
+    other.close()
