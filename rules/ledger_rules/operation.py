@@ -31,6 +31,8 @@ WORKFLOW_HEADER = "Ledger-Workflow"
 CALLER_HEADER = "Ledger-Caller"
 OPERATION_HEADER = "Ledger-Operation-Id"
 
+OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
+
 LEDGER_HEADERS = frozenset(name.lower() for name in (WORKFLOW_HEADER, CALLER_HEADER, OPERATION_HEADER))
 """Names, lower case, that speak to Ledger and must be stripped before sending."""
 
@@ -108,7 +110,7 @@ def identify(
     whose = account(request, rule.account, secret)
     body = body or _read(rule, request, slot, found)
     payload = _payload(rule, request, body, found, secret)
-    method = request.method.upper()
+    method = _method(request)
     named = (key.kind, key.value) if key.kind else None
     prints = rule.fingerprint
     whole_url = identity(request)
@@ -207,6 +209,12 @@ def _client_keys(rule: Rule, request: Request, slot: Slot | None) -> Iterator[tu
         sent = request.header(header)
         if (value := read_key(sent)) is not None:
             yield value, sent if header == own else None
+
+
+def _method(request: Request) -> str:
+    """The method, and what a header makes of it: many frameworks do what X-HTTP-Method-Override says."""
+    overrides = [value for name in OVERRIDES if (value := request.header(name))]
+    return " ".join([request.method, *overrides]).upper()
 
 
 def _ledger_header(request: Request, name: str) -> str | None:

@@ -62,6 +62,13 @@ class TestWithoutAKey:
     def test_headers_that_vary_between_attempts_do_not_matter(self, noise):
         assert operation(**PAID).id == operation(**json_request('{"amount": 5}', headers=noise)).id
 
+    @pytest.mark.parametrize("name", ["X-HTTP-Method-Override", "x-http-method", "X-Method-Override"])
+    def test_a_header_that_makes_it_another_method_does(self, name):
+        plain, deleted = (operation(**json_request("{}", headers=h)) for h in ({}, {name: "DELETE"}))
+        assert plain.id != deleted.id
+        assert plain.content_id != deleted.content_id
+        assert operation(**json_request("{}", headers={name: "delete"})).id == deleted.id
+
     def test_headers_the_rule_lists_do(self):
         rule = one_rule("fingerprint: {headers: [X-Tenant]}")
         ids = {operation(rule, headers={"X-Tenant": t}).id for t in ("a", "b")} | {operation(rule).id}
