@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Generator
+from copy import copy
 from typing import Any
 
 import h11
@@ -128,6 +129,29 @@ class Client(_http1.Http1Client):
         yield from super().send(event)
 
 
+class Stream(http_layer.HttpStream):
+    """One exchange."""
+
+    def flow_done(self) -> Commands:
+        """Pass on what an upgraded connection says (RFC 9110 §7.8): only there are bytes meant that are no HTTP."""
+        if self.flow.response is not None and self.flow.response.status_code == 101:
+            self.context = copy(self.context)
+            self.context.options = _RawTcp(self.context.options)  # type: ignore[assignment]
+        yield from super().flow_done()
+
+
+class _RawTcp:
+    """Options with `rawtcp` on."""
+
+    rawtcp = True
+
+    def __init__(self, options: Any) -> None:
+        self._options = options
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._options, name)
+
+
 class Chunks(ChunkedReader):
     """Chunks without their trailers (RFC 9110 §6.5.1 lets a recipient drop them), and with bounded lines between."""
 
@@ -163,6 +187,7 @@ def apply() -> None:
     for module, name, better in (
         (http_layer, "Http1Server", Server),
         (http_layer, "Http1Client", Client),
+        (http_layer, "HttpStream", Stream),
         (_http1, "ChunkedReader", Chunks),
         (_http1, "make_error_response", error_page),
     ):
