@@ -232,12 +232,12 @@ class Gate:
             if isinstance(told, answers.Streamed):
                 self._pass(flow, self._relay.issue(given(told), told.body.leave))
         except Exception:
-            logger.exception("an exchange failed; the agent is told that the ledger is unavailable")
+            logger.exception("an exchange failed; the agent is told that its outcome is unknown")
         finally:
             self.answering -= 1
             if not _settled(flow):
                 whole = told if isinstance(told, answers.Response) else None
-                flow.response = _front(whole or answers.problem(answers.UNAVAILABLE))
+                flow.response = _front(whole or answers.problem(answers.BROKEN))
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         ticket: Ticket | None = flow.metadata.get(_TICKET)

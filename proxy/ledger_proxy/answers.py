@@ -202,8 +202,17 @@ UNAVAILABLE = Problem(
     503,
     "refused",
     "The ledger could not be written, so nothing was sent",
-    "The effect did not happen. Repeat later; an operator must look at the ledger.",
+    "This attempt had no effect; what an earlier one of the same operation had, its record tells. "
+    "Repeat later; an operator must look at the ledger.",
     {"Retry-After": "5"},
+)
+BROKEN = Problem(
+    "exchange-broken",
+    504,
+    "unknown",
+    "Ledger failed while it handled the request",
+    f"{_LEAVE_IT} An operator must look at the log and at `ledger unknown`.",
+    _NO_RETRY,
 )
 STOPPING = Problem(
     "sidecar-stopping",

@@ -125,13 +125,13 @@ class Exchange:
                 self._noticer.arrived(rule, request, attempt.arrived.wall)
                 self._new_credentials.arrived(rule, request, operation)
             reply = await aopen(begin(attempt, clock.now(), known), call)
+            if isinstance(reply, Follow):
+                self._finish_apart(reply, call, operation, started)
+                return replies.opened(reply)
+            self._count(reply, operation, started)
         except Exception as error:
             self.measures.refused += not sent
             return replies.broken(sent, error)
-        if isinstance(reply, Follow):
-            self._finish_apart(reply, call, operation, started)
-            return replies.opened(reply)
-        self._count(reply, operation, started)
         return replies.response(reply, operation.policy.on_unknown, request.header("Accept-Encoding"))
 
     def _count(self, reply: Reply, operation: Operation, started: float) -> None:

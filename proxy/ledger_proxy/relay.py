@@ -94,8 +94,8 @@ async def _told(ticket: Ticket, request: web.BaseRequest) -> Response | Streamed
     except AgentLeft:
         raise
     except Exception:
-        logger.exception("an exchange failed; the agent is told that the ledger is unavailable")
-        return answers.problem(answers.UNAVAILABLE)
+        logger.exception("an exchange failed; the agent is told that its outcome is unknown")
+        return answers.problem(answers.BROKEN)
 
 
 async def _pass(request: web.BaseRequest, told: Response | Streamed) -> web.StreamResponse:

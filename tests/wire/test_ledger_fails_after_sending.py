@@ -10,6 +10,7 @@ from ledger.errors import NotALedger
 from ledger.keeper import AsyncKeeper
 from ledger.lifecycle import Change
 from ledger.stores.sqlite_async import AsyncSqliteStore
+from ledger_proxy import answers
 from ledger_proxy.answers import Response
 from ledger_proxy.exchange import Caller, Exchange
 from ledger_proxy.upstream import Answer, MaybeSent, NotSent
@@ -85,3 +86,25 @@ async def test_a_recovery_that_reached_nobody_does_not_say_that_nothing_happened
     assert (response.status, outcome(response)) == (504, "unknown")
     assert b"did not happen" not in response.body
     await store.close()
+
+
+async def test_a_fault_of_ours_after_the_effect_takes_no_answer_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = AsyncSqliteStore(tmp_path / "ledger.db")
+    exchange = Exchange(store, AsyncKeeper(store), Upstream(Answer(200, "OK", (), b"paid")), b"k", 1000)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("counting is broken")
+
+    monkeypatch.setattr(type(exchange.tally), "count", broken)
+    response = await ask(exchange)
+    assert (response.status, response.body, outcome(response)) == (200, b"paid", "executed")
+    await store.close()
+
+
+def test_what_an_agent_is_told_of_our_own_fault_claims_nothing() -> None:
+    """It may come after the effect: an agent that read "did not happen" would try another way."""
+    for one in (answers.BROKEN, answers.UNAVAILABLE):
+        assert b"did not happen" not in answers.problem(one).body
+    assert outcome(answers.problem(answers.BROKEN)) == "unknown"
