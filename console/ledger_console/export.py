@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from ledger_console import ledgers, options, screen
-from ledger_console.problems import USAGE, Problem
+from ledger_console.problems import USAGE, Problem, ReaderGone
 from ledger_console.progress import Advance, bar
 from ledger_console.when import moment
 
@@ -115,7 +115,10 @@ def _cell(value: Any) -> Any:
 @contextlib.contextmanager
 def _to(output: str | None) -> Iterator[TextIO]:
     if output is None:
-        yield sys.stdout
+        try:
+            yield sys.stdout
+        except BrokenPipeError:
+            raise ReaderGone from None
         return
     try:
         handle = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -64,8 +64,11 @@ def json_line(value: Mapping[str, Any]) -> None:
 
 def aside(text: str) -> None:
     """A line beside the output: on stderr, so that pipes carry data only."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except BrokenPipeError:
+        raise ReaderGone from None
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,13 @@ def test_hostile_records_on_a_terminal(agent: Agent, command: str, columns: str)
         assert harm not in shown.seen
     assert "Traceback" not in shown.seen
     assert len(shown.seen) < 200_000
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_reader_that_leaves_early(filled: Path, command: str) -> None:
+    shell = f"set -o pipefail; {sys.executable} -m ledger_console {command} 2>&1 | head -c 1"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, len(done.stdout), done.stderr) == (0, 1, "")
 
 
 def test_a_ten_megabyte_answer_survives_export_and_import(agent: Agent, ledger: Ledger) -> None:

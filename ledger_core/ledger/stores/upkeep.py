@@ -22,7 +22,7 @@ def copy(path: str, target: str, advance: Callable[[int, int], None] = lambda do
 
     advance: told how many pages are copied, and of how many. Raises NotALedger, StoreUnavailable.
     """
-    with contextlib.closing(open_ledger(path)) as source:
+    with contextlib.closing(open_ledger(path, create=False)) as source:
         part = f"{target}.part"
         with translated(target):
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -40,7 +40,7 @@ def copy(path: str, target: str, advance: Callable[[int, int], None] = lambda do
 
 def compact(path: str) -> None:
     """Rewrite the file without its holes; whoever writes waits. Raises NotALedger, StoreBusy, StoreUnavailable."""
-    with contextlib.closing(open_ledger(path)) as db, translated(path):
+    with contextlib.closing(open_ledger(path, create=False)) as db, translated(path):
         db.execute("VACUUM")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
