@@ -13,6 +13,7 @@ from ledger.records import Record, Result, Status
 from ledger.steps import Outcome
 from tests.console.conftest import Agent, Ledger
 from tests.console.running import running
+from tests.privileges import without_roots_privileges
 
 READERS = ("show", "show a1", "tail --no-follow", "stats", "stats --by tool", "unknown", "export", "export --whole")
 HOSTILE = "\x1b[2J\x1b]0;title\x07\r\x00\u202egnp.exe\u2028\x9b31m\u652f\u6255"
@@ -110,6 +111,23 @@ def test_a_reader_that_leaves_early(filled: Path, command: str) -> None:
     shell = f"set -o pipefail; {sys.executable} -m ledger_console {command} 2>&1 | head -c 1"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, len(done.stdout), done.stderr) == (0, 1, "")
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_ledger_that_may_only_be_read_is_read(filled: Path, command: str) -> None:
+    before = sorted((path.name, path.read_bytes()) for path in filled.parent.iterdir())
+    filled.chmod(0o444)
+    filled.parent.chmod(0o555)
+    try:
+        words = [sys.executable, "-m", "ledger_console", *command.split()]
+        read = subprocess.run(
+            words, capture_output=True, text=True, timeout=60, check=False, preexec_fn=without_roots_privileges
+        )
+    finally:
+        filled.parent.chmod(0o755)
+    assert (read.returncode, bool(read.stdout)) == (0, True), read.stderr
+    assert "Traceback" not in read.stderr
+    assert sorted((path.name, path.read_bytes()) for path in filled.parent.iterdir()) == before
 
 
 def test_a_ten_megabyte_answer_survives_export_and_import(agent: Agent, ledger: Ledger) -> None:

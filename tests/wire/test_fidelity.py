@@ -5,6 +5,7 @@ Ruled and unruled requests alike. What may differ: fields of one hop (RFC 9110 Â
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -248,3 +249,15 @@ def test_a_host_reached_over_ipv6_is_tunnelled_and_intercepted_alike(tmp_path: P
             raw.sendall(f"CONNECT [::1]:{origin.port} HTTP/1.1\r\nHost: [::1]\r\n\r\n".encode())
             assert b" 200 " in raw.recv(4096)
     assert len(origin.requests()) == 2
+
+
+def test_a_ruled_request_opens_no_way_past_its_rule_when_it_is_answered_with_another_protocol(world: World) -> None:
+    """Nobody asked for one. Whatever the client says next must not reach the origin unread."""
+    with through(world.sidecar) as connection:
+        ask(connection, request("POST", "/ruled/switch/upgrade", *sized(b"x"), body=b"x"))
+        with contextlib.suppress(OSError):
+            connection.sendall(request("POST", "/ruled/switch/next", *sized(b"y"), body=b"y"))
+            connection.recv(1000)
+    seen = [one.line for one in world.origin.requests(b"/ruled/switch/")]
+    claimed = [r["url"].rpartition("/")[2] for r in world.sidecar.records() if "/ruled/switch/" in r["url"]]
+    assert len(seen) == len(claimed), (seen, claimed)

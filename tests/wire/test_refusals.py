@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import resource
 import shutil
 import socket
@@ -14,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.privileges import without_roots_privileges
 from tests.upstream import Upstream, running_upstream
 from tests.wire.sidecars import RULES, Sidecar, command, ledger, running, start
 
@@ -146,22 +145,14 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
     assert str(port) in ended.stderr
 
 
-def _without_roots_privileges() -> None:
-    """In the child: root may write anywhere because of two capabilities; without them it is held to the file modes."""
-    if os.getuid() == 0:
-        libc, drop_from_bounding_set = ctypes.CDLL(None, use_errno=True), 24
-        for dac_override_and_dac_read_search in (1, 2):
-            assert libc.prctl(drop_from_bounding_set, dac_override_and_dac_read_search, 0, 0, 0) == 0
-
-
 def test_no_permission_is_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o555)
-    probe = subprocess.run(["test", "-w", str(folder)], check=False, preexec_fn=_without_roots_privileges)
+    probe = subprocess.run(["test", "-w", str(folder)], check=False, preexec_fn=without_roots_privileges)
     assert probe.returncode == 1
     arguments = command("proxy", "--listen", "127.0.0.1:0", "--db", folder / "ledger.db", "--ca-dir", folder / "ca")
     ended = subprocess.run(
-        arguments, capture_output=True, text=True, check=False, timeout=60, preexec_fn=_without_roots_privileges
+        arguments, capture_output=True, text=True, check=False, timeout=60, preexec_fn=without_roots_privileges
     )
     assert ended.returncode == 1
     assert len(ended.stderr.strip().splitlines()) == 1
