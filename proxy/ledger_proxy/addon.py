@@ -1,4 +1,4 @@
-"""The hooks: which connections are opened, which requests go through the exchange. Thin, and fails closed.
+"""The hooks of requests: which go through the exchange, which pass. Thin, and fails closed.
 
 mitmproxy forwards a request whose hook raised, so nothing here may raise: every path of `request` sets a response.
 """
@@ -14,22 +14,21 @@ import ledger_proxy.light  # noqa: F401 - before mitmproxy
 
 # isort: split
 from aiohttp.streams import StreamReader
-from mitmproxy import connection, http, tls
-from mitmproxy.proxy import layer, layers, server_hooks
-from mitmproxy.proxy.layers import modes
+from mitmproxy import connection, http
 
 from ledger_proxy import answers
-from ledger_proxy.agreement import agrees, may_name_a_host
-from ledger_proxy.destinations import Destinations, is_address
+from ledger_proxy.agreement import agrees
+from ledger_proxy.connecting import Connections
+from ledger_proxy.destinations import is_address
 from ledger_proxy.exchange import Caller, Exchange
+from ledger_proxy.fronting import front
 from ledger_proxy.headers import to_text
-from ledger_proxy.identity import from_proxy_authorization
-from ledger_proxy.limits import BODY_SECONDS, HEAD_SECONDS, MAX_CONNECTIONS, Patience
+from ledger_proxy.limits import BODY_SECONDS
 from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
 from ledger_proxy.receiving import Spooled, TooLarge, chosen, read, receive, spooled
 from ledger_proxy.relay import HOST, Answering, Relay, Ticket, given
-from ledger_proxy.settings import Address, Settings
+from ledger_proxy.settings import Settings
 from ledger_proxy.spool import IN_MEMORY, Spool
 from ledger_proxy.watching import Watched
 from ledger_rules.operation import LEDGER_HEADERS
@@ -48,10 +47,7 @@ _PROXY_HEADERS = ("Proxy-Authorization", "Proxy-Connection")
 
 
 class Gate:
-    """Hooks of the sidecar.
-
-    connections: how many were opened. answering: ruled requests being answered now.
-    """
+    """Hooks of the sidecar. answering: ruled requests being answered now."""
 
     def __init__(
         self,
@@ -59,126 +55,24 @@ class Gate:
         exchange: Exchange,
         relay: Relay,
         passer: Passer,
-        destinations: Destinations,
+        connections: Connections,
         observer: Observer | None = None,
     ) -> None:
-        self._destinations = destinations
-        self._settings, self._exchange, self._relay, self._passer = settings, exchange, relay, passer
+        self._connections, self._patience = connections, connections.patience
+        self._exchange, self._relay, self._passer = exchange, relay, passer
         self._observer = observer
         self._rules = settings.rules
         self._auth, self._origin = settings.auth, settings.mode.origin
         self._default = Caller(settings.workflow, settings.caller)
-        self._callers: dict[str, Caller] = {}
-        self._named: dict[str, Address] = {}
-        self._open = 0
-        self.patience = Patience()
-        self.connections = 0
         self.answering = 0
-        self.pinned: set[str] = set()
 
     def take(self, rules: Ruleset) -> None:
         """From now on requests are matched by these."""
         self._rules = rules
-        self._destinations.take(rules.egress)
-
-    def client_connected(self, client: connection.Client) -> None:
-        self.connections += 1
-        self._open += 1
-        if self._open > MAX_CONNECTIONS:
-            client.error = "too many connections"
-        self.patience.expect(client.id, time.monotonic() + HEAD_SECONDS)
-
-    def client_disconnected(self, client: connection.Client) -> None:
-        self._open -= 1
-        self.patience.met(client.id)
-        self._callers.pop(client.id, None)
-
-    async def http_connect(self, flow: http.HTTPFlow) -> None:
-        self.patience.expect(flow.client_conn.id, time.monotonic() + HEAD_SECONDS)
-        host, port = flow.request.host, flow.request.port
-        direct = self._settings.upstream_proxy is None and (host.lower(), port) not in self._settings.resolve
-        caller = self._who(flow.client_conn, flow.request.headers.get("Proxy-Authorization"))
-        if caller is None:
-            flow.response = _front(answers.problem(answers.AUTHENTICATE))
-        elif refused := await self._destinations.tunnel_refusal(host, port, direct):
-            flow.response = _front(refused)
-        else:
-            self._callers[flow.client_conn.id] = caller
-
-    def socks5_auth(self, data: modes.Socks5AuthData) -> None:
-        caller = self._auth.admit_pair(data.username, data.password, self._default) if self._auth else self._default
-        if caller is not None:
-            data.valid = True
-            self._callers[data.client_conn.id] = caller
-
-    def next_layer(self, nextlayer: layer.NextLayer) -> None:
-        """A tunnel to a host that no rule names is not looked into: the agent sees the origin's certificate."""
-        context = nextlayer.context
-        address = context.server.address
-        if self._origin is not None:
-            context.server.sni = self._origin.host
-            return
-        socks = isinstance(context.layers[0], modes.Socks5Proxy)
-        tunnelled = len(context.layers) > (0 if socks else 2)
-        if not tunnelled or address is None:
-            return
-        if socks and self._destinations.refusal("https", *address) and self._destinations.refusal("http", *address):
-            context.server.error = "the destination may not be reached"
-            self._tunnel(nextlayer)
-        # A SOCKS client may have looked a ruled name up itself: then what it says inside tells.
-        elif not self._rules.intercepts(address[0].lower(), address[1]) and not (
-            socks and is_address(address[0]) and may_name_a_host(nextlayer.data_client())
-        ):
-            self._tunnel(nextlayer)
-
-    def _tunnel(self, nextlayer: layer.NextLayer) -> None:
-        nextlayer.layer = layers.TCPLayer(nextlayer.context, ignore=True)
-        self.patience.met(nextlayer.context.client.id)
-
-    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
-        """A SOCKS client that looked the name up itself gives it in TLS: that is where it goes, if a rule names it."""
-        address, name = data.context.server.address, (data.client_hello.sni or "").lower()
-        looked_up = self._origin is None and address is not None and is_address(address[0])
-        if not looked_up or address is None or self._rules.intercepts(*address):
-            return
-        if name and self._rules.intercepts(name, address[1]):
-            data.context.server.address = (name, address[1])
-        else:
-            data.ignore_connection = True
-            self.patience.met(data.context.client.id)
-
-    def tls_failed_client(self, data: tls.TlsData) -> None:
-        host = data.conn.sni or (data.context.server.address or ("",))[0]
-        if host and host not in self.pinned:
-            self.pinned.add(host)
-            logger.warning(
-                "a client refused Ledger's certificate for %s: it trusts other roots only. "
-                "Let it trust the CA that `--ca-dir` holds, or take %s out of the rules",
-                host,
-                host,
-            )
-
-    async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
-        address = data.server.address
-        if address is None or data.server.error:
-            return
-        self._named[data.server.id] = address
-        try:
-            reached = self._settings.resolve.get((address[0].lower(), address[1]), address)
-            data.server.address = await self._destinations.reach(reached)
-        except OSError as error:
-            data.server.error = error.strerror or str(error)
-
-    def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
-        # By its name the front finds the connection again for the next request; otherwise it opens one for each.
-        # mitmproxy guards the address of an open connection against being changed by accident.
-        object.__setattr__(data.server, "address", self._named.pop(data.server.id, data.server.address))
-
-    def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
-        self.server_connected(data)
+        self._connections.take(rules)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        self.patience.met(flow.client_conn.id)
+        self._patience.met(flow.client_conn.id)
         try:
             self._aim(flow)
             request = _request(flow, b"")
@@ -188,7 +82,7 @@ class Gate:
             candidates = self._rules.candidates(request)
         except Exception:
             logger.exception("a request could not be matched and is refused")
-            flow.response = _front(answers.problem(answers.UNAVAILABLE, detail="The rules could not be applied."))
+            flow.response = front(answers.problem(answers.UNAVAILABLE, detail="The rules could not be applied."))
             return
         if not candidates:
             _let_go(flow)
@@ -199,19 +93,19 @@ class Gate:
             flow.request.stream = watched.sent if watched else True
         elif _small(flow.request):
             flow.metadata[_CANDIDATES] = candidates
-            self.patience.expect(flow.client_conn.id, time.monotonic() + BODY_SECONDS)
+            self._patience.expect(flow.client_conn.id, time.monotonic() + BODY_SECONDS)
         else:
             self._pass(flow, self._relay.issue(self._receiving(candidates, flow)), taking=True)
 
     async def request(self, flow: http.HTTPFlow) -> None:
         candidates: tuple[Rule, ...] = flow.metadata.pop(_CANDIDATES, ())
-        self.patience.met(flow.client_conn.id)
+        self._patience.met(flow.client_conn.id)
         watched: Watched | None = flow.metadata.get(_WATCHED)
         if watched is not None:
             watched.sent_whole(flow.request.raw_content)
         if not candidates and not _settled(flow):
             logger.error("a request whose head could not be judged is refused")
-            flow.response = _front(answers.problem(answers.UNAVAILABLE))
+            flow.response = front(answers.problem(answers.UNAVAILABLE))
         if not candidates or flow.response is not None:
             return
         told: answers.Response | answers.Streamed | None = None
@@ -237,16 +131,16 @@ class Gate:
             self.answering -= 1
             if not _settled(flow):
                 whole = told if isinstance(told, answers.Response) else None
-                flow.response = _front(whole or answers.problem(answers.BROKEN))
+                flow.response = front(whole or answers.problem(answers.BROKEN))
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         ticket: Ticket | None = flow.metadata.get(_TICKET)
         if flow.response is None:
             return
         if ticket is not None and ticket.told is not None:
-            front = flow.response.data
-            front.status_code, front.reason = ticket.told.status, ticket.told.reason
-            front.headers = http.Headers(ticket.told.headers)
+            head = flow.response.data
+            head.status_code, head.reason = ticket.told.status, ticket.told.reason
+            head.headers = http.Headers(ticket.told.headers)
         if ticket is not None or flow.metadata.get(_LET_GO):
             watched: Watched | None = flow.metadata.get(_WATCHED)
             flow.response.stream = watched.came if watched else True
@@ -315,20 +209,13 @@ class Gate:
         return answer
 
     def _asking(self, request: Request, flow: http.HTTPFlow) -> Caller | None:
-        return self._who(flow.client_conn, request.header("Proxy-Authorization"))
-
-    def _who(self, client: connection.Client, authorization: str | None) -> Caller | None:
-        """Who asks on a connection, by what this request says or its tunnel said; None for who may not."""
-        known = self._callers.get(client.id)
-        if self._auth is None:
-            return from_proxy_authorization(authorization, self._default) if authorization else known or self._default
-        return self._auth.admit(authorization, self._default) or known
+        return self._connections.who(flow.client_conn, request.header("Proxy-Authorization"))
 
     def _unwelcome(self, request: Request, client: connection.Client) -> answers.Response | None:
         """Why a request is not taken at all."""
-        if self._auth is not None and self._who(client, request.header("Proxy-Authorization")) is None:
+        if self._auth is not None and self._connections.who(client, request.header("Proxy-Authorization")) is None:
             return answers.problem(answers.AUTHENTICATE)
-        return self._destinations.refusal(request.scheme, request.host, request.port)
+        return self._connections.destinations.refusal(request.scheme, request.host, request.port)
 
     def _aim(self, flow: http.HTTPFlow) -> None:
         """Where a request goes that does not say it itself: to the reverse origin, or to the name behind an address."""
@@ -344,7 +231,7 @@ class Gate:
     def _refuse(self, flow: http.HTTPFlow, told: answers.Response) -> None:
         """Answer before the body has come; one that is large is not gathered for it."""
         if _small(flow.request):
-            flow.response = _front(told)
+            flow.response = front(told)
         else:
             self._pass(flow, self._relay.issue(given(told)), taking=True)
 
@@ -392,9 +279,3 @@ def _request(flow: http.HTTPFlow, body: bytes) -> Request:
     r = flow.request
     headers = tuple((to_text(n), to_text(v)) for n, v in r.headers.fields)
     return Request(r.method, r.scheme, r.host.lower(), r.port, r.path, headers, body)
-
-
-def _front(response: answers.Response) -> http.Response:
-    """The raw constructor: `Response.make` would encode the body a second time."""
-    headers = http.Headers(response.headers)
-    return http.Response(b"HTTP/1.1", response.status, response.reason, headers, response.body, None, 0.0, 0.0)

@@ -15,8 +15,8 @@ from typing import Protocol
 from aiohttp import web
 
 from ledger.errors import LedgerError
-from ledger_proxy.addon import Gate
 from ledger_proxy.auth import Auth
+from ledger_proxy.connecting import Connections
 from ledger_proxy.engine import EngineError
 from ledger_proxy.exchange import Caller
 from ledger_proxy.measures import Measures
@@ -48,8 +48,8 @@ class Probed(Protocol):
 class Admin:
     """What the pages tell of one sidecar. ready: whether it takes requests. auth: asked for."""
 
-    def __init__(self, store: Probed, gate: Gate, measures: Measures, auth: Auth | None = None) -> None:
-        self._store, self._gate, self._measures, self._auth = store, gate, measures, auth
+    def __init__(self, store: Probed, connections: Connections, measures: Measures, auth: Auth | None = None) -> None:
+        self._store, self._connections, self._measures, self._auth = store, connections, measures, auth
         self.ready = False
 
     def app(self) -> web.Application:
@@ -88,7 +88,7 @@ class Admin:
             waiting = await self._store.waiting()
         except LedgerError:
             waiting = {}
-        numbers = Numbers(self._measures, lambda: self._gate.connections, waiting)
+        numbers = Numbers(self._measures, lambda: self._connections.opened, waiting)
         return web.Response(body=exposition(numbers), headers={"Content-Type": CONTENT_TYPE})
 
     async def version(self, request: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class Engine:
         self._master, self._server = master, server
 
     @classmethod
-    async def start(cls, settings: Settings, gate: object, ca_dir: Path, upstream_bundle: Path) -> Engine:
+    async def start(cls, settings: Settings, gates: Sequence[object], ca_dir: Path, upstream_bundle: Path) -> Engine:
         """Listen. Raises EngineError: the port in use, no permission, a mitmproxy of another make."""
         faster.apply()
         http1.apply()
@@ -79,7 +80,7 @@ class Engine:
             core.Core(),
             disable_h2c.DisableH2C(),
             server,
-            gate,
+            *gates,
             next_layer.NextLayer(),
             tlsconfig.TlsConfig(),
             upstream_auth.UpstreamAuth(),

@@ -146,7 +146,7 @@ async def _forward(caught: asyncio.Queue[int], child: asyncio.subprocess.Process
 
 
 def _print_summary(running: Sidecar, settings: Settings) -> None:
-    for line in summary(running.exchange.tally, running.gate.connections, settings.db):
+    for line in summary(running.exchange.tally, running.connections.opened, settings.db):
         print(f"ledger: {line}", file=sys.stderr)
     for line in observed_summary(running.observer.tally if running.observer else None, settings.db):
         print(f"ledger: {line}", file=sys.stderr)

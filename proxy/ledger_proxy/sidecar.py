@@ -15,6 +15,7 @@ from ledger.keeper import AsyncKeeper
 from ledger.stores.sqlite_async import AsyncSqliteStore
 from ledger_proxy.addon import Gate
 from ledger_proxy.ca import CA, EPHEMERAL_DAYS, ensure_ca, upstream_bundle
+from ledger_proxy.connecting import Connections
 from ledger_proxy.destinations import Destinations, is_loopback
 from ledger_proxy.engine import Engine, EngineError
 from ledger_proxy.exchange import Exchange
@@ -35,6 +36,7 @@ class Sidecar:
     host: str
     port: int
     ca: CA
+    connections: Connections
     gate: Gate
     engine: Engine
     exchange: Exchange
@@ -87,29 +89,34 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         exchange = Exchange(store, keeper, upstream, secret, settings.max_stored)
         exchange.measures.writes = writes
         observer = await _observer(settings, secret, stack) if settings.rules.observes else None
-        gate = Gate(settings, exchange, relay, Passer(upstream), destinations, observer)
-        engine = await Engine.start(settings, gate, ca_dir, roots)
+        connections = Connections(settings, destinations)
+        gate = Gate(settings, exchange, relay, Passer(upstream), connections, observer)
+        engine = await Engine.start(settings, (connections, gate), ca_dir, roots)
         stack.push_async_callback(engine.stop)
-        watching = asyncio.create_task(engine.close_late(gate.patience))
+        watching = asyncio.create_task(engine.close_late(connections.patience))
         stack.push_async_callback(_cancelled, watching)
         stack.push_async_callback(gate.settle, settings.drain)
         stack.push_async_callback(exchange.drain, settings.drain)
         stack.push_async_callback(engine.close_listeners)
-        admin = await _administered(settings, stack, store, gate, exchange)
+        admin = await _administered(settings, stack, store, connections, exchange)
         destinations.own |= {engine.address, relay.address, *filter(None, [admin])}
         _settle_memory()
-        yield Sidecar(*engine.address, ca, gate, engine, exchange, observer, admin)
+        yield Sidecar(*engine.address, ca, connections, gate, engine, exchange, observer, admin)
 
 
 async def _administered(
-    settings: Settings, stack: contextlib.AsyncExitStack, store: AsyncSqliteStore, gate: Gate, exchange: Exchange
+    settings: Settings,
+    stack: contextlib.AsyncExitStack,
+    store: AsyncSqliteStore,
+    connections: Connections,
+    exchange: Exchange,
 ) -> Address | None:
     """The admin server, ready until the drain begins; where it listens."""
     if settings.admin is None:
         return None
     from ledger_proxy.admin import Admin, served
 
-    admin = Admin(store, gate, exchange.measures, None if is_loopback(settings.admin[0]) else settings.auth)
+    admin = Admin(store, connections, exchange.measures, None if is_loopback(settings.admin[0]) else settings.auth)
     address = await stack.enter_async_context(served(admin, settings.admin))
     stack.callback(setattr, admin, "ready", False)
     admin.ready = True

@@ -12,6 +12,7 @@ import pytest
 from mitmproxy.test import tflow
 
 from ledger_proxy.addon import Gate
+from ledger_proxy.connecting import Connections
 from ledger_proxy.destinations import Destinations
 from ledger_proxy.settings import Settings
 from ledger_rules.ruleset import Ruleset
@@ -74,7 +75,8 @@ def test_a_large_request_keeps_its_workflow_when_its_agent_leaves(sidecar: Sidec
 async def test_a_request_whose_head_was_never_judged_is_not_sent_on() -> None:
     """mitmproxy goes on after a hook that raised."""
     nothing: Any = None
-    gate = Gate(Settings(rules=Ruleset(), db=""), nothing, nothing, nothing, Destinations())
+    settings = Settings(rules=Ruleset(), db="")
+    gate = Gate(settings, nothing, nothing, nothing, Connections(settings, Destinations()))
     flow = tflow.tflow()
     await gate.request(flow)
     assert flow.response is not None
