@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from functools import lru_cache
 
 MAX_DEPTH = 100
 """Deeper values are refused (ValueError): recursion stays bounded, whatever a client sends."""
@@ -10,7 +11,15 @@ MAX_DEPTH = 100
 
 def keyed_hash(secret: bytes, *values: object) -> str:
     """Return the hex HMAC-SHA256 of values; other values, or the same ones cut otherwise, give another hash."""
-    return hmac.digest(secret, encode(values), "sha256").hex()
+    keyed = _keyed(secret).copy()
+    keyed.update(encode(values))
+    return keyed.hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _keyed(secret: bytes) -> hmac.HMAC:
+    """Begun once for all: to copy it costs less than to begin anew, and it happens several times for every request."""
+    return hmac.new(secret, digestmod="sha256")
 
 
 def encode(value: object) -> bytes:
@@ -26,17 +35,20 @@ def encode(value: object) -> bytes:
 
 def _encode(value: object, parts: list[str], depth: int) -> None:
     # The commonest first, and without a call: this runs several times for every request.
-    if isinstance(value, str):
-        parts.append(f"s{len(value)}:{value}")
-    elif isinstance(value, (tuple, list)):
+    if isinstance(value, (tuple, list)):
         if depth >= MAX_DEPTH:
             raise ValueError("nested too deeply")
         parts.append(f"l{len(value)};")
         for item in value:
-            if isinstance(item, str):
+            kind = type(item)
+            if kind is str:
                 parts.append(f"s{len(item)}:{item}")
+            elif kind is int:
+                parts.append(f"{item};")
             else:
                 _encode(item, parts, depth + 1)
+    elif isinstance(value, str):
+        parts.append(f"s{len(value)}:{value}")
     elif isinstance(value, bytes):
         parts.append(f"b{len(value)}:{value.hex()}")
     elif isinstance(value, dict):

@@ -83,7 +83,7 @@ def normalise(document: Any) -> bool:
     `{ a }` under `query` may be anything, also a search.
     """
     requests = document if isinstance(document, list) else (document,)
-    if not readable(requests):
+    if not any(isinstance(one, dict) and "query" in one for one in requests) or not readable(requests):
         return False
     asking = [one for one in requests if isinstance(one, dict) and isinstance(one.get("query"), str)]
     mutations = [(one, asked) for one in asking if (asked := operation(one)) and asked.type == "mutation"]

@@ -58,9 +58,9 @@ class _Node:
 
 @dataclass(slots=True)
 class _Hosts:
-    """All patterns whose hosts share an ending. ports: which (host, port) they are about."""
+    """All patterns whose hosts share an ending. ports: which hosts they are about at each port, each once."""
 
-    ports: dict[tuple[HostPattern, int], None] = field(default_factory=dict)
+    ports: dict[int, dict[HostPattern, None]] = field(default_factory=dict)
     paths: _Node = field(default_factory=_Node)
 
 
@@ -74,18 +74,17 @@ class Index:
         """Enter the rule with this number in the list."""
         for url in urls:
             hosts = self._endings.setdefault(url.host.ending, _Hosts())
-            hosts.ports[url.host, url.port] = None
+            hosts.ports.setdefault(url.port, {})[url.host] = None
             hosts.paths.add((number, url))
 
     def knows(self, host: str, port: int) -> bool:
         """Say whether any rule is about something at this host, in normal form, and port."""
-        return any(at == port and pattern.matches(host) for hosts in self._ending(host) for pattern, at in hosts.ports)
+        return next(self._at(host, port), None) is not None
 
     def matching(self, place: Place) -> Sequence[int]:
         """Return the numbers of the rules one of whose URLs means this place, in order."""
-        near = (
-            entry for hosts in self._ending(place.host) for path in place.paths for entry in hosts.paths.entries(path)
-        )
+        at = self._at(place.host, place.port)
+        near = (entry for hosts in at for path in place.paths for entry in hosts.paths.entries(path))
         return sorted({number for number, url in near if url.matches(place)})
 
     def covering(self, url: UrlPattern) -> Sequence[int]:
@@ -93,6 +92,11 @@ class Index:
         path = [str(segment) if segment is not None and segment.literal else segment for segment in url.path]
         near = (entry for hosts in self._ending(url.host.ending) for entry in hosts.paths.entries(path))
         return sorted({number for number, other in near if other.covers(url)})
+
+    def _at(self, host: str, port: int) -> Iterator[_Hosts]:
+        for hosts in self._ending(host):
+            if any(pattern.matches(host) for pattern in hosts.ports.get(port, ())):
+                yield hosts
 
     def _ending(self, host: str) -> Iterator[_Hosts]:
         """Yield what is known of each ending of a host, the whole host first."""

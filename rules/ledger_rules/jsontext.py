@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
 from typing import Any, NoReturn
 
@@ -16,9 +17,19 @@ MAX_DEPTH = 100
 
 _DEEP = f"nested more than {MAX_DEPTH} levels deep"
 _LONGEST_INT = 300
-_NEGATIVE_ZERO = re.compile(r"-0[\s,\]}]|-0\Z")
+_HIDDEN = re.compile(r"\\u00(?:2[dD]|3[aA])")
+"""An escaped `-` or `:`: one that is not in the text and will be in what is written."""
 
 type Writer = Callable[[Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A JSON text that was read. spelling: all of it in the one spelling; write: what spells it so, or parts of it."""
+
+    document: Any
+    spelling: str
+    write: Writer
 
 
 class ExactInt(int):
@@ -33,18 +44,12 @@ class ExactFloat(float):
     text: str
 
 
-def read(text: str) -> tuple[Any, Writer]:
-    """Parse; return the document and what writes it, or parts of it, in the one spelling.
-
-    Raises ValueError for what is not JSON, duplicate keys, NaN and the like, and deep nesting.
-    """
+def read(text: str) -> Text:
+    """Parse. Raises ValueError for what is not JSON, duplicate keys, NaN and the like, and deep nesting."""
     try:
-        document, writer = _read(text)
+        return _plainly(text) or _exactly(text)
     except RecursionError:
         raise ValueError(_DEEP) from None
-    if _too_deep(document, text):
-        raise ValueError(_DEEP)
-    return document, writer
 
 
 def exact_json(text: str) -> Any:
@@ -52,14 +57,34 @@ def exact_json(text: str) -> Any:
     return _EXACT.decode(text)
 
 
-def _read(text: str) -> tuple[Any, Writer]:
-    """Most documents hold only numbers that Python writes as they were; those go the fast way through C."""
-    if not ("-0" in text and _NEGATIVE_ZERO.search(text)):
-        try:
-            return _PLAIN.decode(text), _ENCODER.encode
-        except ValueError:
-            pass  # a number that Python would write otherwise, or a mistake, which the exact way reports
-    return _EXACT.decode(text), _written
+def _plainly(text: str) -> Text | None:
+    """Go the fast way, through C; None where a text has to be read exactly, or holds a mistake.
+
+    Most documents hold only numbers that Python writes as they were. What is lost shows in what is written: with a key
+    that was there twice goes a colon, since each pair has one, and with the sign of `-0` a hyphen. Those inside texts
+    stay as they are, unless they were escaped.
+    """
+    if "\\" in text and _HIDDEN.search(text):
+        return None
+    try:
+        document = _PLAIN.decode(text)
+    except ValueError:
+        return None
+    _check_depth(document, text)
+    spelling = _ENCODER.encode(document)
+    nothing_lost = spelling.count(":") == text.count(":") and spelling.count("-") == text.count("-")
+    return Text(document, spelling, _ENCODER.encode) if nothing_lost else None
+
+
+def _exactly(text: str) -> Text:
+    document = exact_json(text)
+    _check_depth(document, text)
+    return Text(document, _written(document), _written)
+
+
+def _check_depth(document: Any, text: str) -> None:
+    if _too_deep(document, text):
+        raise ValueError(_DEEP)
 
 
 def _too_deep(document: Any, text: str) -> bool:
@@ -125,7 +150,7 @@ def _not_json(text: str) -> NoReturn:
 
 
 # Made once: a decoder and an encoder cost as much to make as a small document to read.
-_PLAIN = json.JSONDecoder(parse_float=_plain_float, parse_constant=_not_json, object_pairs_hook=_no_duplicates)
+_PLAIN = json.JSONDecoder(parse_float=_plain_float, parse_constant=_not_json)
 _EXACT = json.JSONDecoder(
     parse_int=_exact_int, parse_float=_exact_float, parse_constant=_not_json, object_pairs_hook=_no_duplicates
 )

@@ -90,7 +90,9 @@ def url_fits(urls: Iterable[UrlPattern], seen: Sighting) -> bool:
 
 def query_fits(wanted: Wanted, seen: Sighting) -> bool:
     """Any value of a repeated parameter will do: which one the server goes by is not known."""
-    return all(any(key == name and glob.matches(value or "") for key, value in seen.query) for name, glob in wanted)
+    return not wanted or all(
+        any(key == name and glob.matches(value or "") for key, value in seen.query) for name, glob in wanted
+    )
 
 
 def headers_fit(wanted: Wanted, seen: Sighting) -> bool:

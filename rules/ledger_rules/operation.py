@@ -24,7 +24,7 @@ from ledger_rules.urls import identity
 
 __all__ = ["LEDGER_HEADERS", "VERSION", "MissingKey", "Operation", "digest", "identify", "read_body"]
 
-VERSION = 3
+VERSION = 4
 """Of the normaliser. It is part of `id` and of nothing else: raise it when equal requests would change their id."""
 
 WORKFLOW_HEADER = "Ledger-Workflow"
@@ -121,10 +121,11 @@ def identify(
     header = header_slot(request, ours.header) if ours and ours.header else None
     slot = slot if ours else None
     reachable = key.passed is not None or header is not None or slot is not None
+    payload_id = keyed_hash(secret, "meaning", where, named or ("payload", payload))
     return Operation(
-        id=keyed_hash(secret, "id", VERSION, where, named or ("payload", payload)),
+        id=keyed_hash(secret, "id", VERSION, payload_id),
         content_id=keyed_hash(secret, "content", whole_where, named or ("body", body.sent)),
-        payload_id=keyed_hash(secret, "meaning", where, named or ("payload", payload)),
+        payload_id=payload_id,
         payload=payload,
         account=whose,
         whoever=hash((wf, method, where_url, named or ("payload", payload))),

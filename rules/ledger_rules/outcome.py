@@ -82,9 +82,9 @@ def verified(verify: Verify, status: int, headers: Sequence[tuple[str, str]], bo
 def chosen(path: Path, content_encoding: str | None, body: bytes) -> bytes | None:
     """Return the part of a JSON answer at a path, as JSON; None unless it is there once."""
     try:
-        document, write = read(decoded(body, content_encoding).decode("utf-8"))
-        found = path.values(document)
-        return write(found[0]).encode() if len(found) == 1 else None
+        said = read(decoded(body, content_encoding).decode("utf-8"))
+        found = path.values(said.document)
+        return said.write(found[0]).encode() if len(found) == 1 else None
     except (ValueError, RecursionError, JSONPathError):
         return None
 

@@ -106,13 +106,15 @@ def _all_counts(said: Said) -> Said:
 def _json(text: str, view: BodyView) -> Said:
     if len(text) > MAX_VALUES and text.count(",") + text.count("{") + text.count("[") > MAX_VALUES:
         raise ValueError(f"more than {MAX_VALUES:,} values")
-    document, write = jsontext.read(text)
-    form = "graphql" if graphql.normalise(document) else "json"
-    key, missing = business_key(document, view)
+    read = jsontext.read(text)
+    form = "graphql" if graphql.normalise(read.document) else "json"
+    if form == "json" and view == EVERYTHING:
+        return Said(form, (read.spelling,), ())
+    key, missing = business_key(read.document, view)
     if key is not None:
-        return Said(form, ("only", write(key)), missing)
-    left, notes = reduced(document, view)
-    return Said(form, (write(left),), (*missing, *notes))
+        return Said(form, ("only", read.write(key)), missing)
+    left, notes = reduced(read.document, view)
+    return Said(form, (read.write(left),), (*missing, *notes))
 
 
 def _graphql(text: str, view: BodyView) -> Said:

@@ -27,13 +27,13 @@ def redacted(
     if not paths or not body or mediatypes.read(content_type).format != "json":
         return body
     try:
-        document, write = jsontext.read(decoded(body, content_encoding).decode("utf-8"))
-        found: list[Location] = [location for path in paths for location in path.locations(document)]
+        said = jsontext.read(decoded(body, content_encoding).decode("utf-8"))
+        found: list[Location] = [location for path in paths for location in path.locations(said.document)]
     except (ValueError, RecursionError, JSONPathError):
         return None
     for location in sorted(set(found), key=len, reverse=True):
-        parent = document
+        parent = said.document
         for part in location[:-1]:
             parent = parent[part]
         parent[location[-1]] = MASK
-    return write(document).encode() if found else body
+    return said.write(said.document).encode() if found else body

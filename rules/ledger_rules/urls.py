@@ -20,6 +20,7 @@ type Pair = tuple[str, str | None]
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _NOT_IN_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]")
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _ABSOLUTE = re.compile(r"\A[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 _SLASHES = re.compile(r"%2[fF]|%5[cC]|\\")
@@ -48,7 +49,9 @@ def _one_spelling(address: str) -> str:
 
 def split_target(target: str) -> tuple[str, str]:
     """Return path and query of a raw request target (absolute-form is read as its path and query)."""
-    path, _, query = _ABSOLUTE.sub("", target).partition("?")
+    if not target.startswith("/"):
+        target = _ABSOLUTE.sub("", target)
+    path, _, query = target.partition("?")
     return path, query
 
 
@@ -57,7 +60,9 @@ def form_pairs(text: str) -> tuple[Pair, ...] | None:
 
     Undecodable bytes are kept (surrogateescape), so that no two texts with other bytes become equal.
     """
-    if _BAD_ESCAPE.search(text):
+    if not text:
+        return ()
+    if "%" in text and _BAD_ESCAPE.search(text):
         return None
     pieces = (piece.partition("=") for piece in text.split("&") if piece)
     return tuple((_plain(name), _plain(value) if equals else None) for name, equals, value in pieces)
@@ -74,6 +79,8 @@ def sorted_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
 
 def normal_path(path: str) -> str:
     """Return a path with unreserved characters unescaped, other escapes in upper case, dot segments resolved."""
+    if _PLAIN_PATH.fullmatch(path) and "/." not in path:
+        return path
     raw = path.encode("utf-8", "surrogateescape")
     text = _NOT_IN_PATH.sub(_escape, _ESCAPE.sub(_unescape_unreserved, raw)).decode("ascii")
     return "/" + "/".join(_without_dots(text.removeprefix("/").split("/")))
@@ -85,6 +92,8 @@ def readings(path: str) -> tuple[tuple[str, ...], ...]:
     Empty segments and a trailing slash do not count, an escaped slash or a backslash may separate, dot
     segments may be resolved before or after empty ones are dropped.
     """
+    if _PLAIN_PATH.fullmatch(path) and "/." not in path:
+        return (tuple(filter(None, path.split("/"))),)
     path = path.partition("#")[0]
     forms = dict.fromkeys((path, _SLASHES.sub("/", path)))
     found: dict[tuple[str, ...], None] = {}
@@ -108,7 +117,7 @@ def masked(request: Request, names: frozenset[str]) -> str:
     path, mark, query = request.target.partition("?")
     pieces = (_masked_piece(piece, names) for piece in query.split("&"))
     text = origin(request.scheme, normal_host(request.host), request.port) + path + mark + "&".join(pieces)
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _masked_piece(piece: str, names: frozenset[str]) -> str:
