@@ -23,7 +23,8 @@ from mitmproxy.net.http import status_codes
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers import http as http_layer
 from mitmproxy.proxy.layers.http import _http1
-from mitmproxy.proxy.layers.http._events import RequestHeaders, ResponseHeaders
+from mitmproxy.proxy.layers.http._base import ReceiveHttp
+from mitmproxy.proxy.layers.http._events import ErrorCode, RequestHeaders, ResponseHeaders, ResponseProtocolError
 
 from ledger_proxy.headers import end_to_end
 
@@ -119,7 +120,10 @@ class Client(_http1.Http1Client):
         if len(self.buf) > MAX_HEAD and not _END_OF_HEAD.search(bytes(self.buf)):
             self.buf.maybe_extract_at_most(len(self.buf))
             self.buf += b"the head is too long\n\n"
-        if self.buf or not isinstance(event, events.DataReceived):
+        if isinstance(event, events.ConnectionClosed):
+            for command in super().read_headers(event):
+                yield _hanging_up(command)
+        elif self.buf or not isinstance(event, events.DataReceived):
             yield from super().read_headers(event)
 
     def send(self, event: Any) -> Commands:
@@ -194,6 +198,14 @@ def apply() -> None:
         if not hasattr(module, name):
             raise ImportError(f"this mitmproxy lacks {name}; install ledger-sidecar[proxy] again")
         setattr(module, name, better)
+
+
+def _hanging_up(command: commands.Command) -> commands.Command:
+    """An origin that hung up without an answer: so does the front, as it would have been without Ledger."""
+    error = command.event if isinstance(command, ReceiveHttp) else None
+    if not isinstance(error, ResponseProtocolError):
+        return command
+    return ReceiveHttp(ResponseProtocolError(error.stream_id, "the origin hung up", ErrorCode.CANCEL))
 
 
 def _upgrades(fields: Any) -> bool:

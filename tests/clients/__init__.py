@@ -45,6 +45,13 @@ def node() -> str:
     return _found("Node 24", str(binary) if binary.exists() else None, "run: npm ci --prefix tests/node")
 
 
+def cache_tests() -> Path:
+    """Return the folder of the HTTP cache tests (http-cache-tests on npm)."""
+    folder = NODE_MODULES / "http-cache-tests"
+    found = str(folder) if folder.exists() else None
+    return Path(_found("http-cache-tests", found, "run: npm ci --prefix tests/node"))
+
+
 def _found(what: str, path: str | None, remedy: str) -> str:
     if path:
         return path
