@@ -42,6 +42,7 @@ class Connections:
         self.patience = Patience()
         self.opened = 0
         self.pinned: set[str] = set()
+        self.unspoken: set[str] = set()
 
     def take(self, rules: Ruleset) -> None:
         """From now on connections are judged by these; tunnels that are open stay."""
@@ -115,13 +116,26 @@ class Connections:
             self.patience.met(data.context.client.id)
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
-        host = data.conn.sni or (data.context.server.address or ("",))[0]
+        host = _host(data)
         if host and host not in self.pinned:
             self.pinned.add(host)
             logger.warning(
                 "a client refused Ledger's certificate for %s: it trusts other roots only. "
                 "Let it trust the CA that `--ca-dir` holds, or take %s out of the rules",
                 host,
+                host,
+            )
+
+    def tls_established_client(self, data: tls.TlsData) -> None:
+        """A client that offers HTTP/2 alone, as gRPC does, gets no further on a host that a rule names: say why."""
+        host, offered = _host(data), data.conn.alpn_offers
+        if offered and not data.conn.alpn and host not in self.unspoken:
+            self.unspoken.add(host)
+            logger.warning(
+                "a client offered %s no protocol but %s; hosts that rules name are spoken to in HTTP/1.1. "
+                "Let it offer http/1.1 too, or take %s out of the rules: it is tunnelled untouched then",
+                host,
+                ", ".join(protocol.decode("ascii", "replace") for protocol in offered),
                 host,
             )
 
@@ -150,3 +164,7 @@ class Connections:
         if self._auth is None:
             return from_proxy_authorization(authorization, self._default) if authorization else known or self._default
         return self._auth.admit(authorization, self._default) or known
+
+
+def _host(data: tls.TlsData) -> str:
+    return data.conn.sni or (data.context.server.address or ("",))[0]
