@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from types import FunctionType
 from typing import Any
 
 from ledger import values
+from ledger.compact import encoder, quoted
 from ledger.errors import UnstableArgument
 from ledger.functions import Function, Tool, instance_of, known
 from ledger.injected import is_injected
 from ledger.normal import NoStableForm, normal
 
-_dumps = json.JSONEncoder(separators=(",", ":")).encode
 VERSION = 1
 """Of the normaliser; part of every id, so that a change of it can be told from a new operation."""
+_dumps = encoder()
+_SHORT = 1 << 62
+"""Whole numbers below are their own normal form, without asking."""
 
 
 @values.value
@@ -41,16 +44,18 @@ def operation_id(
 
     Raises UnstableArgument, naming the argument, and TypeError for arguments the function does not take.
     """
-    tool = known(fn).tool
-    told = None if key is not None else normalised(fn, tool, bind(fn, tool.name, args, kwargs))
+    function = known(fn)
+    tool = function.tool
+    told = None if key is not None else normalised(function, tool, bind(fn, function, tool.name, args, kwargs))
     return identify(tool, fn, wf, told, key)
 
 
-def bind(fn: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arguments:
-    """Who gets what. Raises TypeError as Python tells it, under the name of the tool."""
+def bind(
+    fn: Callable[..., Any], function: Function, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Arguments:
+    """Who gets what. Raises TypeError as Python tells it, under the name of the tool. function: what is known of fn."""
     if isinstance(fn, functools.partial):
-        return bind(fn.func, name, (*fn.args, *args), {**fn.keywords, **kwargs})
-    function = known(fn)
+        return bind(fn.func, known(fn.func), name, (*fn.args, *args), {**fn.keywords, **kwargs})
     bound = _bound_plainly(function, args, kwargs)
     if bound is not None:
         return bound
@@ -81,43 +86,57 @@ def _bound_plainly(function: Function, args: tuple[Any, ...], kwargs: Mapping[st
     if len(args) > by_position:
         return None
     passed = dict(zip(names, args, strict=False))
-    given = {*passed, *kwargs}
-    if len(given) < len(passed) + len(kwargs):
+    if kwargs:
+        passed.update(kwargs)
+        if len(passed) < len(args) + len(kwargs):
+            return None
+    named = passed if len(passed) == len(names) else {**function.defaults, **passed}
+    # In the order of the signature, whatever the order of the call.
+    try:
+        return Arguments({name: named[name] for name in names}, passed.keys()) if len(named) == len(names) else None
+    except KeyError:
         return None
-    passed.update(kwargs)
-    named = {**function.defaults, **passed}
-    if named.keys() != set(names):
-        return None
-    return Arguments({name: named[name] for name in names}, given)
 
 
-def normalised(fn: Callable[..., Any], tool: Tool, arguments: Arguments) -> list[tuple[str, Any]]:
-    """Each argument's name and normal form, by name; without what a framework filled in. Raises UnstableArgument."""
-    ignored = known(fn).ignored
+def normalised(function: Function, tool: Tool, arguments: Arguments) -> list[tuple[str, str]]:
+    """Each argument's name and normal form as JSON, by name; without what a framework filled in.
+
+    Raises UnstableArgument.
+    """
     told = []
-    for name, value in sorted(arguments.named.items()):
-        if name in ignored:
-            continue
-        try:
-            told.append((name, _stable(tool, name, value)))
-        except UnstableArgument:
-            # A default that nobody passed, such as a client or a sentinel, tells no two calls apart.
-            if name in arguments.given and not is_injected(value):
-                raise
+    named = arguments.named
+    for name in function.ordered or sorted(named.keys() - function.ignored):
+        value = named[name]
+        kind = type(value)
+        if kind is str:
+            told.append((name, quoted(value)))
+        elif kind is int and -_SHORT < value < _SHORT:
+            told.append((name, str(value)))
+        else:
+            try:
+                told.append((name, _stable(tool, name, value)))
+            except UnstableArgument:
+                # A default that nobody passed, such as a client or a sentinel, tells no two calls apart.
+                if name in arguments.given and not is_injected(value):
+                    raise
     return told
 
 
 def identify(
-    tool: Tool, fn: Callable[..., Any], wf: str, told: list[tuple[str, Any]] | None, key: str | None = None
+    tool: Tool, fn: Callable[..., Any], wf: str, told: list[tuple[str, str]] | None, key: str | None = None
 ) -> str:
     """The id, from the key if there is one, else from the normalised arguments."""
-    whole = [VERSION, tool.identity, _instance(tool, fn), wf, ["args", told] if key is None else ["key", key]]
-    return hashlib.sha256(_dumps(whole).encode()).hexdigest()[:32]
+    if key is not None or told is None:
+        what = f'["key",{_dumps(key)}]'
+    else:
+        what = f'["args",[{",".join([f"[{quoted(name)},{form}]" for name, form in told])}]]'
+    whole = f"[{VERSION},{quoted(tool.identity)},{_instance(tool, fn)},{quoted(wf)},{what}]"
+    return hashlib.sha256(whole.encode("ascii")).hexdigest()[:32]
 
 
-def _stable(tool: Tool, name: object, value: object) -> Any:
+def _stable(tool: Tool, name: object, value: object) -> str:
     try:
-        return normal(value)
+        return _dumps(normal(value))
     except NoStableForm as error:
         raise UnstableArgument(
             f"{tool.name}(): argument {name!r} has no stable form to recognise a retry by ({error}); "
@@ -129,7 +148,9 @@ def _stable(tool: Tool, name: object, value: object) -> Any:
         ) from None
 
 
-def _instance(tool: Tool, fn: Callable[..., Any]) -> Any:
-    """What tells one instance's method from another's, None where its class did not ask for that."""
+def _instance(tool: Tool, fn: Callable[..., Any]) -> str:
+    """What tells one instance's method from another's, null where its class did not ask for that."""
+    if type(fn) is FunctionType:
+        return "null"
     owner = instance_of(fn)
-    return _stable(tool, "self", owner) if hasattr(type(owner), "__ledger_id__") else None
+    return _stable(tool, "self", owner) if hasattr(type(owner), "__ledger_id__") else "null"

@@ -50,6 +50,8 @@ class Function:
 
     ignored: parameters that a framework fills in, not the caller. rest: the name of its `**kwargs`.
     plain: its parameters' names and how many may be given by position, where each can be given by name; else None.
+    ordered: the names of a plain one that count, sorted. takes_key: whether `key` is an argument of its own.
+    awaited: whether its call is to be awaited.
     """
 
     tool: Tool
@@ -58,17 +60,10 @@ class Function:
     ignored: frozenset[str]
     rest: str | None
     plain: tuple[tuple[str, ...], int] | None
+    ordered: tuple[str, ...]
     defaults: dict[str, Any]
-
-    @property
-    def takes_key(self) -> bool:
-        """Whether `key` is an argument of the function itself."""
-        return self.signature is not None and "key" in self.signature.parameters
-
-    @property
-    def awaited(self) -> bool:
-        """Whether its call is to be awaited."""
-        return self.shape in (Shape.ASYNC, Shape.ASYNC_GENERATOR)
+    takes_key: bool
+    awaited: bool
 
 
 def known(fn: Callable[..., Any]) -> Function:
@@ -118,8 +113,21 @@ def _look_at(fn: Callable[..., Any]) -> Function:
     parameters = () if signature is None else tuple(signature.parameters.values())
     rest = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-    ignored = injected_by_a_framework(base)
-    return Function(_tool(base), _shape(base), signature, ignored, rest, _plain(signature), defaults)
+    ignored, shape = injected_by_a_framework(base), _shape(base)
+    # A partial's signature lacks what was given already, and that counts.
+    plain = _plain(signature) if base is fn else None
+    return Function(
+        tool=_tool(base),
+        shape=shape,
+        signature=signature,
+        ignored=ignored,
+        rest=rest,
+        plain=plain,
+        ordered=() if plain is None else tuple(sorted(set(plain[0]) - ignored)),
+        defaults=defaults,
+        takes_key=signature is not None and "key" in signature.parameters,
+        awaited=shape in (Shape.ASYNC, Shape.ASYNC_GENERATOR),
+    )
 
 
 def _plain(signature: inspect.Signature | None) -> tuple[tuple[str, ...], int] | None:

@@ -29,29 +29,31 @@ class Policies:
     """Everything that was told. A later word changes only what it names."""
 
     def __init__(self, strict: bool | None) -> None:
-        """strict: hold a call whose process died; None goes by LEDGER_STRICT."""
+        """strict: hold a call whose process died; None goes by LEDGER_STRICT, as it stands at the first call."""
         self._strict = strict
         self._told: dict[str, dict[str, Any]] = {}
-        self._compiled: dict[tuple[str, bool], CallPolicy] = {}
+        self.compiled: dict[str, CallPolicy] = {}
+        """By a tool's identity. Another dict after each `tell`: who kept the old one knows that it is old."""
 
     def tell(self, name: str, changes: Mapping[str, Any]) -> None:
         """Change what holds for the tools of this name. Raises ValueError, TypeError; then nothing is changed."""
         together = {**self._told.get(name, {}), **changes}
         _compile(together, strict=False)
         self._told[name] = together
-        # A new one, not an emptied one: what another thread is compiling from the old words goes into the old one.
-        self._compiled = {}
+        # Not an emptied one: what another thread is compiling from the old words goes into the old one.
+        self.compiled = {}
 
     def of(self, tool: Tool) -> CallPolicy:
         """What holds for this tool now."""
-        strict = settings.strict() if self._strict is None else self._strict
-        compiled = self._compiled
-        found = compiled.get((tool.identity, strict))
+        compiled = self.compiled
+        found = compiled.get(tool.identity)
         if found is None:
+            if self._strict is None:
+                self._strict = settings.strict()
             told: dict[str, Any] = {}
             for name in tool.aliases if self._told else ():
                 told.update(self._told.get(name, {}))
-            found = compiled[tool.identity, strict] = _compile(told, strict)
+            found = compiled[tool.identity] = _compile(told, self._strict)
         return found
 
 

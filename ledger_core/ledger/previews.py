@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 TEXT, ITEMS, DEPTH, WHOLE = 120, 12, 3, 40
@@ -15,12 +16,23 @@ _SECRET = re.compile(
     r"pass(word|wd|phrase)|secret|token|api_?key|authorization|credential|private_?key|^(pin|cvc|cvv)$"
 )
 MASKED = "***"
+_CARD_DIGITS = 13
+_CARD_NUMBER = 10 ** (_CARD_DIGITS - 1)
+"""What is shorter than a payment card's number is shown as it is."""
 
 
 def preview(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """JSON-able and small, whatever the arguments are: a record must not grow with them."""
+    told: dict[str, Any] = {}
     left = [WHOLE]
-    return {str(name): _shown(str(name), value, DEPTH, left) for name, value in list(arguments.items())[:ITEMS]}
+    for name, value in islice(arguments.items(), ITEMS):
+        kind = type(value)
+        if (kind is str and len(value) < _CARD_DIGITS) or (kind is int and -_CARD_NUMBER < value < _CARD_NUMBER):
+            left[0] -= 1
+            told[name] = MASKED if _is_secret(name) else value
+        else:
+            told[str(name)] = _shown(str(name), value, DEPTH, left)
+    return told
 
 
 def _shown(name: str, value: Any, depth: int, left: list[int]) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
 
 CALLS, SECONDS = 4, 10.0
 """So many different calls within so many seconds are worth a word."""
@@ -20,12 +19,12 @@ class Watch:
         self._seen: OrderedDict[str, list[tuple[float, dict[str, int]]] | None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def notice(self, tool: str, told: Sequence[Sequence[Any]], mono: float) -> list[str] | None:
+    def notice(self, tool: str, told: Sequence[tuple[str, str]], mono: float) -> list[str] | None:
         """The names of the arguments that differ in each of the last calls, once per tool; None when all is well.
 
-        told: each argument's name and normal form. mono: seconds on a clock that is never turned back.
+        told: each argument's name and normal form, as text. mono: seconds on a clock that is never turned back.
         """
-        hashes = {str(name): hash(repr(form)) for name, form in told}
+        hashes = {name: hash(form) for name, form in told}
         with self._lock:
             recent = self._recent(tool)
             if recent is None:

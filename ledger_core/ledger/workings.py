@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from types import FunctionType
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from ledger import clock, fingerprint, frameworks, notices, settings, wrapping
 from ledger.fingerprint import Arguments
@@ -20,6 +23,15 @@ from ledger.scope import Setting
 from ledger.varying import CALLS, SECONDS, Watch
 
 
+class _Seen(NamedTuple):
+    """What was found out about a plain function at its last call, for as long as its name and the policies stay."""
+
+    name: str
+    policies: dict[str, CallPolicy]
+    function: Function
+    told: CallPolicy
+
+
 class Workings:
     """Of one guard. Making it opens nothing."""
 
@@ -28,6 +40,7 @@ class Workings:
         self.policies, self.observers = Policies(strict), Observers()
         self.opening = Opening(store, self.observers.hear)
         self._watch = Watch()
+        self._seen: WeakKeyDictionary[Callable[..., Any], _Seen] = WeakKeyDictionary()
 
     def run(
         self,
@@ -41,17 +54,28 @@ class Workings:
         forced: bool = False,
     ) -> Any:
         """Put one call through the engine; a coroutine where the function is async. See `Guard.__call__`."""
-        fn, behind = self._behind(fn)
-        function = known(fn)
-        tool = tool or behind or function.tool
-        told = self.policies.of(tool)
-        work = _work(fn, function, tool, told.collect)
+        seen = self._seen.get(fn) if tool is None and type(fn) is FunctionType else None
+        if seen is not None and seen.name == fn.__name__ and seen.policies is self.policies.compiled:
+            function, told, tool, work = seen.function, seen.told, seen.function.tool, fn
+        else:
+            fn, function, told, tool, work = self._look_at(fn, tool)
         if key is not None and function.takes_key:
             kwargs["key"], key = key, None
         intent = self._intent(fn, function, tool, told, args, kwargs, key, blocked, forced)
-        if function.awaited:
-            return self.opening.engine.acall(intent, lambda: work(*args, **kwargs))
-        return self.opening.engine.call(intent, lambda: work(*args, **kwargs))
+        engine = self.opening.engine
+        return (engine.acall if function.awaited else engine.call)(intent, partial(work, *args, **kwargs))
+
+    def _look_at(
+        self, called: Callable[..., Any], tool: Tool | None
+    ) -> tuple[Callable[..., Any], Function, CallPolicy, Tool, Callable[..., Any]]:
+        """The function itself, what is known and told of it, which tool it is, and what is to be called."""
+        fn, behind = self._behind(called)
+        function, policies = known(fn), self.policies.compiled
+        told = self.policies.of(tool or behind or function.tool)
+        work = _work(fn, function, tool or behind or function.tool, told.collect)
+        if tool is None and work is called and type(fn) is FunctionType:
+            self._seen[fn] = _Seen(fn.__name__, policies, function, told)
+        return fn, function, told, tool or behind or function.tool, work
 
     def id_of(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], key: str | None) -> str:
         """The id that such a call has here and now. Raises what the call would raise before it runs."""
@@ -103,13 +127,13 @@ class Workings:
         blocked: object,
         forced: bool,
     ) -> Intent:
-        arguments = fingerprint.bind(fn, tool.name, args, kwargs)
+        arguments = fingerprint.bind(fn, function, tool.name, args, kwargs)
         wf = self._workflow.value() or settings.workflow()
         before = self._recorded_by_ledger_once(fn, args, kwargs, wf, key)
         if key is None and told.key is not None:
             key = told.key(tool.name, args, kwargs, lambda: arguments.named)
-        normal = None if key is not None else fingerprint.normalised(fn, tool, arguments)
-        if normal is not None and not forced and not told.policy.unlimited and not self.observers.quiet:
+        normal = None if key is not None else fingerprint.normalised(function, tool, arguments)
+        if normal is not None and not self.observers.quiet and not forced and not told.policy.unlimited:
             self._warn_of_varying(tool, normal)
         return Intent(
             id=before or fingerprint.identify(tool, fn, wf, normal, key),
@@ -138,7 +162,7 @@ class Workings:
         id = once_id(fn, args, kwargs, wf, key)
         return id if id is not None and store.look(Record(id=id, tool="")) is not None else None
 
-    def _warn_of_varying(self, tool: Tool, normal: list[tuple[str, Any]]) -> None:
+    def _warn_of_varying(self, tool: Tool, normal: list[tuple[str, str]]) -> None:
         names = self._watch.notice(tool.identity, normal, clock.now().mono)
         if names is not None:
             which = f" ({' and '.join(names)} differ{'s' * (len(names) == 1)} every time)" if names else ""
@@ -149,7 +173,9 @@ class Workings:
 
 def _about(tool: Tool, function: Function, arguments: Arguments, key: str | None) -> dict[str, Any]:
     """What a person is shown of the call, who has to find out whether it happened."""
-    named = {name: value for name, value in arguments.named.items() if name not in function.ignored}
+    named = arguments.named
+    if function.ignored:
+        named = {name: value for name, value in named.items() if name not in function.ignored}
     about = {"function": tool.identity, "args": preview(named)}
     return about if key is None else {**about, "key": str(key)[:200]}
 
