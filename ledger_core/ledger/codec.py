@@ -17,11 +17,13 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
+from ledger.compact import encoder
 from ledger.records import Result
 
 MAX_STORED = 8 * 1024 * 1024
 """Bytes of the largest result that is kept."""
-_dumps = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_dumps = encoder(allow_nan=False)
+_AS_THEY_ARE = frozenset({str, bool, type(None)})
 _TAG = "$"
 _META = {"codec": 1}
 
@@ -54,7 +56,7 @@ def decode(result: Result) -> Any:
 
 def _pack(value: Any) -> Any:
     kind = type(value)
-    if value is None or kind in (bool, str):
+    if kind in _AS_THEY_ARE:
         return value
     if kind is int:
         return value if value.bit_length() <= 64 else {_TAG: "int", "v": hex(value)}
@@ -63,13 +65,20 @@ def _pack(value: Any) -> Any:
     if kind is list:
         return [_pack(item) for item in value]
     if kind is dict:
-        if all(type(k) is str for k in value) and _TAG not in value:
-            return {k: _pack(v) for k, v in value.items()}
-        return {_TAG: "dict", "v": [[_pack(k), _pack(v)] for k, v in value.items()]}
+        return _pack_dict(value)
     if kind in _SCALARS:
         name, pack, _ = _SCALARS[kind]
         return {_TAG: name, "v": pack(value)}
     return _pack_class(value)
+
+
+def _pack_dict(value: dict[Any, Any]) -> Any:
+    told = {}
+    for k, v in value.items():
+        if type(k) is not str or k == _TAG:
+            return {_TAG: "dict", "v": [[_pack(k), _pack(v)] for k, v in value.items()]}
+        told[k] = v if type(v) in _AS_THEY_ARE else _pack(v)
+    return told
 
 
 def _unpack(form: Any) -> Any:

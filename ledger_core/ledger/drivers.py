@@ -68,16 +68,16 @@ def run(step: Step, port: Port) -> Reply:  # noqa: PLR0912 - one branch for each
                 step = step.next(port.claim(step.change))
             case Look():
                 step = step.next(port.look(step.wanted), port.now())
+            case Execute():
+                step = step.next(port.execute(step.record), port.now())
+            case Finish():
+                step = step.next(port.finish(step))
             case Wait():
                 step = step.next(port.wait(step.record, step.seconds), port.now())
             case Swap():
                 step = step.next(port.swap(step.change))
             case Verify():
                 step = step.next(port.verify(step.record), port.now())
-            case Execute():
-                step = step.next(port.execute(step.record), port.now())
-            case Finish():
-                step = step.next(port.finish(step))
             case Overtaken():
                 step = step.next(port.look(step.record), port.now())
             case Announce() | Follow():
@@ -105,12 +105,6 @@ async def aopen(step: Step, port: AsyncPort) -> Reply | Follow:  # noqa: PLR0912
                 step = step.next(await port.claim(step.change))
             case Look():
                 step = step.next(await port.look(step.wanted), port.now())
-            case Wait():
-                step = step.next(await port.wait(step.record, step.seconds), port.now())
-            case Swap():
-                step = step.next(await port.swap(step.change))
-            case Verify():
-                step = step.next(await port.verify(step.record), port.now())
             case Execute():
                 step = step.next(await port.execute(step.record), port.now())
             case Announce():
@@ -119,6 +113,12 @@ async def aopen(step: Step, port: AsyncPort) -> Reply | Follow:  # noqa: PLR0912
                 return step
             case Finish():
                 step = step.next(await port.finish(step))
+            case Wait():
+                step = step.next(await port.wait(step.record, step.seconds), port.now())
+            case Swap():
+                step = step.next(await port.swap(step.change))
+            case Verify():
+                step = step.next(await port.verify(step.record), port.now())
             case Overtaken():
                 step = step.next(await port.look(step.record), port.now())
             case Reply():

@@ -65,10 +65,9 @@ class Engine:
         except BaseException as error:
             return _salvaged(error, call, attempt)
         self._observe(reply)
-        told = partial(answers.value_of, reply, intent.policy, intent.blocked, itself)
-        if reply.record.about.get("awaited") and reply.outcome is None:
-            return _awaitable(told)
-        return told()
+        if reply.outcome is None and reply.record.about.get("awaited"):
+            return _awaitable(partial(answers.value_of, reply, intent.policy, intent.blocked, itself))
+        return answers.value_of(reply, intent.policy, intent.blocked, itself)
 
     async def acall(self, intent: Intent, fn: Callable[[], Awaitable[Any]]) -> Any:
         """As `call`, awaiting."""

@@ -93,7 +93,8 @@ class Keeper:
 
     def __init__(self, store: SyncStore, beat: float = BEAT_SECONDS, sweep: float = SWEEP_SECONDS) -> None:
         self._store, self._beat, self._sweep = store, beat, sweep
-        self._claims: set[Held] = set()
+        self._claims: dict[str, Record] = {}
+        """By owner: every claim has a token of its own. Changed without the lock, a key at a time."""
         self._owed: list[tuple[Finish, Port]] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -101,14 +102,14 @@ class Keeper:
 
     def take(self, record: Record) -> None:
         """Renew this claim from now on."""
-        with self._lock:
-            self._claims.add(_held(record))
-            self._start()
+        self._claims[record.owner] = record
+        if self._thread is None:
+            with self._lock:
+                self._start()
 
     def drop(self, record: Record) -> None:
         """Renew it no longer."""
-        with self._lock:
-            self._claims.discard(_held(record))
+        self._claims.pop(record.owner, None)
 
     def owe(self, step: Finish, port: Port) -> None:
         """Write this outcome as soon as the store can take it."""
@@ -128,8 +129,7 @@ class Keeper:
 
     def beat(self) -> None:
         """Renew what is held, then try what is owed. A store that fails now is tried again at the next beat."""
-        with self._lock:
-            held = list(self._claims)
+        held = [_held(record) for record in list(self._claims.values())]
         with contextlib.suppress(LedgerError):
             if held:
                 self._store.renew(held, clock.now())

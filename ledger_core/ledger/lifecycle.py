@@ -133,6 +133,7 @@ ANSWERED: Mapping[EventType, Mapping[str, int]] = {
 }
 """What an attempt that was answered without an execution adds to the counters."""
 
+_ENDS = {S: Trigger.SUCCEED, F: Trigger.FAIL, U: Trigger.LOSE}
 FORGETS_SPENT = frozenset({Trigger.RELEASED, Trigger.FORCE})
 
 
@@ -209,7 +210,7 @@ def finish(
     A resend settles by success only: a refusal proves nothing of the first send. Only a success keeps a result,
     so that nothing else can ever be replayed; and the truth ends what a person allowed while it was not known.
     """
-    trigger = {S: Trigger.SUCCEED, F: Trigger.FAIL, U: Trigger.LOSE}[status]
+    trigger = _ENDS[status]
     if was.resent:
         trigger = Trigger.SETTLE if status is S else Trigger.LOSE
     kept = result if status is S else None
@@ -306,7 +307,11 @@ def _change(
     if by is not None:
         _give_to(record, by, row, now)
     record.spent = max(0, record.spent + _spends(row))
-    told = {"epoch": record.epoch, **({"why": record.error} if record.error else {}), **(detail or {})}
+    told: dict[str, object] = {"epoch": record.epoch}
+    if record.error:
+        told["why"] = record.error
+    if detail:
+        told.update(detail)
     return Change(record, was, row.guard, _event(record, row.event, now, told), _counts(row, was))
 
 

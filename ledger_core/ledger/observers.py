@@ -33,6 +33,8 @@ class Observers:
         """Tell everybody."""
         if not self.quiet and not settings.quiet():
             notices.show(reporting.line(reply))
+        if not self.callbacks:
+            return
         wanted, counted = _ENDS.get(reply.answer, ("block", ""))
         callback = self.callbacks.get(wanted)
         if callback is not None:

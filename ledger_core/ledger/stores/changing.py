@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ledger.lifecycle import Change, Guard
 from ledger.records import Record
-from ledger.stores.rows import COUNTERS
+from ledger.stores.rows import COUNTERS, counter_row
 
 
 def holds(change: Change, found: Record | None) -> bool:
@@ -27,7 +27,7 @@ def changed(change: Change, found: Record) -> Record:
 
 def counters(record: Record) -> dict[str, int]:
     """Its counters by name."""
-    return {name: getattr(record, name) for name in COUNTERS}
+    return dict(zip(COUNTERS, counter_row(record), strict=True))
 
 
 def add(record: Record, counts: Mapping[str, int]) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ledger.compact import encoder
 from ledger.records import Event, EventType, Instant, Kind, Record, Status
 from ledger.stores.sealed import Cipher, closed, result_from
 
@@ -22,7 +23,7 @@ COLUMNS = (*FIXED, *STATE, *COUNTERS)
 COUNTED = ("actions", *COUNTERS)
 """What a journal line adds to the sums; `actions` is the number of records."""
 
-dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str).encode
+dumps = encoder(ensure_ascii=False, default=str)
 """Small JSON as it is kept."""
 
 
