@@ -31,3 +31,11 @@ def encoder(
         return "".join(made(value, 0))
 
     return encode
+
+
+def loads(text: str) -> Any:
+    """What such an encoder wrote, again; without looking for white space around it. Raises ValueError."""
+    return _read(text)[0]
+
+
+_read = json.JSONDecoder().raw_decode

@@ -10,6 +10,7 @@ from ledger import lifecycle
 from ledger.errors import IllegalTransition
 from ledger.lifecycle import TABLE, Change, Guard, Transition, Trigger
 from ledger.records import NEVER, Instant, Record, Result, Status
+from ledger.stores import rows
 from tests.core.world import at, balanced, done, draft, failed, first, lost, who
 
 R, S, F, U = Status.RUNNING, Status.SUCCESS, Status.FAILED, Status.UNKNOWN
@@ -67,6 +68,16 @@ def test_every_row_does_what_it_says(row: Transition) -> None:
     assert balanced(record)
     assert record.touched == (was.touched if row.trigger is Trigger.RELEASE else at(5))
     assert was == (draft() if row.start is None else a(row.start, resent=row.trigger is Trigger.SETTLE)), "untouched"
+
+
+@pytest.mark.parametrize(
+    "row", [r for r in TABLE if r.guard is Guard.OWNER], ids=lambda r: f"{r.start}-{r.trigger.name}"
+)
+def test_an_owner_changes_nothing_but_what_stores_write_for_it(row: Transition) -> None:
+    change = pull(a(row.start or R, resent=row.trigger is Trigger.SETTLE).but(released=True, note="left"), row.trigger)
+    assert change.was is not None
+    pairs = zip(rows.STATE, rows.state_row(change.record), rows.state_row(change.was), strict=True)
+    assert {name for name, now, before in pairs if now != before} <= set(rows.OWNED)
 
 
 _ROWS = {(row.start, row.trigger) for row in TABLE}

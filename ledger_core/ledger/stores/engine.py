@@ -13,7 +13,18 @@ from ledger.ports import CLOSED, NO_REASON, Held
 from ledger.records import Event, EventType, Instant, Record, Status
 from ledger.stores import adding, filing, purging, schema
 from ledger.stores.files import refuse_unsound, stop_if_not_synced, translated
-from ledger.stores.rows import COLUMNS, COUNTERS, counter_row, event_row, fixed_row, record_from, result_row, state_row
+from ledger.stores.rows import (
+    COLUMNS,
+    COUNTERS,
+    count_row,
+    counter_row,
+    event_row,
+    fixed_row,
+    owned_row,
+    record_from,
+    result_row,
+    state_row,
+)
 from ledger.stores.sealed import cipher_of
 
 
@@ -226,8 +237,7 @@ def _insert(db: sqlite3.Connection, change: Change) -> bool:
     r = change.record
     if _open_twin(db, r):
         return False
-    counts = tuple(change.counts.get(c, 0) for c in COUNTERS)
-    if not db.execute(schema.INSERT, (*fixed_row(r), *state_row(r), *counts)).rowcount:
+    if not db.execute(schema.INSERT, (*fixed_row(r), *state_row(r), *count_row(change.counts))).rowcount:
         return False
     db.execute(schema.PUT_EVENT, event_row(change.event, 1, change.counts))
     return True
@@ -239,10 +249,12 @@ def _replace(db: sqlite3.Connection, change: Change) -> bool:
         raise ValueError("a replacement needs the row it replaces")
     if change.opens and _open_twin(db, r):
         return False
-    counts = tuple(change.counts.get(c, 0) for c in COUNTERS)
-    seen = (was.id, was.owner, was.epoch, was.status.value)
-    guard = (change.guard is Guard.OWNER, was.touched.wall, was.released)
-    if not db.execute(schema.REPLACE, (*state_row(r, was), *counts, *seen, *guard)).rowcount:
+    seen = (*count_row(change.counts), was.id, was.owner, was.epoch, was.status._value_)
+    if change.guard is Guard.OWNER:
+        done = db.execute(schema.FINISH, (*owned_row(r, was), *seen)).rowcount
+    else:
+        done = db.execute(schema.REPLACE, (*state_row(r, was), *seen, was.touched.wall, was.released)).rowcount
+    if not done:
         return False
     _put_result(db, r)
     db.execute(schema.PUT_EVENT, event_row(change.event, 0, change.counts))

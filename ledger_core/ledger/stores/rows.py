@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ledger.compact import encoder
+from ledger.compact import encoder, loads
 from ledger.records import Event, EventType, Instant, Kind, Record, Status
 from ledger.stores.sealed import Cipher, closed, result_from
 
@@ -18,6 +17,8 @@ STATE = (
     "upstream_key", "touched", "touched_mono", "touched_boot", "began", "began_mono", "began_boot",
     "error", "note", "about",
 )  # fmt: skip
+OWNED = ("status", "spent", "released", "touched", "touched_mono", "touched_boot", "error", "about")
+"""Those of `STATE` that the owner of a claim changes: what it came to, and the head of an answer that streams."""
 COUNTERS = ("attempts", "runs", "failed", "unknown", "replayed", "refused", "held", "conflicts")
 COLUMNS = (*FIXED, *STATE, *COUNTERS)
 COUNTED = ("actions", *COUNTERS)
@@ -29,19 +30,37 @@ dumps = encoder(ensure_ascii=False, default=str)
 
 def fixed_row(r: Record) -> tuple[Any, ...]:
     """The values of `FIXED`, in order."""
-    return (r.id, r.kind.value, r.tool, r.rule, r.wf, r.version, r.created.wall)
+    return (r.id, r.kind._value_, r.tool, r.rule, r.wf, r.version, r.created.wall)
 
 
 def state_row(r: Record, was: Record | None = None) -> tuple[Any, ...]:
     """The values of `STATE`, in order. was: the row before; None stands for an `about` that is still the same."""
     touched, began = r.touched, r.began
-    about = None if was is not None and r.about is was.about else dumps(r.about) if r.about else "{}"
     return (
         r.caller, r.content_id, r.payload_id, r.payload,
-        r.status.value, r.owner, r.epoch, r.generation, r.lease, r.timeout, r.window, r.spent, r.resent, r.released,
+        r.status._value_, r.owner, r.epoch, r.generation, r.lease, r.timeout, r.window, r.spent, r.resent, r.released,
         r.upstream_key, touched.wall, touched.mono, touched.boot, began.wall, began.mono, began.boot,
-        r.error, r.note, about,
+        r.error, r.note, _about(r, was),
     )  # fmt: skip
+
+
+def owned_row(r: Record, was: Record) -> tuple[Any, ...]:
+    """The values of `OWNED`, in order."""
+    touched = r.touched
+    return (
+        r.status._value_, r.spent, r.released, touched.wall, touched.mono, touched.boot, r.error, _about(r, was),
+    )  # fmt: skip
+
+
+def _about(r: Record, was: Record | None) -> str | None:
+    if was is not None and r.about is was.about:
+        return None
+    return dumps(r.about) if r.about else "{}"
+
+
+def count_row(counts: Mapping[str, int]) -> list[int]:
+    """What is added to `COUNTERS`, in order."""
+    return [counts.get(name, 0) for name in COUNTERS]
 
 
 def counter_row(r: Record) -> tuple[int, ...]:
@@ -51,8 +70,8 @@ def counter_row(r: Record) -> tuple[int, ...]:
 
 def event_row(e: Event, actions: int, counts: Mapping[str, int]) -> tuple[Any, ...]:
     """One journal line without its seq, and what it adds to the sums: see `COUNTED`."""
-    added = [counts.get(name, 0) for name in COUNTERS]
-    return (e.at, e.event.value, e.record, e.tool, e.wf, e.caller, dumps(dict(e.detail)), actions, *added)
+    detail = dumps(e.detail if type(e.detail) is dict else dict(e.detail))
+    return (e.at, e.event._value_, e.record, e.tool, e.wf, e.caller, detail, actions, *count_row(counts))
 
 
 def result_row(r: Record, cipher: Cipher | None = None) -> tuple[Any, ...] | None:
@@ -65,19 +84,19 @@ def result_row(r: Record, cipher: Cipher | None = None) -> tuple[Any, ...] | Non
 
 def record_from(row: Sequence[Any], cipher: Cipher | None = None) -> Record:
     """A record from `COLUMNS`, optionally followed by a result's meta and body. Raises ResultSealed."""
-    v: dict[str, Any] = dict(zip(COLUMNS, row, strict=False))
+    v: dict[str, Any] = dict(zip(COLUMNS, row))  # noqa: B905 (a result may follow)
     v["kind"], v["status"] = _KINDS[v["kind"]], _STATUSES[v["status"]]
     v["resent"], v["released"] = bool(v["resent"]), bool(v["released"])
     v["created"] = Instant(v["created"])
     v["touched"] = Instant(v["touched"], v.pop("touched_mono"), v.pop("touched_boot"))
     v["began"] = Instant(v["began"], v.pop("began_mono"), v.pop("began_boot"))
-    v["about"] = json.loads(v["about"]) if v["about"] != "{}" else {}
-    meta, body = row[len(COLUMNS) :] or (None, None)
+    v["about"] = loads(v["about"]) if v["about"] != "{}" else {}
+    meta, body = row[_WIDTH:] or (None, None)
     v["result"] = None if meta is None else result_from(meta, body, v["id"], v["epoch"], cipher)
-    return _BLANK.but(**v)
+    return Record.of_fields(v)
 
 
-_BLANK = Record(id="", tool="")
+_WIDTH = len(COLUMNS)
 _KINDS = {kind.value: kind for kind in Kind}
 _STATUSES = {status.value: status for status in Status}
 
@@ -85,4 +104,4 @@ _STATUSES = {status.value: status for status in Status}
 def event_from(row: Sequence[Any]) -> Event:
     """An event from (seq, at, event, record, tool, wf, caller, detail)."""
     seq, at, event, record, tool, wf, caller, detail = row
-    return Event(EventType(event), record, tool, wf, at, caller, json.loads(detail), seq)
+    return Event(EventType(event), record, tool, wf, at, caller, loads(detail), seq)

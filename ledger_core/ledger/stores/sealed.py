@@ -5,9 +5,9 @@ The core stands on the standard library, which has no authenticated cipher: a co
 
 from __future__ import annotations
 
-import json
 from typing import Any, Protocol
 
+from ledger.compact import loads
 from ledger.errors import ResultSealed
 from ledger.records import Result
 
@@ -79,7 +79,7 @@ def opened(
 def result_from(meta: str | bytes, body: bytes | None, id: str, epoch: int, cipher: Cipher | None) -> Result:
     """A result from its two columns. Raises ResultSealed."""
     text, plain = opened(meta, body, id, epoch, cipher)
-    kept: dict[str, Any] = json.loads(text)
+    kept: dict[str, Any] = loads(text)
     return Result(kept, plain)
 
 
