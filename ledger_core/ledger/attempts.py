@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, StrEnum
 
 from ledger.lifecycle import Claimant
@@ -67,7 +68,8 @@ class Verdict:
 class Attempt:
     """One arrival of an operation.
 
-    draft: the row to insert if nobody has seen it. remark: goes into the event of an answer from the record.
+    draft: the row to insert if nobody has seen it. remark: what goes into the event of an answer from a
+        record, if anything.
     forced: a person wants it executed whatever the record says.
     """
 
@@ -75,7 +77,7 @@ class Attempt:
     policy: Policy
     by: Claimant
     arrived: Instant
-    remark: str | None = None
+    remark: Callable[[Record], str | None] | None = None
     forced: bool = False
 
 

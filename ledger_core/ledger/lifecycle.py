@@ -275,7 +275,7 @@ def release(was: Record, now: Instant, note: str | None = None, *, by: str | Non
 
 
 def answered(record: Record, event: EventType, now: Instant, **detail: object) -> Event:
-    """The journal's line for an attempt answered without an execution; its counts are in `ANSWERED`."""
+    """The journal's line for an attempt answered without an execution, or a warning; its counts are in `ANSWERED`."""
     return _event(record, event, now, detail)
 
 

@@ -10,29 +10,28 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ledger import clock, owners
+from ledger import clock, lifecycle, owners
 from ledger.calls import AsyncCall
 from ledger.drivers import aopen, arun
 from ledger.keeper import AsyncKeeper
 from ledger.lifecycle import Claimant
 from ledger.ports import AsyncStore
-from ledger.records import Kind, Record, Status
+from ledger.records import EventType, Kind, Record, Status
 from ledger.steps import Attempt, Follow, Opened, Outcome, Reply, Verdict, begin
 from ledger_proxy import answers, replies, verifying
 from ledger_proxy.answers import Response, Streamed
 from ledger_proxy.measures import Measures
-from ledger_proxy.new_credentials import NewCredentials
-from ledger_proxy.noticing import Noticer
+from ledger_proxy.notices import Notices
 from ledger_proxy.receiving import Spooled, read
 from ledger_proxy.recent import Recent
 from ledger_proxy.sending import Live, Sender, listed
 from ledger_proxy.summary import MERGED, Tally
 from ledger_proxy.upstream import Upstream
-from ledger_rules.operation import MissingKey, Operation, identify
+from ledger_rules.operation import IGNORED_KEY, MissingKey, Operation, identify
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
 
@@ -60,7 +59,7 @@ class Exchange:
         self.tally, self.measures = Tally(), Measures()
         self._known = Recent()
         """Operations that were here: a hint that spares a duplicate the attempt to claim."""
-        self._noticer, self._new_credentials = Noticer(secret, logger.warning), NewCredentials(logger.warning)
+        self._notices = Notices(secret)
         self._running: set[asyncio.Task[Any]] = set()
 
     async def answer(
@@ -104,7 +103,10 @@ class Exchange:
             operation = await read(0 if said else len(request.body), identify, *given)
         except MissingKey:
             return answers.problem(answers.KEY_MISSING)
-        remark = MERGED if operation.ignored_key else None
+
+        def remark(record: Record) -> str | None:
+            return MERGED if merged(operation, record) else None
+
         attempt = Attempt(draft(operation), operation.policy, claimant(operation), clock.now(), remark)
 
         sent: list[tuple[Record, Outcome]] = []
@@ -121,10 +123,9 @@ class Exchange:
         try:
             call = AsyncCall(self._store, self._keeper, effect, gone, verify=verify, rest=self._rest)
             known = self._known.seen(operation.id)
-            if not known:
-                self._noticer.arrived(rule, request, attempt.arrived.wall)
-                self._new_credentials.arrived(rule, request, operation)
+            warnings = () if known else self._notices.arrived(rule, request, operation, attempt.arrived.wall)
             reply = await aopen(begin(attempt, clock.now(), known), call)
+            self._warn(warnings, reply.record)
             if isinstance(reply, Follow):
                 self._finish_apart(reply, call, operation, started)
                 return replies.opened(reply)
@@ -134,9 +135,14 @@ class Exchange:
             return replies.broken(sent, error)
         return replies.response(reply, operation.policy.on_unknown, request.header("Accept-Encoding"))
 
+    def _warn(self, warnings: Sequence[str], record: Record) -> None:
+        for text in warnings:
+            self._store.append(lifecycle.answered(record, EventType.WARNING, clock.now(), remark=text))
+            self.tally.warnings.append((record.id, text))
+
     def _count(self, reply: Reply, operation: Operation, started: float) -> None:
         took = time.perf_counter() - started
-        self.tally.count(reply, operation.ignored_key)
+        self.tally.count(reply, merged(operation, reply.record))
         self.measures.answered(operation.rule, reply.answer, took)
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s: %s", operation.rule, reply.answer, extra=_told(reply, took))
@@ -183,6 +189,14 @@ def draft(operation: Operation) -> Record:
         window=operation.policy.window,
         about=dict(operation.about),
     )
+
+
+def merged(operation: Operation, record: Record) -> bool:
+    """Whether it came under another key than the record's first attempt, one that SDKs make up, and was not told apart.
+
+    The same key again is the SDK's own retry.
+    """
+    return operation.ignored_key is not None and operation.ignored_key != record.about.get(IGNORED_KEY)
 
 
 def claimant(operation: Operation) -> Claimant:

@@ -18,7 +18,7 @@ from ledger.keeper import AsyncKeeper
 from ledger.ports import AsyncStore
 from ledger.records import Record, Status
 from ledger.steps import Attempt, Outcome, begin
-from ledger_proxy.exchange import Caller, claimant, draft
+from ledger_proxy.exchange import Caller, claimant, draft, merged
 from ledger_proxy.summary import Tally
 from ledger_rules.errors import MissingKey
 from ledger_rules.operation import Operation, identify
@@ -125,7 +125,8 @@ class Observer:
         attempt = Attempt(record, operation.policy, claimant(operation), clock.now())
         call = AsyncCall(self._store, self._keeper, observation.outcome)
         try:
-            self.tally.count(await arun(begin(attempt, clock.now()), call), operation.ignored_key)
+            reply = await arun(begin(attempt, clock.now()), call)
+            self.tally.count(reply, merged(operation, reply.record))
         except Exception as error:
             self._complain(error)
 

@@ -12,7 +12,12 @@ from ledger.steps import Answer, Reply
 from ledger_proxy.recent import Recent
 
 _PREVENTED = (Answer.REPLAYED, Answer.BLOCKED, Answer.HELD, Answer.IN_FLIGHT)
-MERGED = "a generated key was ignored: merged with an identical earlier request"
+_SAID = 3
+"""Warnings that a summary tells; the journal has the others."""
+MERGED = (
+    "a generated key was ignored: merged with an identical earlier request; if a second effect was meant, send "
+    "Ledger-Operation-Id or use a workflow per intent"
+)
 
 
 @dataclass(slots=True)
@@ -21,7 +26,7 @@ class Tally:
 
     operations: different ones, as far as the last 65,536 tell.
     waiting: records whose outcome is unknown now. merged: replays by content under a fresh key. recovered: unknowns
-    settled by asking the provider again under the same upstream key.
+    settled by asking the provider again under the same upstream key. warnings: of which record, and what.
     """
 
     answers: Counter[Answer] = field(default_factory=Counter)
@@ -30,14 +35,15 @@ class Tally:
     waiting: dict[str, Record] = field(default_factory=dict)
     merged: int = 0
     recovered: int = 0
+    warnings: list[tuple[str, str]] = field(default_factory=list)
 
-    def count(self, reply: Reply, ignored_key: bool) -> None:
-        """Take one reply into account."""
+    def count(self, reply: Reply, merged: bool) -> None:
+        """Take one reply into account. merged: it came under a fresh key that was ignored."""
         record = reply.record
         self.answers[reply.answer] += 1
         self.operations += not self._seen.seen(record.id)
         self.recovered += record.resent and reply.answer is Answer.EXECUTED
-        self.merged += ignored_key and reply.answer is Answer.REPLAYED
+        self.merged += merged and reply.answer is Answer.REPLAYED
         if record.status is Status.UNKNOWN:
             self.waiting[record.id] = record
         else:
@@ -62,6 +68,10 @@ def summary(tally: Tally, connections: int, db: str) -> Iterator[str]:
             f"{_plural(tally.merged, 'duplicate')} came under a fresh key and was merged by content; "
             "if two identical effects were meant, send Ledger-Operation-Id or use a workflow per intent"
         )
+    for record_id, text in tally.warnings[:_SAID]:
+        yield f"warning, {record_id[:12]}: {text}"
+    if (more := len(tally.warnings) - _SAID) > 0:
+        yield f"{_plural(more, 'warning')} more in the journal: ledger tail --no-follow -n 1000 --db {shlex.quote(db)}"
     for record in tally.waiting.values():
         what = f"{record.about.get('method', '')} {record.about.get('url', '')}".strip()
         settle = f"ledger resolve {record.id[:12]} --done|--not-done --db {shlex.quote(db)}"

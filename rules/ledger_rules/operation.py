@@ -31,6 +31,10 @@ WORKFLOW_HEADER = "Ledger-Workflow"
 CALLER_HEADER = "Ledger-Caller"
 OPERATION_HEADER = "Ledger-Operation-Id"
 
+IGNORED_KEY = "ignored_key"
+"""In `about`: a keyed hash of the key that was treated as noise. Another one on a duplicate is worth a remark."""
+_KEY_DIGEST = 16
+
 OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
 
 LEDGER_HEADERS = frozenset(name.lower() for name in (WORKFLOW_HEADER, CALLER_HEADER, OPERATION_HEADER))
@@ -47,7 +51,7 @@ class Operation:
     account: whose it is; whoever: what would be the same for another account. Hashes, never stored; the
         second holds in this process only.
     keyed: the identity came from a respected key or from Ledger-Operation-Id.
-    ignored_key: a generated key was treated as noise.
+    ignored_key: a keyed hash of the generated key that was treated as noise, None where there was none.
     upstream_key_header, upstream_key_slot: where our own key goes, replacing what is there; both None when the
         provider honours none, the client's respected key is passed through, or its body is not ours to edit.
     passed_key: that key as it was sent: what a resend has to repeat.
@@ -61,7 +65,7 @@ class Operation:
     account: str
     whoever: int
     keyed: bool
-    ignored_key: bool
+    ignored_key: str | None
     rule: str
     wf: str
     caller: str | None
@@ -82,12 +86,13 @@ class _Key:
     """What names the operation. kind: `operation` (Ledger-Operation-Id), `key` (respected) or none.
 
     passed: the client's key as it was sent, where it is respected and stands where the provider honours one.
+    ignored: a generated key that was treated as noise, the first of them.
     """
 
     kind: str | None = None
     value: str | None = None
     passed: str | None = None
-    ignored: bool = False
+    ignored: str | None = None
 
 
 def identify(
@@ -121,6 +126,7 @@ def identify(
     header = header_slot(request, ours.header) if ours and ours.header else None
     slot = slot if ours else None
     reachable = key.passed is not None or header is not None or slot is not None
+    ignored = None if key.ignored is None else keyed_hash(secret, "ignored", key.ignored)[:_KEY_DIGEST]
     payload_id = keyed_hash(secret, "meaning", where, named or ("payload", payload))
     return Operation(
         id=keyed_hash(secret, "id", VERSION, payload_id),
@@ -130,13 +136,13 @@ def identify(
         account=whose,
         whoever=hash((wf, method, where_url, named or ("payload", payload))),
         keyed=named is not None,
-        ignored_key=key.ignored,
+        ignored_key=ignored,
         rule=rule.name,
         wf=wf,
         caller=_ledger_header(request, CALLER_HEADER) or caller,
         policy=rule.policy if reachable else _holding(rule.policy),
         upstream_key_header=header,
-        about=_about(rule, request, body),
+        about=_about(rule, request, body, ignored),
         passed_key=key.passed,
         upstream_key_slot=slot,
     )
@@ -191,11 +197,11 @@ def _key(rule: Rule, request: Request, slot: Slot | None) -> _Key:
         return _Key("operation", operation)
     if rule.key_mode is KeyMode.IGNORE:
         return _Key()
-    ignored = False
+    ignored: str | None = None
     for value, passed in _client_keys(rule, request, slot):
         if rule.key_mode is not KeyMode.IGNORE_GENERATED or not generated(value):
             return _Key("key", value, passed)
-        ignored = True
+        ignored = ignored or value
     if rule.key_mode is KeyMode.REQUIRE:
         raise MissingKey(rule.name, rule.key_headers[0])
     return _Key(ignored=ignored)
@@ -234,11 +240,12 @@ def _payload(rule: Rule, request: Request, body: Reading, found: Found, secret: 
     return keyed_hash(secret, "payload", *said, listed, *((found,) if found else ()))
 
 
-def _about(rule: Rule, request: Request, body: Reading) -> dict[str, str | int]:
-    return {
+def _about(rule: Rule, request: Request, body: Reading, ignored: str | None) -> dict[str, str | int]:
+    about: dict[str, str | int] = {
         "method": request.method.upper(),
         "url": stored_url(rule, request),
         "media_type": body.media_type,
         "request_bytes": body.size,
         "normaliser": VERSION,
     }
+    return about if ignored is None else about | {IGNORED_KEY: ignored}

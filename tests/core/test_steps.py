@@ -388,7 +388,7 @@ class TestOvertaken:
 
 
 def test_a_remark_goes_into_the_event_of_the_answer() -> None:
-    told = Attempt(draft(), attempt(replay=True).policy, who(), at(0), remark="a generated key was ignored")
+    told = Attempt(draft(), attempt(replay=True).policy, who(), at(0), remark=lambda record: f"merged into {record.id}")
     reply = Call(told).meets(a(Status.SUCCESS)).replies(Answer.REPLAYED, EventType.REPLAYED)
     assert reply.event is not None
-    assert reply.event.detail["remark"] == "a generated key was ignored"
+    assert reply.event.detail["remark"] == f"merged into {reply.record.id}"

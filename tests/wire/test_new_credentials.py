@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from ledger_proxy import new_credentials
 from ledger_proxy.new_credentials import NewCredentials
+from ledger_proxy.notices import MOST, Notices
 from ledger_rules import identify, loads
 from ledger_rules.request import Request
 from tests.upstream import Upstream
-from tests.wire.sidecars import running
+from tests.wire.sidecars import RULES, ledger, running
 
 RULE = "rules: [{{name: orders, match: {{url: 'https://api.example.com/**'}}{more}}}]"
 
@@ -79,12 +82,45 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(heard.noticer._last) == 8
 
 
-def test_it_is_printed_by_a_sidecar(tmp_path: Path, upstream: Upstream) -> None:
+def test_a_sidecar_says_it_on_its_log_and_in_the_journal(tmp_path: Path, upstream: Upstream) -> None:
     with running(tmp_path / "s", upstream) as sidecar:
         for token in ("one-secret", "other-secret", "third-secret"):
             sidecar.post("/ok/charges", {"amount": 5}, Authorization=f"Bearer {token}")
+        (warning,) = sidecar.events("warning")
+        shown = ledger("show", warning["record"], "--db", sidecar.db).stdout
         sidecar.process.terminate()
         said = sidecar.process.communicate(timeout=30)[1]
     assert said.count("came before under another credential") == 1
-    assert "secret" not in said
+    assert "came before under another credential" in warning["detail"]["remark"]
+    assert "A warning  (remark=" in shown
+    assert "secret" not in said + shown
     assert len(upstream.effects()) == 3
+    stats = json.loads(ledger("stats", "--db", sidecar.db, "--json").stdout)
+    assert (stats["actions"], stats["attempts"], stats["executed"]) == (3, 3, 3)
+
+
+def test_a_run_ends_with_it(tmp_path: Path, upstream: Upstream) -> None:
+    (tmp_path / "ledger.yaml").write_text(RULES)
+    send = """
+import httpx
+for token in ("one-secret", "other-secret"):
+    httpx.post("https://api.stripe.com/ok/charges", json={}, headers={"Authorization": f"Bearer {token}"})
+"""
+    trust = ["--resolve", upstream.resolve("api.stripe.com"), "--upstream-ca", upstream.ca_file]
+    where = ["--rules", tmp_path / "ledger.yaml", "--db", tmp_path / "ledger.db"]
+    said = ledger("run", *where, *trust, "--", sys.executable, "-c", send).stderr
+    (line,) = [line for line in said.splitlines() if line.startswith("ledger: warning, ")]
+    record, _, text = line.removeprefix("ledger: warning, ").partition(": ")
+    assert "came before under another credential" in text
+    assert json.loads(ledger("show", record, "--db", tmp_path / "ledger.db", "--json").stdout)["attempts"] == 1
+
+
+def test_who_has_not_heard_a_hundred_hears_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    rules = ", ".join(f"{{name: r{n}, match: {{url: 'https://api.example.com/{n}'}}}}" for n in range(MOST + 10))
+    notices, said = Notices(b"s" * 32), []
+    for n, rule in enumerate(loads(f"rules: [{rules}]").rules):
+        for token in ("one", "other"):
+            headers = (("Authorization", f"Bearer {token}"),)
+            request = Request("POST", "https", "api.example.com", 443, f"/{n}", headers, b"5")
+            said += notices.arrived(rule, request, identify(rule, request, b"s" * 32), 1_790_000_000.0)
+    assert len(said) == len(caplog.records) == MOST

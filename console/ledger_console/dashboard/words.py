@@ -114,7 +114,14 @@ def identity(record: Record) -> list[tuple[str, Any, str]]:
     return [(name, value, remark) for name, value, remark in rows if value not in (None, "")]
 
 
-_NAMES = {"method": "Method", "url": "URL", "media_type": "Media type", "request_bytes": "Body", "response_status": ""}
+_NAMES = {
+    "method": "Method",
+    "url": "URL",
+    "media_type": "Media type",
+    "request_bytes": "Body",
+    "response_status": "",
+    "ignored_key": "",
+}
 
 
 def request_facts(record: Record) -> list[tuple[str, str]]:
