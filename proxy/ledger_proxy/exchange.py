@@ -22,7 +22,7 @@ from ledger.lifecycle import Claimant
 from ledger.ports import AsyncStore
 from ledger.records import EventType, Kind, Record, Status
 from ledger.steps import Attempt, Follow, Opened, Outcome, Reply, Verdict, begin
-from ledger_proxy import answers, replies, verifying
+from ledger_proxy import answers, replies
 from ledger_proxy.answers import Response, Streamed
 from ledger_proxy.measures import Measures
 from ledger_proxy.notices import Notices
@@ -31,6 +31,7 @@ from ledger_proxy.recent import Recent
 from ledger_proxy.sending import Live, Sender, listed
 from ledger_proxy.summary import MERGED, Tally
 from ledger_proxy.upstream import Upstream
+from ledger_proxy.verifying import Questions
 from ledger_rules.operation import IGNORED_KEY, MissingKey, Operation, identify
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
@@ -54,8 +55,7 @@ class Exchange:
         self, store: AsyncStore, keeper: AsyncKeeper, upstream: Upstream, secret: bytes, max_stored: int
     ) -> None:
         self._store, self._keeper, self._secret = store, keeper, secret
-        self._upstream, self._max_stored = upstream, max_stored
-        self._sender = Sender(upstream, max_stored)
+        self._sender, self._questions = Sender(upstream, max_stored), Questions(upstream, max_stored)
         self.tally, self.measures = Tally(), Measures()
         self._known = Recent()
         """Operations that were here: a hint that spares a duplicate the attempt to claim."""
@@ -118,7 +118,7 @@ class Exchange:
             return came
 
         async def verify(record: Record) -> Verdict:
-            return await verifying.ask(self._upstream, rule, request, record, self._max_stored)
+            return await self._questions.ask(rule, request, record)
 
         try:
             call = AsyncCall(self._store, self._keeper, effect, gone, verify=verify, rest=self._rest)

@@ -36,6 +36,27 @@ _OF_THE_CALL = frozenset(
 )
 
 
+class Questions:
+    """Those under way, of one sidecar: who comes with an unknown that is just being asked about waits for that answer.
+
+    Nothing outlives its answer. With another credential the provider may say more, so that is another question.
+    """
+
+    def __init__(self, upstream: Upstream, max_stored: int) -> None:
+        self._upstream, self._max_stored = upstream, max_stored
+        self._asked: dict[tuple[str, int, str | None], asyncio.Task[Verdict]] = {}
+
+    async def ask(self, rule: Rule, request: Request, record: Record) -> Verdict:
+        """See `ask`. Who leaves takes no answer from the others."""
+        about = (record.id, record.epoch, request.header("Authorization"))
+        asked = self._asked.get(about)
+        if asked is None:
+            asked = asyncio.create_task(ask(self._upstream, rule, request, record, self._max_stored))
+            self._asked[about] = asked
+            asked.add_done_callback(lambda _: self._asked.pop(about, None))
+        return await asyncio.shield(asked)
+
+
 async def ask(
     upstream: Upstream, rule: Rule, request: Request, record: Record, max_stored: int, seconds: float = SECONDS
 ) -> Verdict:

@@ -139,6 +139,30 @@ def test_fifty_who_ask_at_once_through_two_sidecars_cause_one_effect(tmp_path: P
     assert len(upstream.effects()) == 1
 
 
+def test_who_come_at_once_with_one_unknown_ask_once(tmp_path: Path, upstream: Upstream) -> None:
+    slowly = "rules:" + rule("/slow/2000/lookup/{$.reference}")
+    with running(tmp_path / "s", upstream, slowly) as sidecar:
+        assert outcomes(sidecar.post(LOST, ORDER)) == ["unknown"]
+        with ThreadPoolExecutor(10) as pool:
+            answers = list(pool.map(lambda _: sidecar.post(LOST, ORDER), range(10)))
+    assert outcomes(*answers) == ["not-kept"] * 10
+    assert len(upstream.effects()) == len(questions(upstream)) == 1
+
+
+def test_who_leaves_takes_no_answer_from_the_others(tmp_path: Path, upstream: Upstream) -> None:
+    slowly = "rules:" + rule("/slow/2000/lookup/{$.reference}")
+    with running(tmp_path / "s", upstream, slowly) as sidecar:
+        sidecar.post(LOST, ORDER)
+        with ThreadPoolExecutor(2) as pool:
+            leaves = pool.submit(sidecar.post, LOST, ORDER, timeout=1)
+            upstream.wait_for(lambda _: leaves.running())
+            stays = pool.submit(sidecar.post, LOST, ORDER)
+            with pytest.raises(httpx.TimeoutException):
+                leaves.result()
+            assert outcomes(stays.result()) == ["not-kept"]
+    assert len(upstream.effects()) == len(questions(upstream)) == 1
+
+
 def _ask(sidecar: Sidecar, path: str) -> None:
     with contextlib.suppress(httpx.HTTPError):
         sidecar.post(path, ORDER)
