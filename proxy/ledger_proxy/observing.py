@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ledger import clock
 from ledger.calls import AsyncCall
@@ -19,9 +19,11 @@ from ledger.ports import AsyncStore
 from ledger.records import Record, Status
 from ledger.steps import Attempt, Outcome, begin
 from ledger_proxy.exchange import Caller, claimant, draft, merged
+from ledger_proxy.receiving import read
 from ledger_proxy.summary import Tally
+from ledger_rules.bodies import Digest
 from ledger_rules.errors import MissingKey
-from ledger_rules.operation import Operation, identify
+from ledger_rules.operation import identify
 from ledger_rules.outcome import classify, settles
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
@@ -30,24 +32,35 @@ from ledger_rules.shapes import fields
 logger = logging.getLogger(__name__)
 
 MAX_BODY = 1 << 20
-"""Bytes of a body that are looked at; of a longer request nothing is recorded."""
+"""Bytes of a body that are kept to be looked at; a longer one is read as it passes, where its head tells the rule."""
 FIELDS = "fields"
 """Where a record's `about` holds what its request looked like: [place, digest, shape] each, never a value."""
 Headers = Sequence[tuple[str, str]]
 
 
 class Tee:
-    """Passes a body on, piece by piece, and keeps it while it is short."""
+    """Passes a body on, piece by piece, and keeps it while it is short. reads: makes what reads one that is not."""
 
-    def __init__(self) -> None:
+    def __init__(self, reads: Callable[[], Digest] | None = None) -> None:
         self._kept: bytearray | None = bytearray()
+        self._reads = reads
+        self.digest: Digest | None = None
+        """Of a body that is too long to be kept; None for any other, and where nothing reads them."""
 
     def __call__(self, piece: bytes) -> bytes:
         if self._kept is not None:
             self._kept += piece
             if len(self._kept) > MAX_BODY:
-                self._kept = None
+                self.digest = self._reads() if self._reads else None
+                so_far, self._kept = bytes(self._kept), None
+                self._feed(so_far)
+        else:
+            self._feed(piece)
         return piece
+
+    def _feed(self, piece: bytes) -> None:
+        if self.digest is not None:
+            self.digest.feed(piece)
 
     @property
     def body(self) -> bytes | None:
@@ -95,20 +108,10 @@ class Observer:
         self._following: set[asyncio.Task[None]] = set()
         self._complained = False
 
-    def arrived(self, rule: Rule, request: Request, caller: Caller) -> Observation | None:
-        """Begin to follow a request; None for one that cannot be followed. Never raises, never waits."""
-        try:
-            operation = identify(rule, request, self._secret, caller.wf, caller.caller)
-            record = draft(operation)
-            looks = fields(request, self._secret, clock.now().wall)
-        except MissingKey:
-            return None
-        except Exception as error:
-            self._complain(error)
-            return None
-        record.about[FIELDS] = [[f.place, f.digest, f.shape.value] for f in looks]
+    def arrived(self, rule: Rule, request: Request, caller: Caller, digest: Digest | None = None) -> Observation:
+        """Begin to follow a request. digest: of a body that is not in it. Never raises, never waits."""
         observation = Observation(rule)
-        task = asyncio.create_task(self._follow(operation, record, observation))
+        task = asyncio.create_task(self._follow(rule, request, caller, digest, observation))
         self._following.add(task)
         task.add_done_callback(self._following.discard)
         return observation
@@ -121,12 +124,22 @@ class Observer:
             task.cancel()
         await asyncio.gather(*self._following, return_exceptions=True)
 
-    async def _follow(self, operation: Operation, record: Record, observation: Observation) -> None:
-        attempt = Attempt(record, operation.policy, claimant(operation), clock.now())
-        call = AsyncCall(self._store, self._keeper, observation.outcome)
+    async def _follow(
+        self, rule: Rule, request: Request, caller: Caller, digest: Digest | None, observation: Observation
+    ) -> None:
         try:
+            body = await asyncio.to_thread(digest.finish) if digest else None
+            given = (rule, request, self._secret, caller.wf, caller.caller, body)
+            operation = await read(len(request.body), identify, *given)
+            record = draft(operation)
+            looks = fields(request, self._secret, clock.now().wall)
+            record.about[FIELDS] = [[f.place, f.digest, f.shape.value] for f in looks]
+            attempt = Attempt(record, operation.policy, claimant(operation), clock.now())
+            call = AsyncCall(self._store, self._keeper, observation.outcome)
             reply = await arun(begin(attempt, clock.now()), call)
             self.tally.count(reply, merged(operation, reply.record))
+        except MissingKey:
+            return  # would have been refused: no attempt of anything
         except Exception as error:
             self._complain(error)
 

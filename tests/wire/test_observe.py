@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -73,6 +75,35 @@ def test_a_large_upload_and_a_streamed_answer_pass_as_they_come(tmp_path: Path, 
         assert client.post(url, content=b"x" * 3_000_000).status_code == 200
         assert client.post(url, json={"n": 1}).status_code == 200
     assert [line["length"] for line in upstream.effects()] == [3_000_000, 7]
+    assert sorted(observed(sidecar)) == [("success", 1, 1, 0), ("success", 1, 1, 0)]
+
+
+def test_large_bodies_are_read_as_they_pass(tmp_path: Path, upstream: Upstream) -> None:
+    order = {"note": "x" * 1_500_000, "amount": 5}
+    spelled = json.dumps(order).encode(), json.dumps(dict(reversed(order.items())), indent=2).encode()
+    another = json.dumps(order | {"amount": 6}).encode()
+    typed = {"Content-Type": "application/json"}
+    with running(tmp_path / "s", upstream, OBSERVED) as sidecar, sidecar.client() as client:
+        for body in (*spelled, another):
+            assert client.post("https://api.stripe.com/ok/charges", content=body, headers=typed).status_code == 200
+        with ThreadPoolExecutor(4) as pool:  # several at once, in pieces whose sum nobody announced
+            url = "https://api.stripe.com/ok/charges/upload/charges"
+            sent = [pool.submit(client.post, url, content=pieces()) for _ in range(4)]
+            assert {one.result().status_code for one in sent} == {200}
+    assert sorted(observed(sidecar)) == [("success", 1, 1, 0), ("success", 2, 1, 1), ("success", 4, 1, 3)]
+    assert len(upstream.effects()) == 7
+
+
+def pieces() -> Iterator[bytes]:
+    for _ in range(200):
+        yield b"y" * 20_000
+
+
+def test_of_a_large_body_that_tells_the_rule_nothing_is_recorded(tmp_path: Path, upstream: Upstream) -> None:
+    rules = "mode: observe\nrules: [{name: a, match: {url: 'https://api.stripe.com/**', body: '$.pay'}}]"
+    with running(tmp_path / "s", upstream, rules) as sidecar:
+        for size in (10, 1_500_000):
+            assert sidecar.post("/ok/charges", {"pay": "x" * size}).status_code == 200
     assert observed(sidecar) == [("success", 1, 1, 0)]
 
 
