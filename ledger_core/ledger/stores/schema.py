@@ -92,8 +92,8 @@ _ALL = ", ".join(f"r.{c}" for c in COLUMNS)
 _WITH_RESULT = f"""SELECT {_ALL}, x.meta, x.body FROM records r
     LEFT JOIN results x ON x.seq = r.seq AND x.epoch = r.epoch"""
 
-_VALUES = ", ".join("?" * len(COLUMNS))
-INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({_VALUES}) ON CONFLICT (id) DO NOTHING"
+VALUES = ", ".join("?" * len(COLUMNS))
+INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({VALUES}) ON CONFLICT (id) DO NOTHING"
 _SET = ", ".join("about = coalesce(?, about)" if c == "about" else f"{c} = ?" for c in STATE)
 _ADD = ", ".join(f"{c} = {c} + ?" for c in COUNTERS)
 REPLACE = f"""UPDATE records SET {_SET}, {_ADD}
@@ -104,7 +104,7 @@ FINISH = f"UPDATE records SET {_SET_OWNED}, {_ADD} WHERE id = ? AND owner = ? AN
 OPEN_TWIN = f"""SELECT EXISTS (SELECT 1 FROM records WHERE content_id = ? AND {_OPEN})
     OR EXISTS (SELECT 1 FROM records WHERE payload_id = ? AND {_OPEN})"""
 COUNT = f"UPDATE records SET {_ADD} WHERE id = ?"
-PUT = f"""INSERT INTO records ({", ".join(COLUMNS)}) VALUES ({_VALUES})
+PUT = f"""INSERT INTO records ({", ".join(COLUMNS)}) VALUES ({VALUES})
     ON CONFLICT (id) DO UPDATE SET {", ".join(f"{c} = excluded.{c}" for c in COLUMNS[1:])}"""
 PUT_RESULT = "INSERT OR REPLACE INTO results (seq, epoch, meta, body) SELECT seq, ?, ?, ? FROM records WHERE id = ?"
 NEXT_RESULTS = """SELECT x.seq, r.id, x.epoch, x.meta FROM results x JOIN records r ON r.seq = x.seq
@@ -118,6 +118,8 @@ RENEW = """UPDATE records SET touched = ?, touched_mono = ?, touched_boot = ?
 GET = f"{_WITH_RESULT} WHERE r.id = ?"
 OPEN_PAYLOAD = f"{_WITH_RESULT} WHERE r.payload_id = ? AND r.{_OPEN} LIMIT 1"
 OPEN_CONTENT = f"{_WITH_RESULT} WHERE r.content_id = ? AND r.{_OPEN} LIMIT 1"
+IS_THERE = "SELECT 1 FROM records WHERE id = ?"
+OWNED_BY = "SELECT 1 FROM records WHERE id = ? AND owner = ?"
 DELETE = "DELETE FROM records WHERE id = ?"
 DELETE_RESULT = "DELETE FROM results WHERE seq = (SELECT seq FROM records WHERE id = ?)"
 EVENTS = "SELECT seq, at, event, record, tool, wf, caller, detail FROM events"

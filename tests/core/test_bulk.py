@@ -1,0 +1,105 @@
+"""What is written together comes to what it comes to one by one: every answer, row, sum and journal line."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ledger import Event, Result, lifecycle
+from ledger.lifecycle import Claimant
+from ledger.records import EventType, Instant, Record, Status
+from ledger.stores import bulk, schema
+from ledger.stores.engine import Append, Insert, Op, Put, Replace, Write, commit
+from ledger.stores.files import open_ledger
+from ledger.stores.rows import COLUMNS
+
+NOW = Instant(100.0, 50.0, "boot")
+STANDING = {
+    f"{n:02x}": Record(id=f"{n:02x}", tool="charge", owner=f"owner {n}", epoch=1, touched=NOW) for n in range(6)
+}
+
+
+def ends(id: str, status: Status, result: bool = False, owner: str | None = None) -> Replace:
+    was = STANDING[id].but(**({"owner": owner} if owner else {}))
+    kept = Result({"codec": 1}, b'"kept"') if result else None
+    return Replace(lifecycle.finish(was, status, NOW, result=kept, error=None if result else "declined"))
+
+
+def claims(id: str, owner: str, content: str | None = None) -> Insert:
+    record = Record(id=id, tool="mail", content_id=content, about={"args": {"to": id}})
+    return Insert(lifecycle.first_claim(record, Claimant(owner), NOW))
+
+
+def answers(*ids: str) -> Append:
+    return Append([Event(EventType.BLOCKED, id, "charge", "default", 100.0, None, {"epoch": 1}) for id in ids])
+
+
+def told(folder: Path, batches: list[list[Op]]) -> tuple[list[Any], dict[str, Any]]:
+    """What each op came to, and what the ledger then holds; order of journal lines aside."""
+    path = str(folder / "ledger.db")
+    Path(path).unlink(missing_ok=True)
+    db = open_ledger(path, "normal")
+    commit(db, path, [Write(Put(record)) for record in STANDING.values()])
+    done = []
+    for batch in batches:
+        writes = [Write(op) for op in batch]
+        commit(db, path, writes)
+        done += [bool(write.result()) for write in writes]
+    lines = "SELECT at, event, record, tool, wf, caller, detail, actions, attempts, runs, failed, refused FROM events"
+    held = {
+        "records": sorted(db.execute(f"SELECT {', '.join(COLUMNS)} FROM records")),
+        "results": sorted(db.execute("SELECT r.id, x.epoch, x.meta, x.body FROM results x JOIN records r USING (seq)")),
+        "events": Counter(db.execute(lines)),
+    }
+    db.close()
+    return done, held
+
+
+OPS: list[Op] = [
+    *(ends(id, Status.SUCCESS, result=True) for id in ("00", "01")),
+    ends("02", Status.FAILED), ends("03", Status.UNKNOWN), ends("04", Status.SUCCESS, result=True, owner="overtaken"),
+    *(claims(f"a{n}", f"me {n}") for n in range(7)), claims("a1", "another"), claims("00", "too late"),
+    claims("b0", "me", "bytes"), claims("b1", "you", "bytes"),
+    answers("05", "05", "04"), answers("05", "not there"),
+]  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None)
+@given(ops=st.lists(st.sampled_from(OPS), min_size=1, unique_by=id))
+def test_a_batch_comes_to_the_same_as_one_by_one(tmp_path_factory: pytest.TempPathFactory, ops: list[Op]) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    ops.sort(key=lambda op: (isinstance(op, Append), isinstance(op, Insert), OPS.index(op)))
+    assert told(folder, [ops]) == told(folder, [[op] for op in ops])
+
+
+def test_one_that_was_overtaken_costs_nobody_else_an_outcome(tmp_path: Path) -> None:
+    batch: list[Op] = [ends(id, Status.SUCCESS, result=True) for id in ("00", "01", "02")]
+    batch.insert(1, ends("03", Status.SUCCESS, owner="overtaken"))
+    done, held = told(tmp_path, [batch])
+    assert done == [True, False, True, True]
+    assert [row[COLUMNS.index("status")] for row in held["records"]] == ["success"] * 3 + ["running"] * 3
+    assert len(held["results"]) == 3
+
+
+def test_of_two_claims_of_one_call_in_a_batch_one_wins(tmp_path: Path) -> None:
+    done, held = told(tmp_path, [[claims("aa", "me"), claims("ab", "me too"), claims("aa", "you")]])
+    assert done == [True, True, False]
+    assert held["events"].total() == len(STANDING) + 2
+
+
+def test_in_bulk_rows_are_found_by_their_id(tmp_path: Path) -> None:
+    """On a ledger of a million records nothing else would do."""
+    db = sqlite3.connect(":memory:")
+    for script in schema.MIGRATIONS:
+        db.executescript(script)
+    for sql in (bulk._update_owned(8), bulk._count(8), bulk._put_results(8)):
+        plan = [row[-1] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * sql.count("?"))]
+        assert any("SEARCH" in line and "(id=?)" in line for line in plan), plan
+        assert not any("SCAN r" in line for line in plan), plan
+    db.close()
