@@ -96,13 +96,11 @@ def _versions() -> Iterator[Finding]:
         yield Finding(
             "mitmproxy", WARN, "not installed: guard works, the sidecar does not", "pip install 'ledger-sidecar[proxy]'"
         )
-    number = ledgers.sqlite_version()
-    said = f"SQLite {'.'.join(map(str, number))}"
-    if number < (3, 51, 3):
+    if (flaw := ledgers.writers_flaw()) is not None:
         todo = "keep few writers on one ledger, or use a Python with SQLite 3.51.3 or later"
-        yield Finding("sqlite", WARN, f"{said} has a rare bug with several writers (WAL reset)", todo)
+        yield Finding("sqlite", WARN, flaw, todo)
     else:
-        yield Finding("sqlite", OK, said)
+        yield Finding("sqlite", OK, f"SQLite {'.'.join(map(str, ledgers.sqlite_version()))}")
 
 
 def _ledger(where: ledgers.Place) -> Iterator[Finding]:
@@ -192,7 +190,7 @@ def _proof() -> Iterator[Finding]:
     import asyncio
 
     from ledger_proxy import selftest
-    from ledger_proxy.engine import EngineError
+    from ledger_proxy.errors import EngineError
     from ledger_proxy.logs import to_stderr
 
     to_stderr(None)

@@ -187,6 +187,14 @@ def sqlite_version() -> tuple[int, ...]:
     return files.SQLITE_VERSION
 
 
+def writers_flaw() -> str | None:
+    """What is wrong with several processes that write to one ledger, with the SQLite here; None for nothing."""
+    number = sqlite_version()
+    if number >= (3, 51, 3):
+        return None
+    return f"SQLite {'.'.join(map(str, number))} has a rare bug with several writers (WAL reset)"
+
+
 def find(store: Reader, word: str) -> Record:
     """The one record whose id is `word` or begins with it, result included. Raises Problem."""
     from ledger.ports import Query

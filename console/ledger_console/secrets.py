@@ -20,7 +20,7 @@ def auth(option: str | None) -> Auth | None:
         return None
     if text.startswith("@"):
         name, text = f"{name} {text}", _first_line(name, Path(text[1:]))
-    elif option is not None:
+    elif option is not None and "LEDGER_WORKER" not in os.environ:
         screen.aside("ledger: every user of this machine can read --auth among the processes; better --auth @FILE")
     from ledger_proxy.auth import Auth
 

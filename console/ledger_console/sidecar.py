@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +18,6 @@ from ledger_console.problems import USAGE, Problem
 if TYPE_CHECKING:
     from ledger_proxy.modes import Mode
     from ledger_proxy.settings import Settings
-    from ledger_proxy.sidecar import Sidecar
 
 
 class LogForm(StrEnum):
@@ -57,6 +58,10 @@ Auth = Annotated[
         metavar="TOKEN|USER:PASSWORD|@FILE",
         help="A secret that clients must know; needed to listen beyond loopback [default: LEDGER_AUTH].",
     ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, max=64, metavar="N", help="So many processes on the one ledger and port."),
 ]
 Log = Annotated[LogForm | None, typer.Option("--log", help="A line for every operation [default: warnings].")]
 
@@ -109,9 +114,12 @@ def proxy(
     drain: Drain = 10.0,
     admin: Admin = None,
     auth: Auth = None,
+    workers: Workers = None,
     log: Log = None,
 ) -> int:
     """Run a sidecar until SIGTERM or Ctrl-C, for agents that are started elsewhere. SIGHUP reads its rules again.
+
+    With --workers, a worker that ends is started again, and SIGUSR2 replaces them all while the port stays open.
 
     \b
     Examples:
@@ -119,6 +127,7 @@ def proxy(
       ledger proxy --listen 127.0.0.1:0 --rules ledger.yaml --admin 127.0.0.1:9090 --log json
       ledger proxy --listen 0.0.0.0:8080 --auth @/run/secrets/ledger
       ledger proxy --mode reverse:https://api.stripe.com
+      ledger proxy --workers 2 --admin 127.0.0.1:9090
     """
     address = parse_listen(listen)
     more: dict[str, Any] = {} if admin is None else {"admin": parse_listen(admin, "--admin")}
@@ -127,15 +136,31 @@ def proxy(
     where = Path(ca_dir).expanduser() if ca_dir else default_ca_dir()
     more |= {"upstream_timeout": upstream_timeout, "listen": address, "ca_dir": where, "drain": drain}
     settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca, **more)
+    from ledger_proxy.listening import Handed
+
+    handed = Handed.found()
+    if handed is not None:
+        settings = replace(settings, listen=handed.address, handed=handed)
+    elif workers is not None:
+        return _supervise(settings, workers, log)
     from ledger_proxy.running import serve
 
-    return serve(settings, _ready, log)
+    # Of a worker's admin server its parent tells.
+    return serve(settings, lambda r: _ready((r.host, r.port), None if handed else r.admin), log)
 
 
-def _ready(running: Sidecar) -> None:
-    if running.admin is not None:
-        screen.aside(f"ledger: admin on {running.admin[0]}:{running.admin[1]}")
-    screen.line(f"listening on {running.host}:{running.port}")
+def _supervise(settings: Settings, workers: int, log: LogForm | None) -> int:
+    from ledger_proxy.workers import supervise
+
+    if workers > 1 and (flaw := ledgers.writers_flaw()):
+        screen.aside(f"ledger: {flaw}: keep the workers few")
+    return supervise(settings, workers, sys.argv[1:], _ready, log)
+
+
+def _ready(at: tuple[str, int], admin: tuple[str, int] | None) -> None:
+    if admin is not None:
+        screen.aside(f"ledger: admin on {admin[0]}:{admin[1]}")
+    screen.line(f"listening on {at[0]}:{at[1]}")
 
 
 def parse_listen(text: str, option: str = "--listen") -> tuple[str, int]:

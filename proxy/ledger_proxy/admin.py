@@ -16,11 +16,10 @@ from aiohttp import web
 
 from ledger.errors import LedgerError
 from ledger_proxy.auth import Auth
-from ledger_proxy.connecting import Connections
-from ledger_proxy.engine import EngineError
+from ledger_proxy.errors import EngineError
 from ledger_proxy.exchange import Caller
-from ledger_proxy.measures import Measures
-from ledger_proxy.metrics import CONTENT_TYPE, Numbers, exposition
+from ledger_proxy.measures import Measures, Numbers
+from ledger_proxy.metrics import CONTENT_TYPE, Crew, exposition
 from ledger_proxy.settings import Address
 
 PROBE_SECONDS = 5.0
@@ -34,7 +33,7 @@ type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Probed(Protocol):
-    """What the admin server asks of a store; both raise StoreUnavailable."""
+    """What is asked of a store; both raise StoreUnavailable."""
 
     async def probe(self) -> None:
         """Write something durable that means nothing."""
@@ -45,12 +44,48 @@ class Probed(Protocol):
         ...
 
 
-class Admin:
-    """What the pages tell of one sidecar. ready: whether it takes requests. auth: asked for."""
+class Told(Protocol):
+    """Whom the admin server asks: the sidecar itself, or the parent of several."""
 
-    def __init__(self, store: Probed, connections: Connections, measures: Measures, auth: Auth | None = None) -> None:
-        self._store, self._connections, self._measures, self._auth = store, connections, measures, auth
-        self.ready = False
+    @property
+    def ready(self) -> bool:
+        """Whether new requests are taken."""
+        ...
+
+    async def probe(self) -> None:
+        """Write something durable that means nothing. Raises LedgerError."""
+        ...
+
+    async def numbers(self) -> tuple[Numbers, Crew | None]:
+        """What was counted, and by how many workers where there are such."""
+        ...
+
+
+class Own:
+    """What one sidecar tells of itself. opened: how many connections it accepted."""
+
+    def __init__(self, store: Probed, opened: Callable[[], int], measures: Measures) -> None:
+        self._store, self._opened, self._measures = store, opened, measures
+        self.ready = True
+
+    async def probe(self) -> None:
+        """See `Told`."""
+        await self._store.probe()
+
+    async def numbers(self) -> tuple[Numbers, Crew | None]:
+        """See `Told`."""
+        try:
+            waiting = await self._store.waiting()
+        except LedgerError:
+            waiting = {}
+        return Numbers(self._measures, self._opened(), waiting), None
+
+
+class Admin:
+    """The pages. auth: asked for."""
+
+    def __init__(self, told: Told, auth: Auth | None = None) -> None:
+        self._told, self._auth = told, auth
 
     def app(self) -> web.Application:
         """The pages."""
@@ -61,11 +96,18 @@ class Admin:
         app.router.add_get("/version", self.version)
         return app
 
+    def worker_app(self) -> web.Application:
+        """The pages for a parent: its own health, and its numbers as they are."""
+        app = web.Application()
+        app.router.add_get("/healthz", self.health)
+        app.router.add_get("/numbers", self.counted)
+        return app
+
     async def health(self, request: web.Request) -> web.Response:
         """200 when a write of the ledger is durable now, 503 with the reason when it is not."""
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                await self._store.probe()
+                await self._told.probe()
         except (LedgerError, TimeoutError) as error:
             return web.json_response({"status": "failing", "why": str(error) or "no write in time"}, status=503)
         return web.json_response({"status": "ok"})
@@ -80,16 +122,17 @@ class Admin:
 
     async def readiness(self, request: web.Request) -> web.Response:
         """200 while new requests are taken."""
-        return web.json_response({"ready": self.ready}, status=200 if self.ready else 503)
+        ready = self._told.ready
+        return web.json_response({"ready": ready}, status=200 if ready else 503)
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Prometheus text."""
-        try:
-            waiting = await self._store.waiting()
-        except LedgerError:
-            waiting = {}
-        numbers = Numbers(self._measures, lambda: self._connections.opened, waiting)
-        return web.Response(body=exposition(numbers), headers={"Content-Type": CONTENT_TYPE})
+        return web.Response(body=exposition(*await self._told.numbers()), headers={"Content-Type": CONTENT_TYPE})
+
+    async def counted(self, request: web.Request) -> web.Response:
+        """The same numbers for who adds them up."""
+        numbers, _ = await self._told.numbers()
+        return web.json_response(numbers.told())
 
     async def version(self, request: web.Request) -> web.Response:
         """What runs here."""
@@ -99,9 +142,7 @@ class Admin:
 @contextlib.asynccontextmanager
 async def served(admin: Admin, listen: Address) -> AsyncIterator[Address]:
     """Serve for the block; where it listens. Raises EngineError when it cannot."""
-    runner = web.AppRunner(admin.app(), access_log=None)
-    await runner.setup()
-    try:
+    async with _running(admin.app()) as runner:
         site = web.TCPSite(runner, *listen)
         try:
             await site.start()
@@ -110,6 +151,22 @@ async def served(admin: Admin, listen: Address) -> AsyncIterator[Address]:
             raise EngineError(f"--admin cannot listen on {listen[0]}:{listen[1]}: {why}; choose another") from None
         host, port, *_ = runner.addresses[0]
         yield host, port
+
+
+@contextlib.asynccontextmanager
+async def answering(admin: Admin, socket: str) -> AsyncIterator[None]:
+    """Answer a parent for the block, on a Unix socket in its private directory."""
+    async with _running(admin.worker_app()) as runner:
+        await web.UnixSite(runner, socket).start()
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _running(app: web.Application) -> AsyncIterator[web.AppRunner]:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        yield runner
     finally:
         await runner.cleanup()
 

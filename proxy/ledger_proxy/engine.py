@@ -16,9 +16,11 @@ import ledger_proxy.light  # noqa: F401 - before mitmproxy
 from mitmproxy import addonmanager, hooks, options
 from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, tlsconfig, upstream_auth
 from mitmproxy.master import Master
+from mitmproxy.proxy import mode_servers
 from yarl import URL
 
-from ledger_proxy import faster, http1
+from ledger_proxy import faster, http1, listening
+from ledger_proxy.errors import EngineError
 from ledger_proxy.limits import Patience
 from ledger_proxy.settings import Address, Settings
 
@@ -26,10 +28,6 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
 LOOK_SECONDS = 1.0
-
-
-class EngineError(Exception):
-    """The front could not be started; str() is one line that says what to do."""
 
 
 class TableAddons(addonmanager.AddonManager):
@@ -90,6 +88,8 @@ class Engine:
         master.options.add_option("proxyauth", str | None, None, "")
         master.options.update(**_options(settings, ca_dir, upstream_bundle))
         engine = cls(master, server)
+        if settings.handed is not None:
+            _take_over(settings.handed)
         if not await server.setup_servers():
             await engine.stop()
             raise EngineError(_why(server, settings.listen))
@@ -167,13 +167,26 @@ def _mode(settings: Settings) -> tuple[str, str | None]:
 
 
 def _check(master: Master) -> None:
-    wanted = ((master, "_legacy_log_events"), (addonmanager.AddonManager, "_iter_hooks"))
+    wanted = (
+        (master, "_legacy_log_events"),
+        (addonmanager.AddonManager, "_iter_hooks"),
+        (mode_servers.AsyncioServerInstance, "listen"),
+    )
     missing = [name for owner, name in wanted if not hasattr(owner, name)]
     if missing:
         raise EngineError(f"this mitmproxy lacks {', '.join(missing)}; install ledger-sidecar[proxy] again")
 
 
+def _take_over(handed: listening.Handed) -> None:
+    """Serve the sockets of the parent, where mitmproxy would bind its own."""
+
+    async def listen(self: Any, host: str, port: int) -> list[asyncio.Server]:
+        return await listening.serve(handed, self.handle_stream)
+
+    mode_servers.AsyncioServerInstance.listen = listen  # type: ignore[method-assign, assignment]
+
+
 def _why(server: Any, listen: Address) -> str:
     errors = [str(s.last_exception) for s in server.servers if s.last_exception]
     reason = errors[0] if errors else "unknown reason"
-    return f"cannot listen on {listen[0]}:{listen[1]}: {reason}; choose another --listen (port 0 takes a free one)"
+    return listening.cannot_listen(listen, reason)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 from ledger.steps import Answer
 
@@ -23,6 +25,11 @@ class Histogram:
         """Take one into account."""
         self.counts[bisect_left(SECONDS, seconds)] += 1
         self.total += seconds
+
+    def plus(self, other: Histogram) -> None:
+        """Take all of another into account."""
+        self.counts = [ours + theirs for ours, theirs in zip(self.counts, other.counts, strict=True)]
+        self.total += other.total
 
     def cumulative(self) -> list[tuple[str, int]]:
         """Buckets as Prometheus has them: how many took at most so long."""
@@ -47,3 +54,46 @@ class Measures:
         """Take one answered attempt into account."""
         self.answers[rule, answer] += 1
         self.took.setdefault(rule, Histogram()).add(seconds)
+
+
+@dataclass(slots=True)
+class Numbers:
+    """All that a scrape is told. connections: accepted so far. waiting: records by status, running or unknown now."""
+
+    measures: Measures = field(default_factory=Measures)
+    connections: int = 0
+    waiting: Mapping[str, int] = field(default_factory=dict)
+
+    def plus(self, other: Numbers) -> None:
+        """Take what another process of the same ledger counted into account; what waits is the ledger's, not summed."""
+        ours, theirs = self.measures, other.measures
+        ours.answers.update(theirs.answers)
+        for rule, histogram in theirs.took.items():
+            ours.took.setdefault(rule, Histogram()).plus(histogram)
+        ours.writes.plus(theirs.writes)
+        ours.refused += theirs.refused
+        self.connections += other.connections
+        self.waiting = other.waiting or self.waiting
+
+    def told(self) -> dict[str, Any]:
+        """As a worker tells its parent."""
+        m = self.measures
+        return {
+            "answers": [[rule, answer.value, count] for (rule, answer), count in m.answers.items()],
+            "took": {rule: [h.counts, h.total] for rule, h in m.took.items()},
+            "writes": [m.writes.counts, m.writes.total],
+            "refused": m.refused,
+            "connections": self.connections,
+            "waiting": dict(self.waiting),
+        }
+
+    @classmethod
+    def heard(cls, told: Mapping[str, Any]) -> Self:
+        """The same from what was told."""
+        measures = Measures(
+            Counter({(rule, Answer(answer)): count for rule, answer, count in told["answers"]}),
+            {rule: Histogram(*parts) for rule, parts in told["took"].items()},
+            Histogram(*told["writes"]),
+            told["refused"],
+        )
+        return cls(measures, told["connections"], told["waiting"])

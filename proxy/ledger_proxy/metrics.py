@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from ledger_proxy.measures import Measures
+from ledger_proxy.measures import Numbers
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
-class Numbers(Collector):
-    """Reads when it is asked; nothing is counted twice.
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """The workers behind one port. running: how many are. restarts: how often one that had ended was started again."""
 
-    waiting: records by status that are running or unknown now. connections: how many were accepted.
-    """
+    running: int
+    restarts: int
 
-    def __init__(self, measures: Measures, connections: Callable[[], int], waiting: Mapping[str, int]) -> None:
-        self._measures, self._connections, self._waiting = measures, connections, waiting
+
+class _Exposed(Collector):
+    """Reads when it is asked; nothing is counted twice."""
+
+    def __init__(self, numbers: Numbers, crew: Crew | None) -> None:
+        self._numbers, self._measures, self._crew = numbers, numbers.measures, crew
 
     def collect(self) -> Iterable[Metric]:
         """See `Collector`."""
@@ -30,13 +36,18 @@ class Numbers(Collector):
         writes.add_metric([], self._measures.writes.cumulative(), self._measures.writes.total)
         yield writes
         open_ = GaugeMetricFamily("ledger_open_operations", "Operations running or unknown now", labels=["status"])
-        for status, count in self._waiting.items():
+        for status, count in self._numbers.waiting.items():
             open_.add_metric([status], count)
         yield open_
         yield CounterMetricFamily(
             "ledger_unavailable", "Ruled requests refused because the ledger failed", self._measures.refused
         )
-        yield CounterMetricFamily("ledger_connections", "Connections accepted", self._connections())
+        yield CounterMetricFamily("ledger_connections", "Connections accepted", self._numbers.connections)
+        if self._crew is not None:
+            yield GaugeMetricFamily("ledger_workers", "Workers that take requests", self._crew.running)
+            yield CounterMetricFamily(
+                "ledger_worker_restarts", "Workers that ended and were started again", self._crew.restarts
+            )
 
     def _answers(self) -> Iterable[Metric]:
         attempts = CounterMetricFamily("ledger_attempts", "Attempts answered", labels=["rule", "outcome"])
@@ -51,8 +62,8 @@ class Numbers(Collector):
         yield took
 
 
-def exposition(numbers: Numbers) -> bytes:
-    """The text that a scrape gets."""
+def exposition(numbers: Numbers, crew: Crew | None = None) -> bytes:
+    """The text that a scrape gets. crew: of a parent with workers, whose numbers are theirs together."""
     registry = CollectorRegistry()
-    registry.register(numbers)
+    registry.register(_Exposed(numbers, crew))
     return generate_latest(registry)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ledger_proxy.engine import EngineError
+from ledger_proxy.errors import EngineError
 from ledger_rules.errors import RulesError
 from ledger_rules.ruleset import Ruleset
 

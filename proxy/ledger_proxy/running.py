@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from ledger.errors import LedgerError
 from ledger_proxy.child_env import SHIMS, child_environment, upstream_proxy
-from ledger_proxy.engine import EngineError
+from ledger_proxy.errors import EngineError, guarded
 from ledger_proxy.logs import to_stderr
+from ledger_proxy.measures import Numbers
 from ledger_proxy.reloading import Reloader
 from ledger_proxy.settings import Settings
 from ledger_proxy.sidecar import Sidecar, sidecar
@@ -47,24 +48,13 @@ def run_command(settings: Settings, command: Sequence[str]) -> int:
         return OWN_FAILURE
     to_stderr(None)
     settings = replace(settings, listen=("127.0.0.1", 0), upstream_proxy=settings.upstream_proxy or chained)
-    return _guarded(_run(settings, command), OWN_FAILURE)
+    return guarded(_run(settings, command), OWN_FAILURE)
 
 
 def serve(settings: Settings, ready: Callable[[Sidecar], None], log: str | None = None) -> int:
     """Run a sidecar until SIGTERM or SIGINT, then drain it. ready: told of it once it listens. log: see `logs`."""
     to_stderr(log)
-    return _guarded(_serve(settings, ready), 1)
-
-
-def _guarded(main: Coroutine[Any, Any, int], failure: int) -> int:
-    try:
-        # Not uvloop: its TLS drops what a paused reader has not taken when the peer closes, a false unknown.
-        return asyncio.run(main)
-    except (LedgerError, EngineError) as error:
-        print(f"ledger: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"ledger: {error.filename or 'cannot start'}: {error.strerror or error}", file=sys.stderr)
-    return failure
+    return guarded(_serve(settings, ready), 1)
 
 
 async def _serve(settings: Settings, ready: Callable[[Sidecar], None]) -> int:
@@ -73,9 +63,20 @@ async def _serve(settings: Settings, ready: Callable[[Sidecar], None]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with sidecar(settings) as running, _reloading(settings, running):
+        if settings.handed is not None:
+            loop.add_reader(sys.stdin.fileno(), _parent_gone, loop, stop)
         ready(running)
         await stop.wait()
+    if settings.handed is not None:
+        numbers = Numbers(running.exchange.measures, running.connections.opened)
+        print(json.dumps(numbers.told()), flush=True)
     return 0
+
+
+def _parent_gone(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """A parent holds the other end and says nothing: this is its end, however it came."""
+    loop.remove_reader(sys.stdin.fileno())
+    stop.set()
 
 
 @contextlib.asynccontextmanager

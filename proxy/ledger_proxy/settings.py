@@ -12,6 +12,7 @@ from ledger_rules.ruleset import Ruleset
 
 if TYPE_CHECKING:
     from ledger_proxy.auth import Auth
+    from ledger_proxy.listening import Handed
 
 Address = tuple[str, int]
 
@@ -29,7 +30,7 @@ class Settings:
     admin: host and port of the admin server, None for none. auth: the secret that clients must know, None for none.
     mode: how traffic comes in.
     reload: reads the rules again, raising RulesError, and rules_file is what to watch for it; both None where the
-    rules are not from a file.
+    rules are not from a file. handed: what a worker got from its parent; None for a sidecar of its own.
     """
 
     rules: Ruleset
@@ -52,3 +53,4 @@ class Settings:
     mode: Mode = REGULAR
     reload: Callable[[], Ruleset] | None = None
     rules_file: Path | None = None
+    handed: Handed | None = None

@@ -17,8 +17,10 @@ from ledger_proxy.addon import Gate
 from ledger_proxy.ca import CA, EPHEMERAL_DAYS, ensure_ca, upstream_bundle
 from ledger_proxy.connecting import Connections
 from ledger_proxy.destinations import Destinations, is_loopback
-from ledger_proxy.engine import Engine, EngineError
+from ledger_proxy.engine import Engine
+from ledger_proxy.errors import EngineError
 from ledger_proxy.exchange import Exchange
+from ledger_proxy.listening import require_secret
 from ledger_proxy.measures import Histogram
 from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
@@ -57,9 +59,7 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     """
     if settings.observe:
         settings = replace(settings, rules=settings.rules.observing())
-    for host, *_ in filter(None, (settings.listen, settings.admin)):
-        if not is_loopback(host) and settings.auth is None:
-            raise EngineError(f"{host} is not a loopback address: give a secret that clients must know (--auth @FILE)")
+    require_secret(settings)
     if settings.mode.chained is not None:
         settings = replace(settings, upstream_proxy=settings.mode.chained)
     async with contextlib.AsyncExitStack() as stack:
@@ -111,15 +111,20 @@ async def _administered(
     connections: Connections,
     exchange: Exchange,
 ) -> Address | None:
-    """The admin server, ready until the drain begins; where it listens."""
-    if settings.admin is None:
+    """The admin server, ready until the drain begins; where it listens. A worker's is its parent's, which asks it."""
+    handed = settings.handed
+    if settings.admin is None or (handed is not None and handed.asked is None):
         return None
-    from ledger_proxy.admin import Admin, served
+    from ledger_proxy.admin import Admin, Own, answering, served
 
-    admin = Admin(store, connections, exchange.measures, None if is_loopback(settings.admin[0]) else settings.auth)
+    auth = None if is_loopback(settings.admin[0]) else settings.auth
+    own = Own(store, lambda: connections.opened, exchange.measures)
+    admin = Admin(own, auth)
+    if handed is not None and handed.asked is not None:
+        await stack.enter_async_context(answering(admin, handed.asked))
+        return handed.admin
     address = await stack.enter_async_context(served(admin, settings.admin))
-    stack.callback(setattr, admin, "ready", False)
-    admin.ready = True
+    stack.callback(setattr, own, "ready", False)
     return address
 
 

@@ -1,0 +1,113 @@
+"""Listening sockets that one process binds and others serve: how the workers of a parent share a port.
+
+One socket, not one each under SO_REUSEPORT: connections that nobody has accepted yet belong to the socket, so neither a
+worker that is killed nor one that is replaced takes any with it; and no second sidecar, with another ledger, can slip
+in beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from ledger_proxy.destinations import is_loopback
+from ledger_proxy.errors import EngineError
+from ledger_proxy.settings import Address, Settings
+
+VARIABLE = "LEDGER_WORKER"
+"""In it a worker finds what it was handed."""
+BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """What a parent hands to a worker.
+
+    listening: descriptors of sockets that listen. asked: the Unix socket on which the worker is asked for its numbers,
+    None where nobody will. admin: where the parent's admin server listens.
+    """
+
+    listening: tuple[int, ...]
+    asked: str | None = None
+    admin: Address | None = None
+
+    @classmethod
+    def found(cls, environ: Mapping[str, str] = os.environ) -> Self | None:
+        """What this process was handed; None for one that no parent started."""
+        if (text := environ.get(VARIABLE)) is None:
+            return None
+        told = json.loads(text)
+        admin = told["admin"]
+        return cls(tuple(told["listening"]), told["asked"], (admin[0], admin[1]) if admin else None)
+
+    def variable(self) -> dict[str, str]:
+        """The environment that a worker finds it in."""
+        return {VARIABLE: json.dumps(asdict(self))}
+
+    @property
+    def address(self) -> Address:
+        """Where the first of the sockets listens."""
+        with socket.socket(fileno=os.dup(self.listening[0])) as twin:
+            host, port, *_ = twin.getsockname()
+        return host, port
+
+
+class _Listening(socket.socket):
+    """A socket that listens already; asyncio's own call would shorten its queue."""
+
+    def listen(self, backlog: int = 0) -> None:
+        pass
+
+
+async def serve(handed: Handed, handle: Callable[..., Awaitable[None]]) -> list[asyncio.Server]:
+    """Accept connections from the sockets that were handed over.
+
+    asyncio accepts as many at once as its backlog says: few, so that other workers get their share of a burst.
+    """
+    sockets = [_Listening(fileno=fd) for fd in handed.listening]
+    return [await asyncio.start_server(handle, sock=sock, backlog=1) for sock in sockets]
+
+
+def bind(listen: Address) -> list[socket.socket]:
+    """Sockets that listen at every address the host has, all on one port. Raises EngineError."""
+    host, port = listen
+    made: list[socket.socket] = []
+    try:
+        for family, kind, _, _, at in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            made.append(_bound(family, kind, (at[0], port or (made[0].getsockname()[1] if made else 0), *at[2:])))
+    except OSError as error:
+        for sock in made:
+            sock.close()
+        raise EngineError(cannot_listen(listen, error.strerror or error)) from None
+    return made
+
+
+def _bound(family: int, kind: int, at: tuple[Any, ...]) -> socket.socket:
+    sock = socket.socket(family, kind)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(at)
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def cannot_listen(listen: Address, why: object) -> str:
+    """One line for a port that cannot be had."""
+    return f"cannot listen on {listen[0]}:{listen[1]}: {why}; choose another --listen (port 0 takes a free one)"
+
+
+def require_secret(settings: Settings) -> None:
+    """Raise EngineError for a sidecar that strangers could reach and use."""
+    for host, *_ in filter(None, (settings.listen, settings.admin)):
+        if not is_loopback(host) and settings.auth is None:
+            raise EngineError(f"{host} is not a loopback address: give a secret that clients must know (--auth @FILE)")

@@ -1,0 +1,71 @@
+"""`ledger proxy --workers N`: the parent of several sidecars on one ledger and one port. It carries no traffic.
+
+It holds the listening sockets, so that a connection that nobody accepted yet survives the worker that might have; it
+starts a worker again that ends, passes signals on, and on SIGUSR2 replaces every worker by a new process. Imports no
+proxy engine: a parent is small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+from ledger_proxy.admin import Admin, served
+from ledger_proxy.crew import Crew
+from ledger_proxy.destinations import is_loopback
+from ledger_proxy.errors import guarded
+from ledger_proxy.listening import bind, require_secret
+from ledger_proxy.logs import to_stderr
+from ledger_proxy.settings import Address, Settings
+from ledger_proxy.worker import Worker
+
+type Ready = Callable[[Address, Address | None], None]
+
+
+def supervise(settings: Settings, count: int, words: Sequence[str], ready: Ready, log: str | None = None) -> int:
+    """Run `count` workers until SIGTERM or SIGINT, then let each drain.
+
+    words: the command line of a worker, which finds out by itself that it is one. ready: told where clients and where
+    the admin server's connect, once every worker listens.
+    """
+    to_stderr(log)
+    return guarded(_supervise(settings, count, words, ready), 1)
+
+
+async def _supervise(settings: Settings, count: int, words: Sequence[str], ready: Ready) -> int:
+    require_secret(settings)
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    crew = Crew(count, settings.drain)
+    with tempfile.TemporaryDirectory(prefix="ledger-workers-") as folder:
+        sockets = bind(settings.listen)
+        host, port, *_ = sockets[0].getsockname()
+        try:
+            async with _administered(settings, crew) as admin:
+                asked = Path(folder) if admin is not None else None
+                await crew.start(lambda: Worker.start(words, sockets, asked, admin))
+                loop.add_signal_handler(signal.SIGHUP, crew.tell, signal.SIGHUP)
+                loop.add_signal_handler(signal.SIGUSR2, crew.ask_replacement)
+                ready((host, port), admin)
+                await stop.wait()
+        finally:
+            # With ours open, who connects now would wait for nobody.
+            for sock in sockets:
+                sock.close()
+            await crew.stop()
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def _administered(settings: Settings, crew: Crew) -> AsyncIterator[Address | None]:
+    """One admin server for all of them; where it listens."""
+    if settings.admin is None:
+        yield None
+        return
+    async with served(Admin(crew, None if is_loopback(settings.admin[0]) else settings.auth), settings.admin) as at:
+        yield at
