@@ -47,7 +47,7 @@ _PROXY_HEADERS = ("Proxy-Authorization", "Proxy-Connection")
 
 
 class Gate:
-    """Hooks of the sidecar. answering: ruled requests being answered now."""
+    """Hooks of the sidecar. answering: ruled requests being answered now. flowing: clients of flows under way."""
 
     def __init__(
         self,
@@ -65,6 +65,7 @@ class Gate:
         self._auth, self._origin = settings.auth, settings.mode.origin
         self._default = Caller(settings.workflow, settings.caller)
         self.answering = 0
+        self.flowing: dict[str, str] = {}
 
     def take(self, rules: Ruleset) -> None:
         """From now on requests are matched by these."""
@@ -73,6 +74,7 @@ class Gate:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         self._patience.met(flow.client_conn.id)
+        self.flowing[flow.id] = flow.client_conn.id
         try:
             self._aim(flow)
             request = _request(flow, b"")
@@ -146,12 +148,14 @@ class Gate:
             flow.response.stream = watched.came if watched else True
 
     def response(self, flow: http.HTTPFlow) -> None:
+        self.flowing.pop(flow.id, None)
         watched: Watched | None = flow.metadata.pop(_WATCHED, None)
         if watched is not None and flow.response is not None:
             headers = [(to_text(n), to_text(v)) for n, v in flow.response.headers.fields]
             watched.answered(flow.response.status_code, headers, flow.response.raw_content)
 
     def error(self, flow: http.HTTPFlow) -> None:
+        self.flowing.pop(flow.id, None)
         ticket: Ticket | None = flow.metadata.get(_TICKET)
         if ticket is not None:
             # An agent that left before the head came: nobody will take what streams, and its record is not to wait.

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
 LOOK_SECONDS = 1.0
+QUIET_SECONDS = 1.0
+"""A client that was let in a moment ago has so long to say what it came for, though the sidecar stops."""
 
 
 class TableAddons(addonmanager.AddonManager):
@@ -68,6 +70,7 @@ class Engine:
         """Listen. Raises EngineError: the port in use, no permission, a mitmproxy of another make."""
         faster.apply()
         http1.apply()
+        http1.Server.leaving = False
         master = Master(options.Options())
         _check(master)
         # Its root log handler formats every record, whoever listens.
@@ -115,6 +118,22 @@ class Engine:
         """Take no new connection; those that are open go on."""
         await self._server.servers.update([])
 
+    async def ebb(self, seconds: float, flowing: Callable[[], Collection[str]]) -> None:
+        """Let what is open end by itself, for so long: an answer closes its connection, a quiet one is closed.
+
+        flowing: ids of the clients with a request under way.
+        """
+        http1.Server.leaving = True
+        closed: set[str] = set()
+        deadline = time.monotonic() + seconds
+        while self._server.connections and time.monotonic() < deadline:
+            busy = closed.union(flowing())
+            for handler in list(self._server.connections.values()):
+                if handler.client.id not in busy and _quiet(handler.timeout_watchdog):
+                    closed.add(handler.client.id)
+                    _close(handler, "the sidecar stops")
+            await asyncio.sleep(0.05)
+
     async def stop(self) -> None:
         """Close everything, bounded in time."""
         await self.close_listeners()
@@ -124,6 +143,11 @@ class Engine:
         while self._server.connections and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         await self._master.done()
+
+
+def _quiet(watchdog: Any) -> bool:
+    """Whether nothing passed for a while, and no hook is being waited for."""
+    return not watchdog.blocker and time.time() - watchdog.last_activity > QUIET_SECONDS
 
 
 def _close(handler: Any, why: str) -> None:

@@ -61,6 +61,9 @@ def fault_in(head: bytes) -> str | None:
 class Server(_http1.Http1Server):
     """Towards the agent."""
 
+    leaving = False
+    """Whether the sidecar takes its leave: each answer is then the last of its connection."""
+
     def read_headers(self, event: events.ConnectionEvent) -> Commands:
         """Let a head through only if it can be read in one way."""
         if isinstance(event, events.DataReceived):
@@ -103,7 +106,9 @@ class Server(_http1.Http1Server):
         if isinstance(event, ResponseHeaders) and event.response.status_code >= 200:
             asked = self.request
             old = asked is not None and not asked.is_http11 and asked.method != "CONNECT"
-            event = ResponseHeaders(event.stream_id, _response(event.response, old), event.end_stream)
+            leaving = self.leaving and asked is not None and asked.method != "CONNECT"
+            response = _response(event.response, old, last=old or leaving)
+            event = ResponseHeaders(event.stream_id, response, event.end_stream)
         yield from super().send(event)
 
 
@@ -221,13 +226,15 @@ def _request(request: http.Request) -> http.Request:
     return twin
 
 
-def _response(response: http.Response, old: bool) -> http.Response:
+def _response(response: http.Response, old: bool, last: bool) -> http.Response:
     fields = response.headers.fields
-    if not old and not _has_one_hop(fields):
+    if not last and not _has_one_hop(fields):
         return response
     kept = _kept(fields)
     if old:
-        kept = [*((n, v) for n, v in kept if n.lower() != b"transfer-encoding"), (b"Connection", b"close")]
+        kept = [(n, v) for n, v in kept if n.lower() != b"transfer-encoding"]
+    if last:
+        kept.append((b"Connection", b"close"))
     d = response.data
     return http.Response(
         b"HTTP/1.1",

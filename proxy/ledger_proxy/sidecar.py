@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,9 +96,7 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         stack.push_async_callback(engine.stop)
         watching = asyncio.create_task(engine.close_late(connections.patience))
         stack.push_async_callback(_cancelled, watching)
-        stack.push_async_callback(gate.settle, settings.drain)
-        stack.push_async_callback(exchange.drain, settings.drain)
-        stack.push_async_callback(engine.close_listeners)
+        stack.push_async_callback(_drained, settings.drain, engine, gate, exchange)
         admin = await _administered(settings, stack, store, connections, exchange)
         destinations.own |= {engine.address, relay.address, *filter(None, [admin])}
         _settle_memory()
@@ -168,6 +167,15 @@ async def _observer(settings: Settings, secret: bytes, stack: contextlib.AsyncEx
     observer = Observer(store, keeper, secret)
     stack.push_async_callback(observer.drain, settings.drain)
     return observer
+
+
+async def _drained(seconds: float, engine: Engine, gate: Gate, exchange: Exchange) -> None:
+    """Take no new connection; give what is open its time, then what is being sent the rest of it."""
+    end = time.monotonic() + seconds
+    await engine.close_listeners()
+    await engine.ebb(seconds, gate.flowing.values)
+    await exchange.drain(max(0.0, end - time.monotonic()))
+    await gate.settle(seconds)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
