@@ -175,6 +175,6 @@ class Digest:
     def _raw(self) -> Said:
         """Compare the bytes, decoded where that went well, and the whole media type: nothing is known of its format."""
         media = self._media
-        header = (media.essence, media.parameters, media.charset, media.strange)
+        header = (media.essence, media.parameters, media.charset, media.boundary, media.strange)
         encoded, plain = ((), self._plain) if self._decoder is not None else (self._codings, self._sent)
         return Said("raw", (*header, encoded, plain.digest()), (f"compared byte by byte: {self._why}",))

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ledger_rules import account, readout
+from ledger_rules.asking import ARGUMENTS, OVERRIDES, arguments, methods
 from ledger_rules.bodies import Reading
 from ledger_rules.counting import body_counts, elsewhere
 from ledger_rules.errors import MissingKey
@@ -95,8 +96,9 @@ def _counted(rule: Rule, request: Request, operation: Operation, reading: Readin
     yield f"workflow {operation.wf}"
     kinds = account.kinds(request, rule.account)
     yield "account: " + ("; ".join(f"{words} in {name}" for name, words in kinds) or "none is named")
-    yield f"method {request.method.upper()}"
+    yield f"method {', also as '.join(methods(request))}"
     yield f"URL {_where(rule, request)}"
+    yield from (f"header {name}" for name, _ in arguments(request))
     if operation.keyed:
         by_id = (request.header(OPERATION_HEADER) or "").strip()
         yield f"the operation id {by_id}" if by_id else "the caller's idempotency key"
@@ -140,7 +142,7 @@ def _ignored(rule: Rule, request: Request, operation: Operation, reading: Readin
 def _other_headers(rule: Rule, request: Request) -> Sequence[str]:
     counted = {name.lower() for name in rule.fingerprint.headers} | {"content-type", "content-encoding"}
     counted |= {name for name, _ in account.kinds(request, rule.account)} | LEDGER_HEADERS - {CALLER_HEADER.lower()}
-    counted |= {name.lower() for name in rule.key_headers}
+    counted |= {name.lower() for name in (*rule.key_headers, *OVERRIDES)} | ARGUMENTS
     return sorted(name for name in request.header_names if name not in counted)
 
 

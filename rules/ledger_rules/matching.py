@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from jsonpath.exceptions import JSONPathError
 
 from ledger_rules import graphql
+from ledger_rules.asking import methods
 from ledger_rules.contents import Content
 from ledger_rules.globs import TextGlob
 from ledger_rules.jsonpaths import Condition
@@ -24,9 +25,9 @@ type Wanted = tuple[tuple[str, TextGlob], ...]
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A request read once for all the rules it is held against."""
+    """A request read once for all the rules it is held against. methods: its own, then what headers make of it."""
 
-    method: str
+    methods: tuple[str, ...]
     place: Place
     query: tuple[Pair, ...]
     request: Request
@@ -37,7 +38,7 @@ def sight(request: Request) -> Sighting:
     """Read a request for matching. Never raises: a query with a malformed escape has no parameters."""
     path, query = split_target(request.target)
     place = Place(request.scheme, normal_host(request.host), request.port, readings(path))
-    return Sighting(request.method.upper(), place, form_pairs(query) or (), request, Content(request))
+    return Sighting(methods(request), place, form_pairs(query) or (), request, Content(request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +77,16 @@ class Criteria:
 
     def fit_head(self, seen: Sighting) -> bool:
         """Say whether a request whose URL fits can be meant, as far as can be told without its body."""
-        return seen.method in self.methods and query_fits(self.query, seen) and headers_fit(self.headers, seen)
+        return method_fits(self.methods, seen) and query_fits(self.query, seen) and headers_fit(self.headers, seen)
 
     def fit_body(self, seen: Sighting) -> bool:
         """Say whether the body is meant, too."""
         return body_fits(self.body, seen) and graphql_fits(self.graphql, seen)
+
+
+def method_fits(wanted: frozenset[str], seen: Sighting) -> bool:
+    """Say whether its method is meant, or one that a header makes of it: a server may go by either."""
+    return not wanted.isdisjoint(seen.methods)
 
 
 def url_fits(urls: Iterable[UrlPattern], seen: Sighting) -> bool:

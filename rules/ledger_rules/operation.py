@@ -10,6 +10,7 @@ from typing import BinaryIO
 from ledger.policy import OnUnknown, Policy
 from ledger_rules import bodies
 from ledger_rules.account import account
+from ledger_rules.asking import asked
 from ledger_rules.bodies import Digest, Reading
 from ledger_rules.canonical import encode, keyed_hash
 from ledger_rules.counting import Found, body_counts, body_view, elsewhere, url
@@ -34,8 +35,6 @@ OPERATION_HEADER = "Ledger-Operation-Id"
 IGNORED_KEY = "ignored_key"
 """In `about`: a keyed hash of the key that was treated as noise. Another one on a duplicate is worth a remark."""
 _KEY_DIGEST = 16
-
-OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
 
 LEDGER_HEADERS = frozenset(name.lower() for name in (WORKFLOW_HEADER, CALLER_HEADER, OPERATION_HEADER))
 """Names, lower case, that speak to Ledger and must be stripped before sending."""
@@ -115,13 +114,13 @@ def identify(
     whose = account(request, rule.account, secret)
     body = body or _read(rule, request, slot, found)
     payload = _payload(rule, request, body, found, secret)
-    method = _method(request)
+    what = asked(request)
     named = (key.kind, key.value) if key.kind else None
     prints = rule.fingerprint
     whole_url = identity(request)
     where_url = url(rule, request) if prints.query_ignore or prints.path_ignore else whole_url
-    whole_where = encode((wf, whose, method, whole_url))
-    where = whole_where if where_url is whole_url else encode((wf, whose, method, where_url))
+    whole_where = encode((wf, whose, what, whole_url))
+    where = whole_where if where_url is whole_url else encode((wf, whose, what, where_url))
     ours = rule.upstream_key if key.passed is None else None
     header = header_slot(request, ours.header) if ours and ours.header else None
     slot = slot if ours else None
@@ -134,7 +133,7 @@ def identify(
         payload_id=payload_id,
         payload=payload,
         account=whose,
-        whoever=hash((wf, method, where_url, named or ("payload", payload))),
+        whoever=hash((wf, what, where_url, named or ("payload", payload))),
         keyed=named is not None,
         ignored_key=ignored,
         rule=rule.name,
@@ -216,12 +215,6 @@ def _client_keys(rule: Rule, request: Request, slot: Slot | None) -> Iterator[tu
         sent = request.header(header)
         if (value := read_key(sent)) is not None:
             yield value, sent if header == own else None
-
-
-def _method(request: Request) -> str:
-    """The method, and what a header makes of it: many frameworks do what X-HTTP-Method-Override says."""
-    overrides = [value for name in OVERRIDES if (value := request.header(name))]
-    return " ".join([request.method, *overrides]).upper()
 
 
 def _ledger_header(request: Request, name: str) -> str | None:

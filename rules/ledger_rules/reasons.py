@@ -47,9 +47,9 @@ def _reasons(match: Criteria, seen: Sighting) -> Iterator[Reason]:
 
 
 def _method(match: Criteria, seen: Sighting) -> Reason:
-    fits = seen.method in match.methods
-    wanted = ", ".join(sorted(match.methods))
-    return Reason("method", fits, f"{seen.method} is meant" if fits else f"{seen.method} is not one of {wanted}")
+    fits = matching.method_fits(match.methods, seen)
+    found, wanted = ", also as ".join(seen.methods), ", ".join(sorted(match.methods))
+    return Reason("method", fits, f"{found} is meant" if fits else f"{found} is not one of {wanted}")
 
 
 def _url(match: Criteria, seen: Sighting) -> Reason:
