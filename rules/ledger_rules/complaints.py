@@ -107,7 +107,8 @@ def _not_one_of(detail: ErrorDetails, loc: Loc, document: Document) -> str:
     expected = str(detail.get("ctx", {}).get("expected"))
     known = re.findall(r"'([^']*)'", expected)
     choice = f"one of {', '.join(known)}" if known else expected
-    hint = did_you_mean(found.strip("'"), known)
+    quoted = "; leave the quotes out" if found == f"'{expected}'" else ""
+    hint = did_you_mean(found.strip("'"), known) or quoted
     return document.problem(loc, f"{_key(loc)}: expected {choice}, found {found}{hint}")
 
 

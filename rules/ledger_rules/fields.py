@@ -20,6 +20,12 @@ from ledger_rules.references import Reference, Template
 
 _HEADER_NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _HEADER = re.compile(_HEADER_NAME)
+_NO_KEY = re.compile(
+    r"(?:(?:content|accept|proxy|ledger|sec|if)-|(?:host|authorization|cookie|connection|transfer-encoding|te|trailer"
+    r"|upgrade|expect|date|accept|user-agent|keep-alive|range)$)",
+    re.IGNORECASE,
+)
+"""Headers that a key of ours would overwrite with nonsense."""
 _MEMBER = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_]*){1,8}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:\-]{0,99}")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -124,6 +130,12 @@ def _or_one(items: Schema) -> Schema:
     return {"anyOf": [items, {"type": "array", "items": items, "minItems": 1}]}
 
 
+def _key_header(value: str) -> str:
+    if _NO_KEY.match(value):
+        raise ValueError("expected a header of the key's own, such as Idempotency-Key: this one means something else")
+    return fitting(_HEADER, "a header name")(value)
+
+
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _URL: Schema = {
     "type": "string",
@@ -140,6 +152,7 @@ Timeout = Annotated[
 Header = Annotated[
     str, text(fitting(_HEADER, "a header name")), WithJsonSchema({"type": "string", "pattern": f"^{_HEADER_NAME}$"})
 ]
+KeyHeader = Annotated[str, text(_key_header), WithJsonSchema({"type": "string", "pattern": f"^{_HEADER_NAME}$"})]
 Name = Annotated[
     str,
     text(fitting(_NAME, "a name of letters, digits and . _ / : - (up to 100)")),

@@ -24,6 +24,8 @@ _OPAQUE = object()
 """In place of a bare text, which the library would take for a JSON document and parse. It equals nothing."""
 
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.A)
+_ASSIGNED = re.compile(r"(?<![=!<>])=(?!=)")
 _REGULAR = re.compile(r"\b(match|search)\s*\(")
 _ENVIRONMENT = JSONPathEnvironment(strict=True)
 
@@ -103,12 +105,20 @@ def _walkable(document: Any) -> bool:
     return isinstance(document, dict | list)
 
 
+def _likely(name: str) -> str:
+    return f"$.{name.lstrip('.')}" if _DOTTED.fullmatch(name.lstrip(".")) else "$.order.id"
+
+
 def _compile(query: str) -> JSONPath:
     bare = _QUOTED.sub("''", query)
     if (regular := _REGULAR.search(bare)) is not None:
         raise ValueError(f"{regular[1]}() is not to be had: a regular expression can take for ever; compare with ==")
+    if _ASSIGNED.search(bare):
+        raise ValueError("expected == where two values are compared")
     if bare.count("..") > MAX_DESCENTS:
         raise ValueError(f"expected no more than {MAX_DESCENTS} times '..': name the members that lead there")
+    if not query.lstrip().startswith("$"):
+        raise ValueError(f"expected an RFC 9535 JSONPath, which begins with $, such as {_likely(query)}")
     try:
         compiled = _ENVIRONMENT.compile(query)
     except (JSONPathError, ValueError, RecursionError) as error:

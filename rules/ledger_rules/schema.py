@@ -21,6 +21,7 @@ from ledger_rules.fields import (
     Globs,
     GraphqlTypes,
     Header,
+    KeyHeader,
     KeyPart,
     Max,
     MaybeDuration,
@@ -102,7 +103,7 @@ class FingerprintSpec(Strict):
 class UpstreamKeySpec(Strict):
     """The provider's own idempotency."""
 
-    header: Header | None = None
+    header: KeyHeader | None = None
     body: Member | None = None
     directive: Directive | None = None
     retention: Duration

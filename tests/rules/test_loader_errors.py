@@ -20,6 +20,7 @@ LINES = {
     "- a": "1:1: expected a mapping, found a list",
     "just text": "1:1: expected a mapping, found 'just text'",
     "version: 2\nrules: []": "1:10: version: expected 1, found '2'",
+    "version: '1'\nrules: []": "1:10: version: expected 1, found '1'; leave the quotes out",
     "rulez: []": "1:1: unknown key 'rulez'; did you mean 'rules'?",
     "mode: enforec\nrules: []": "1:7: mode: expected one of enforce, observe, found 'enforec'; did you mean 'enforce'?",
     # YAML
@@ -61,9 +62,16 @@ LINES = {
     RULE + "    account: Authorization": "4:14: account: expected a list, found 'Authorization'",
     RULE + "    upstream_key:": "4:18: upstream_key: expected a value, found nothing",
     RULE + "    upstream_key: {header: Idempotency-Key}": "4:19: missing key 'retention' in 'upstream_key'",
+    **{
+        RULE + f"    upstream_key: {{header: {name}, retention: 1h}}": (
+            "4:28: header: expected a header of the key's own, such as Idempotency-Key: this one means something else, "
+            f"found '{name}'"
+        )
+        for name in ("Host", "authorization", "Content-Length", "Cookie", "Ledger-Workflow", "Transfer-Encoding")
+    },
     RULE + "    fingerprint: {headers: ['X Y']}": "4:29: headers: expected a header name, found 'X Y'",
     RULE + "    fingerprint: {body: {ignore: [sent_at]}}": (
-        "4:35: ignore: expected an RFC 9535 JSONPath (expected 'TOKEN_ROOT', found 'TOKEN_NAME'), found 'sent_at'"
+        "4:35: ignore: expected an RFC 9535 JSONPath, which begins with $, such as $.sent_at, found 'sent_at'"
     ),
     RULE + "    fingerprint: {body: {ignore: ['$']}}": (
         "4:35: ignore: expected a path to a part of the body, not to all of it, found '$'"
@@ -105,6 +113,9 @@ LINES = {
     ),
     "defaults: {on_unknown: verify}\nrules: []": "1:24: on_unknown: expected one of hold, resend, found 'verify'",
     "rules: [{name: a, match: {url: 'https://x.com/', body: {}}}]": "1:56: body: expected a list, found a mapping",
+    "rules: [{name: a, match: {url: 'https://x.com/', body: $.kind = 'pay'}}]": (
+        "1:56: body: expected == where two values are compared, found '$.kind = 'pay''"
+    ),
     "rules: [{name: a, match: {url: 'https://x.com/', body: kind}}]": (
         "1:56: body: expected an RFC 9535 JSONPath (unexpected 'kind'), found 'kind'"
     ),
@@ -115,7 +126,7 @@ LINES = {
         "1:66: type: expected one of query, mutation, subscription, found 'mutations'; did you mean 'mutation'?"
     ),
     "redact: {response: [x]}\nrules: []": (
-        "1:21: response: expected an RFC 9535 JSONPath (expected 'TOKEN_ROOT', found 'TOKEN_NAME'), found 'x'"
+        "1:21: response: expected an RFC 9535 JSONPath, which begins with $, such as $.x, found 'x'"
     ),
     "egress: {allow: ['http://a b']}": (
         "1:18: allow: expected a host such as api.example.com, **.example.com or https://localhost:8080, "
