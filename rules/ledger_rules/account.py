@@ -26,17 +26,10 @@ with another's record.
 """
 
 _ALSO_OF_A_JWT = (
-    "aud",
-    "azp",
-    "client_id",
-    "cid",
-    "act",
-    "org_id",
-    "organization_id",
-    "o",
-    "tid",
-    "tenant",
-    "tenant_id",
+    *("aud", "azp", "client_id", "cid", "act"),
+    *("org_id", "orgId", "organization_id", "organizationId", "o"),
+    *("tid", "tenant", "tenant_id", "tenantId", "account_id", "accountId", "merchant_id", "merchantId"),
+    *("customer_id", "project_id", "team_id", "workspace_id"),
 )
 """Claims by which one subject acts for several tenants or applications; each counts where it is there.
 
@@ -53,8 +46,16 @@ _NAME_AND_SIGNATURE = frozenset(("sharedkey", "sharedkeylite", "aws"))
 """`SharedKey NAME:SIGNATURE`, as Azure Storage and the second version of AWS signatures have it."""
 
 _SIGV4 = re.compile(r"Credential=([A-Za-z0-9]{16,128})/")
-_SHARED_USERS = frozenset(("", "api", "apikey", "api_key", "key", "token", "oauth2", "x", "user"))
-"""Users that every customer of some API has (Mailgun's `api`, say): there the secret tells accounts apart."""
+_SHARED_USERS = frozenset(
+    (
+        *("", "admin", "anystring", "api", "apikey", "api-key", "api_key", "apitoken", "api-token", "api_token"),
+        *("any", "basic", "key", "none", "oauth2", "token", "user", "username", "x", "x-access-token", "x-token-auth"),
+    )
+)
+"""Users that every customer of some API has, or may write as they like (Mailgun's `api`, Mailchimp's `anystring`).
+
+There the secret tells accounts apart.
+"""
 
 
 _IN_WORDS = {

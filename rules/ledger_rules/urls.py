@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
@@ -71,10 +71,22 @@ def form_pairs(text: str) -> tuple[Pair, ...] | None:
 def sorted_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
     """Return pairs sorted by name, order kept inside one name.
 
-    `items[][price]` and `items[][quantity]` count as one name: which element each belongs to is told by their
-    order alone (Rack, PHP and Stripe read them so).
+    `items[][price]`, `items[][quantity]` and `items[0]` count as one name: which element each belongs to is told by
+    their order alone (Rack, PHP and Stripe read them so).
     """
-    return tuple(sorted(pairs, key=lambda pair: pair[0].partition("[]")[0]))
+    given = tuple(pairs)
+    lists = {name.partition("[]")[0] for name, _ in given if "[]" in name}
+    return tuple(sorted(given, key=lambda pair: _listed(pair[0], lists) if lists else pair[0]))
+
+
+def _listed(name: str, lists: Container[str]) -> str:
+    """Return the list that a name is about a part of, or the name."""
+    at = name.find("[")
+    while at >= 0:
+        if name[:at] in lists:
+            return name[:at]
+        at = name.find("[", at + 1)
+    return name
 
 
 def normal_path(path: str) -> str:

@@ -49,11 +49,15 @@ ONE_ACCOUNT = {
 TWO_ACCOUNTS = {
     "another user": (basic("ann:x"), basic("bob:x")),
     "a user that every customer has": (basic("api:key-1"), basic("api:key-2")),
+    "a user that does not matter": (basic("anystring:key-us1"), basic("anystring:other-us1")),
     "no user": (basic(":key-1"), basic(":key-2")),
     "another subject": (bearer({"iss": "i", "sub": "ann"}), bearer({"iss": "i", "sub": "bob"})),
     "another issuer": (bearer({"iss": "i", "sub": "ann"}), bearer({"iss": "j", "sub": "ann"})),
     "the same person for another organisation": tuple(
         bearer({"iss": "i", "sub": "ann", "org_id": org}) for org in ("1", "2")
+    ),
+    "the same person for another merchant": tuple(
+        bearer({"iss": "i", "sub": "ann", "merchant_id": name}) for name in ("1", "2")
     ),
     "the same person through another application": tuple(
         bearer({"iss": "i", "sub": "ann", "azp": app}) for app in ("1", "2")

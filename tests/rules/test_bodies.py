@@ -205,6 +205,8 @@ class TestForms:
             ("a=1;b=2", "a=1&b=2"),
             # Which line a quantity belongs to is told by order alone.
             ("i[][p]=a&i[][q]=2&i[][p]=b", "i[][p]=a&i[][p]=b&i[][q]=2"),
+            ("i[]=a&i[0]=b", "i[0]=b&i[]=a"),
+            ("o[i][]=a&o[i][1][q]=b", "o[i][1][q]=b&o[i][]=a"),
             # curl -d calls JSON a form, and a server may read it as what it is.
             ('{"to": "a+b@example.com"}', '{"to": "a b@example.com"}'),
             ('{"note": "x&pay&wait&z"}', '{"note": "x&wait&pay&z"}'),
@@ -215,6 +217,9 @@ class TestForms:
     )
     def test_what_could_be_two_payments_is_two(self, one, other):
         assert said(one, FORM) != said(other, FORM)
+
+    def test_beside_a_list_the_order_of_other_names_does_not_matter(self):
+        assert said("i[]=a&b=1&o[c]=2", FORM) == said("o[c]=2&b=1&i[]=a", FORM)
 
     def test_brackets_may_be_escaped(self):
         assert said("metadata[id]=7&amount=1", FORM) == said("amount=1&metadata%5Bid%5D=7", FORM)
