@@ -6,35 +6,50 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from ledger.errors import LedgerError
-from ledger_console import authority, rules
-from ledger_console.clear import clear
-from ledger_console.dashboard.command import dashboard
-from ledger_console.doctor import doctor
-from ledger_console.env import env
-from ledger_console.export import export
-from ledger_console.importing import import_
+from ledger_console.lazily import Lazily, Lazy
 from ledger_console.problems import FAILED, Problem, ReaderGone
-from ledger_console.settle import resolve, retry
-from ledger_console.show import show
-from ledger_console.sidecar import proxy, run
-from ledger_console.stats import stats
-from ledger_console.suggest import suggest
-from ledger_console.tail import tail
 from ledger_console.text import visible
-from ledger_console.unknown import unknown
-from ledger_console.upkeep import backup, encrypt, purge, vacuum
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
+
+class _Ledger(Lazily):
+    """The commands in the order in which help lists them."""
+
+    table: ClassVar[dict[str, Lazy]] = {
+        # Options end at the command's name: `ledger run python agent.py --limit 3` passes --limit on.
+        "run": Lazy("ledger_console.sidecar", "run", {"allow_interspersed_args": False}),
+        "proxy": Lazy("ledger_console.sidecar", "proxy"),
+        "env": Lazy("ledger_console.env", "env"),
+        "doctor": Lazy("ledger_console.doctor", "doctor"),
+        "show": Lazy("ledger_console.show", "show"),
+        "tail": Lazy("ledger_console.tail", "tail"),
+        "stats": Lazy("ledger_console.stats", "stats"),
+        "unknown": Lazy("ledger_console.unknown", "unknown"),
+        "dashboard": Lazy("ledger_console.dashboard.command", "dashboard"),
+        "resolve": Lazy("ledger_console.settle", "resolve"),
+        "retry": Lazy("ledger_console.settle", "retry"),
+        "clear": Lazy("ledger_console.clear", "clear"),
+        "export": Lazy("ledger_console.export", "export"),
+        "import": Lazy("ledger_console.importing", "import_"),
+        "backup": Lazy("ledger_console.upkeep", "backup"),
+        "purge": Lazy("ledger_console.upkeep", "purge"),
+        "vacuum": Lazy("ledger_console.upkeep", "vacuum"),
+        "encrypt": Lazy("ledger_console.upkeep", "encrypt"),
+        "rules": Lazy("ledger_console.rules", "app"),
+        "ca": Lazy("ledger_console.authority", "app"),
+    }
+
+
 app = typer.Typer(
     name="ledger",
+    cls=_Ledger,
     help="Exactly-once for AI agents: retries are answered from a durable record.",
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -46,6 +61,8 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"ledger {version('ledger-sidecar')}")
         raise typer.Exit
 
@@ -57,19 +74,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-# Options end at the command's name: `ledger run python agent.py --limit 3` passes --limit on.
-app.command(context_settings={"allow_interspersed_args": False})(run)
-_LOOKING = (show, tail, stats, unknown, dashboard)
-_SETTLING = (resolve, retry, clear)
-_KEEPING = (export, backup, purge, vacuum, encrypt)
-for _command in (proxy, env, doctor, *_LOOKING, *_SETTLING, *_KEEPING):
-    app.command()(_command)
-app.command("import")(import_)
-rules.app.command()(suggest)
-app.add_typer(rules.app, name="rules")
-app.add_typer(authority.app, name="ca")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

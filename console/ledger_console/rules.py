@@ -10,6 +10,7 @@ import typer
 from ledger_console import options, rulesfiles, screen
 from ledger_console.problems import FAILED, USAGE, Problem
 from ledger_console.rulepacks import packs
+from ledger_console.suggest import suggest
 from ledger_console.text import visible
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def schema() -> None:
 
 
 app.command()(packs)
+app.command()(suggest)
 
 
 def _parted(words: list[str]) -> tuple[str | None, list[str], bool]:
