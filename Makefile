@@ -16,7 +16,7 @@ test: env-test ## every test this machine can run; the summary names what was sk
 	@$(python) -m pytest
 
 test-wire: env ## the long form of the wire's tests: 2 GB streams, 1,000 half-open connections (bounded to 15 minutes)
-	@LEDGER_CAMPAIGN=1 timeout 900 $(python) -m pytest tests/wire tests/upstream_leg
+	@LEDGER_CAMPAIGN=1 timeout 900 $(python) -m pytest tests/wire tests/upstream_leg tests/core/test_model.py tests/test_planted_bugs.py
 
 check: env-check ## linters, types, import contracts, sizes, the Dockerfile
 	@scripts/check
