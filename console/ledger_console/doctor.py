@@ -22,8 +22,6 @@ from ledger_console.sidecar import LISTEN, CaDir, default_ca_dir, needs_extra, p
 
 OK, WARN, FAIL = "ok", "warning", "failed"
 _STYLES = {OK: "green", WARN: "yellow", FAIL: "bold red"}
-_REMOTE = frozenset(("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "glusterfs", "ceph", "lustre"))
-"""File systems whose locks or syncs do not hold what SQLite needs (https://sqlite.org/howtocorrupt.html)."""
 _FREE = 256 << 20
 _DAYS = 3
 
@@ -124,13 +122,10 @@ def _ledger(where: ledgers.Place) -> Iterator[Finding]:
 
 
 def _disk(path: Path) -> Finding:
-    import psutil
-
     folder = next(parent for parent in path.parents if parent.exists())
-    mounts = [p for p in psutil.disk_partitions(all=True) if folder.is_relative_to(p.mountpoint)]
-    kind = max(mounts, key=lambda p: len(p.mountpoint)).fstype if mounts else "unknown"
+    kind, remote = ledgers.file_system(folder)
     free = shutil.disk_usage(folder).free
-    if kind in _REMOTE:
+    if remote:
         return Finding(
             "disk", FAIL, f"{folder} is on {kind}: SQLite's locks do not hold there", "put --db on a local disk"
         )

@@ -180,6 +180,14 @@ def size(where: Place) -> int:
     return upkeep.size(where.path)
 
 
+def file_system(path: Path) -> tuple[str, bool]:
+    """The type of the file system there, and whether it is no place for a ledger."""
+    from ledger.stores import places
+
+    kind = places.file_system(path)
+    return kind or "unknown", kind in places.REMOTE
+
+
 def sqlite_version() -> tuple[int, ...]:
     """Of the SQLite that this Python is linked to."""
     from ledger.stores import files

@@ -31,5 +31,10 @@ def strict() -> bool:
     return _on("LEDGER_STRICT")
 
 
+def network_disk() -> bool:
+    """LEDGER_NETWORK_DISK: a ledger may be on a network file system."""
+    return _on("LEDGER_NETWORK_DISK")
+
+
 def _on(name: str) -> bool:
     return os.environ.get(name, "").strip().lower() not in ("", "0", "false", "no", "off")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from ledger.records import Status
+from ledger.stores import places
 from ledger_console import doctor
 from tests.console.conftest import Agent, Ledger
 from tests.wire.sidecars import command
@@ -57,14 +58,10 @@ def test_what_is_broken_fails_with_one_line_each(ledger: Ledger, tmp_path: Path)
 def test_a_file_system_without_locks_is_no_place_for_a_ledger(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "_REMOTE", frozenset([_kind_of(tmp_path)]))
+    monkeypatch.setattr(places, "REMOTE", frozenset([places.file_system(tmp_path)]))
     (told,) = found(ledger, "disk")
     assert told["state"] == "failed"
     assert told["todo"] == "put --db on a local disk"
-
-
-def _kind_of(path: Path) -> str:
-    return doctor._disk(path / "ledger.db").said.partition(",")[0]
 
 
 def test_a_port_that_is_taken_is_a_warning(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

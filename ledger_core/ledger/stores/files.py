@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ledger.errors import LedgerError, NotALedger, StoreBusy, StoreUnavailable
 from ledger.stores import ledger_once, schema
+from ledger.stores.places import refuse_remote
 from ledger.stores.sealed import Cipher
 
 SQLITE_VERSION = sqlite3.sqlite_version_info
@@ -64,6 +65,7 @@ def open_ledger(path: str, durability: str = "full", create: bool = True, cipher
     create: whether there may be no ledger yet; a screen makes none. Raises NotALedger, StoreUnavailable.
     """
     with translated(path):
+        refuse_remote(path)
         if create:
             _create_private(path)
         elif os.stat(path).st_size == 0:
