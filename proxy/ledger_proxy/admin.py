@@ -100,7 +100,7 @@ class Admin:
         """The pages for a parent: its own health, and its numbers as they are."""
         app = web.Application()
         app.router.add_get("/healthz", self.health)
-        app.router.add_get("/numbers", self.counted)
+        app.router.add_get("/metrics", self.counted)
         return app
 
     async def health(self, request: web.Request) -> web.Response:

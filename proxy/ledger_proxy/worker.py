@@ -100,7 +100,7 @@ class Worker:
     async def count(self) -> Numbers:
         """Its numbers now, or the last that are known of it."""
         with contextlib.suppress(Unheard):
-            self.counted = Numbers.heard(await self._ask("/numbers"))
+            self.counted = Numbers.heard(await self._ask("/metrics"))
         return self.counted
 
     async def _ask(self, path: str) -> dict[str, Any]:
