@@ -18,7 +18,7 @@ import typer
 from ledger.errors import LedgerError
 from ledger_console import ledgers, options, rulesfiles, screen
 from ledger_console.problems import FAILED, Problem
-from ledger_console.sidecar import LISTEN, CaDir, default_ca_dir, needs_extra, parse_listen
+from ledger_console.sidecar import LISTEN, UNVERIFIED, CaDir, default_ca_dir, needs_extra, parse_listen
 
 OK, WARN, FAIL = "ok", "warning", "failed"
 _STYLES = {OK: "green", WARN: "yellow", FAIL: "bold red"}
@@ -43,6 +43,7 @@ def doctor(
     db: options.Db = None,
     rules: options.Rules = None,
     ca_dir: CaDir = None,
+    insecure_host: options.InsecureHost = None,
     no_test: NoTest = False,
     json: options.Json = False,
 ) -> int:
@@ -55,18 +56,23 @@ def doctor(
     """
     where = ledgers.only_place(db, word)
     worst = OK
-    for finding in _all(where, rules, ca_dir, no_test):
+    for finding in _all(where, rules, ca_dir, insecure_host or [], no_test):
         worst = max(worst, finding.state, key=(OK, WARN, FAIL).index)
         _tell(finding, json)
     return FAILED if worst == FAIL else 0
 
 
-def _all(where: ledgers.Place, rules: str | None, ca_dir: str | None, no_test: bool) -> Iterator[Finding]:
+def _all(
+    where: ledgers.Place, rules: str | None, ca_dir: str | None, insecure: list[str], no_test: bool
+) -> Iterator[Finding]:
     yield from _versions()
     yield from _ledger(where)
     yield _rules(rules)
     yield _port()
     yield from _authority(Path(ca_dir).expanduser() if ca_dir else default_ca_dir())
+    for host in insecure:
+        todo = "give its CA with --upstream-ca, and take LEDGER_INSECURE_HOST or --insecure-host away"
+        yield Finding("upstream TLS", WARN, f"{host}: {UNVERIFIED}", todo)
     if not no_test:
         yield from _proof()
 

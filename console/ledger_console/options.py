@@ -43,6 +43,24 @@ Resolve = Annotated[
 UpstreamCa = Annotated[
     str | None, typer.Option("--upstream-ca", metavar="FILE", help="PEM file that upstreams are trusted by, too.")
 ]
+InsecureHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--insecure-host",
+        metavar="HOST",
+        envvar="LEDGER_INSECURE_HOST",
+        help="Do not verify the certificate of this upstream; may be repeated.",
+    ),
+]
+ClientCert = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--client-cert",
+        metavar="HOST=FILE[,KEYFILE]",
+        envvar="LEDGER_CLIENT_CERT",
+        help="PEM certificate, and key, for an upstream that asks; may be repeated.",
+    ),
+]
 UpstreamTimeout = Annotated[
     float, typer.Option("--upstream-timeout", min=1, metavar="SECONDS", help="What an upstream has for its answer.")
 ]

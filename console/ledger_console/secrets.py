@@ -20,7 +20,7 @@ def auth(option: str | None) -> Auth | None:
         return None
     if text.startswith("@"):
         name, text = f"{name} {text}", _first_line(name, Path(text[1:]))
-    elif option is not None and "LEDGER_WORKER" not in os.environ:
+    elif option is not None and not is_worker():
         screen.aside("ledger: every user of this machine can read --auth among the processes; better --auth @FILE")
     from ledger_proxy.auth import Auth
 
@@ -28,6 +28,11 @@ def auth(option: str | None) -> Auth | None:
         return Auth.parse(text)
     except ValueError as error:
         raise Problem(f"{name}: {error}", USAGE) from None
+
+
+def is_worker() -> bool:
+    """Whether this process is one of several under a parent, which has said already what is to be said once."""
+    return "LEDGER_WORKER" in os.environ
 
 
 def _first_line(name: str, file: Path) -> str:

@@ -17,6 +17,7 @@ from ledger_console.problems import USAGE, Problem
 
 if TYPE_CHECKING:
     from ledger_proxy.modes import Mode
+    from ledger_proxy.peers import Peers
     from ledger_proxy.settings import Settings
 
 
@@ -76,6 +77,8 @@ def run(
     observe_host: options.ObserveHost = None,
     resolve: options.Resolve = None,
     upstream_ca: options.UpstreamCa = None,
+    insecure_host: options.InsecureHost = None,
+    client_cert: options.ClientCert = None,
     upstream_timeout: options.UpstreamTimeout = 600.0,
 ) -> int:
     """Run a command behind a sidecar of its own, and say at the end what was prevented.
@@ -91,7 +94,7 @@ def run(
     if not command:
         raise Problem("ledger run needs a command: ledger run -- python agent.py", USAGE)
     needs_extra("run")
-    more = {"upstream_timeout": upstream_timeout}
+    more: dict[str, Any] = {"upstream_timeout": upstream_timeout, "peers": _peers(insecure_host, client_cert)}
     settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca, **more)
     from ledger_proxy.running import run_command
 
@@ -110,6 +113,8 @@ def proxy(
     observe_host: options.ObserveHost = None,
     resolve: options.Resolve = None,
     upstream_ca: options.UpstreamCa = None,
+    insecure_host: options.InsecureHost = None,
+    client_cert: options.ClientCert = None,
     upstream_timeout: options.UpstreamTimeout = 600.0,
     drain: Drain = 10.0,
     admin: Admin = None,
@@ -132,7 +137,7 @@ def proxy(
     address = parse_listen(listen)
     more: dict[str, Any] = {} if admin is None else {"admin": parse_listen(admin, "--admin")}
     needs_extra("proxy")
-    more |= {"auth": secrets.auth(auth), "mode": _mode(mode)}
+    more |= {"auth": secrets.auth(auth), "mode": _mode(mode), "peers": _peers(insecure_host, client_cert)}
     where = Path(ca_dir).expanduser() if ca_dir else default_ca_dir()
     more |= {"upstream_timeout": upstream_timeout, "listen": address, "ca_dir": where, "drain": drain}
     settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca, **more)
@@ -178,6 +183,22 @@ def _mode(text: str) -> Mode:
         return Mode.parse(text)
     except ValueError as error:
         raise Problem(f"--mode: {error}", USAGE) from None
+
+
+def _peers(insecure: list[str] | None, certificates: list[str] | None) -> Peers:
+    from ledger_proxy.peers import parse_peers
+
+    try:
+        peers = parse_peers(insecure or (), certificates or ())
+    except ValueError as error:
+        raise Problem(str(error), USAGE) from None
+    if peers.insecure and not secrets.is_worker():
+        hosts = ", ".join(sorted(peers.insecure))
+        screen.aside(f"ledger: WARNING: {hosts}: {UNVERIFIED}")
+    return peers
+
+
+UNVERIFIED = "its certificate is not verified (--insecure-host), so whoever is on the way can read and answer"
 
 
 def default_ca_dir() -> Path:

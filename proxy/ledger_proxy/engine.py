@@ -14,13 +14,14 @@ import ledger_proxy.light  # noqa: F401 - before mitmproxy
 
 # isort: split
 from mitmproxy import addonmanager, hooks, options
-from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, tlsconfig, upstream_auth
+from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, upstream_auth
 from mitmproxy.master import Master
 from mitmproxy.proxy import mode_servers
 from yarl import URL
 
-from ledger_proxy import faster, http1, listening
+from ledger_proxy import faster, front_tls, http1, listening
 from ledger_proxy.errors import EngineError
+from ledger_proxy.front_tls import FrontTls
 from ledger_proxy.limits import Patience
 from ledger_proxy.settings import Address, Settings
 
@@ -62,35 +63,37 @@ class TableAddons(addonmanager.AddonManager):
 class Engine:
     """One listening front; mitmproxy keeps module globals, so one per process."""
 
-    def __init__(self, master: Master, server: Any) -> None:
+    def __init__(self, master: Master, server: Any, front: FrontTls) -> None:
         self._master, self._server = master, server
+        self.take_authority = front.take_authority
 
     @classmethod
     async def start(cls, settings: Settings, gates: Sequence[object], ca_dir: Path, upstream_bundle: Path) -> Engine:
         """Listen. Raises EngineError: the port in use, no permission, a mitmproxy of another make."""
         faster.apply()
         http1.apply()
+        front_tls.apply()
         http1.Server.leaving = False
         master = Master(options.Options())
         _check(master)
         # Its root log handler formats every record, whoever listens.
         master._legacy_log_events.uninstall()
         master.addons = addons = TableAddons(master)
-        server = proxyserver.Proxyserver()
+        server, front = proxyserver.Proxyserver(), FrontTls(settings.peers, upstream_bundle)
         master.addons.add(  # type: ignore[no-untyped-call]
             core.Core(),
             disable_h2c.DisableH2C(),
             server,
             *gates,
             next_layer.NextLayer(),
-            tlsconfig.TlsConfig(),
+            front,
             upstream_auth.UpstreamAuth(),
         )
         faster.run_inline(addons.waits)
         # mitmproxy asks SOCKS clients for a password if this is set; the gate judges what they say.
         master.options.add_option("proxyauth", str | None, None, "")
         master.options.update(**_options(settings, ca_dir, upstream_bundle))
-        engine = cls(master, server)
+        engine = cls(master, server, front)
         if settings.handed is not None:
             _take_over(settings.handed)
         if not await server.setup_servers():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from aiohttp import ClientRequest, hdrs
 from multidict import CIMultiDict
 from yarl import URL
 
+from ledger_proxy.peers import Peers, name_of
 from ledger_proxy.resolver import Endpoint
 from ledger_rules.request import origin
 
@@ -75,8 +76,22 @@ def trust(bundle: Path | None) -> ssl.SSLContext:
     except OSError as error:  # ssl.SSLError is one, and says little
         reason = error.strerror if not isinstance(error, ssl.SSLError) else "it holds no PEM certificates"
         raise ValueError(f"upstream CA file {bundle}: {reason}") from None
+    # RFC 9110 §4.3.4: the names are those of the extension; a subject that looks like one proves nothing.
+    context.hostname_checks_common_name = False
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def trusts(bundle: Path | None, peers: Peers) -> Callable[[str], ssl.SSLContext]:
+    """Return what has the context for a host: the same for all but those that are treated unlike the rest.
+
+    Raises ValueError as `trust` does.
+    """
+    usual = trust(bundle)
+    unlike = {host: trust(bundle) for host in peers.named}
+    for host, context in unlike.items():
+        peers.adapt(host, context)
+    return lambda host: unlike.get(name_of(host), usual)
 
 
 def find_route(
@@ -86,7 +101,7 @@ def find_route(
     *,
     resolve: Mapping[Endpoint, Endpoint],
     proxy: Proxy | None,
-    context: ssl.SSLContext,
+    context: Callable[[str], ssl.SSLContext],
 ) -> Route:
     """Return the way to an origin. A `--resolve` address is always reached directly.
 
@@ -109,7 +124,7 @@ def find_route(
         pool_key=ClientRequest(
             "GET",
             url,
-            ssl=context,
+            ssl=context(host),
             server_hostname=host if reached and scheme == "https" else None,
             proxy=tunnel.url if tunnel else None,
             proxy_headers=_tunnel_headers(tunnel, authority) if tunnel else None,

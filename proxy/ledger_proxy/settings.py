@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ledger_proxy.modes import REGULAR, Mode
+from ledger_proxy.peers import Peers
 from ledger_rules.ruleset import Ruleset
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ class Settings:
     admin: host and port of the admin server, None for none. auth: the secret that clients must know, None for none.
     mode: how traffic comes in.
     reload: reads the rules again, raising RulesError, and rules_file is what to watch for it; both None where the
-    rules are not from a file. handed: what a worker got from its parent; None for a sidecar of its own.
+    rules are not from a file. peers: upstreams that TLS treats unlike the rest. handed: what a worker got from its
+    parent; None for a sidecar of its own.
     """
 
     rules: Ruleset
@@ -54,3 +56,4 @@ class Settings:
     reload: Callable[[], Ruleset] | None = None
     rules_file: Path | None = None
     handed: Handed | None = None
+    peers: Peers = field(default_factory=Peers)

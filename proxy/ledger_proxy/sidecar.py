@@ -85,6 +85,7 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
             proxy=settings.upstream_proxy,
             timeout=settings.upstream_timeout,
             destinations=destinations,
+            peers=settings.peers,
         )
         stack.push_async_callback(upstream.close)
         exchange = Exchange(store, keeper, upstream, secret, settings.max_stored)
@@ -137,6 +138,9 @@ def _destinations(settings: Settings, relay: Relay) -> Destinations:
     """Where requests may go. Raises EngineError where the proxy to chain through is this sidecar itself."""
     trusted = {*settings.resolve.values(), relay.address}
     behind = parse_proxy(settings.upstream_proxy).url if settings.upstream_proxy is not None else None
+    if behind is not None and behind.scheme == "https" and settings.peers.named:
+        # One context would serve both legs: the proxy, too, would go unverified, or be shown the certificate.
+        raise EngineError("--insecure-host and --client-cert do not go with a proxy that is reached by https://")
     if behind is not None:
         trusted.add((behind.host or "", behind.port or 0))
     wide, origin = not is_loopback(settings.listen[0]), settings.mode.origin

@@ -21,8 +21,9 @@ from ledger_proxy import faults
 from ledger_proxy.conversation import Body, Progress, converse, usable
 from ledger_proxy.destinations import CheckedResolver, Destinations
 from ledger_proxy.headers import RawHeaders
+from ledger_proxy.peers import Peers
 from ledger_proxy.resolver import Endpoint
-from ledger_proxy.routes import Route, find_route, parse_proxy, trust
+from ledger_proxy.routes import Route, find_route, parse_proxy, trusts
 from ledger_proxy.spool import Spool
 from ledger_proxy.wire import request_head
 from ledger_rules.request import Request
@@ -107,7 +108,8 @@ class AiohttpUpstream:
     ca_bundle: PEM file that alone decides whom to trust; None for the system's and certifi's roots.
     proxy: `http[s]://[user:password@]host[:port]` to chain through; environment variables are not read.
     timeout, connect_timeout: seconds for the whole exchange, and for its connection.
-    destinations: judges the addresses that names resolve to.
+    destinations: judges the addresses that names resolve to. peers: hosts that are verified otherwise, or shown a
+    certificate; not through a proxy that is reached by TLS itself.
     Raises ValueError, in one line, for a proxy or a bundle that cannot be used.
     """
 
@@ -120,9 +122,10 @@ class AiohttpUpstream:
         timeout: float = 600,
         connect_timeout: float = 30,
         destinations: Destinations | None = None,
+        peers: Peers | None = None,
     ) -> None:
         chained = parse_proxy(proxy) if proxy else None
-        find = partial(find_route, resolve=dict(resolve), proxy=chained, context=trust(ca_bundle))
+        find = partial(find_route, resolve=dict(resolve), proxy=chained, context=trusts(ca_bundle, peers or Peers()))
         self._route = lru_cache(maxsize=1024)(find)
         self._timeout = timeout
         self._connect_timeout = ClientTimeout(total=None, connect=connect_timeout)

@@ -108,7 +108,7 @@ def direct(origin: Origin, timeout: float = 20) -> socket.socket:
     return _tls(raw, origin.ca_file) if origin.ca_file else raw
 
 
-def through(sidecar: Sidecar, host: str = HOST, timeout: float = 20) -> socket.socket:
+def through(sidecar: Sidecar, host: str = HOST, timeout: float = 20, server_name: str | None = None) -> socket.socket:
     """A connection through the sidecar to a host that it intercepts."""
     raw = socket.create_connection(("127.0.0.1", sidecar.port), timeout)
     raw.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode())
@@ -116,7 +116,7 @@ def through(sidecar: Sidecar, host: str = HOST, timeout: float = 20) -> socket.s
     while not head.endswith(b"\r\n\r\n"):
         head += raw.recv(1)
     assert b" 200 " in head, head
-    return _tls(raw, sidecar.ca / "ca-cert.pem", host)
+    return _tls(raw, sidecar.ca / "ca-cert.pem", server_name or host)
 
 
 def _tls(raw: socket.socket, ca: Path, host: str = HOST) -> socket.socket:
