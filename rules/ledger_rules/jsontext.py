@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 MAX_DEPTH = 100
 """Deeper documents are refused: recursion stays bounded, and the same body is refused wherever it is read."""
@@ -23,8 +22,7 @@ _HIDDEN = re.compile(r"\\u00(?:2[dD]|3[aA])")
 type Writer = Callable[[Any], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """A JSON text that was read. spelling: all of it in the one spelling; write: what spells it so, or parts of it."""
 
     document: Any

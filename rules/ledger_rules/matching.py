@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from jsonpath.exceptions import JSONPathError
 
@@ -23,8 +24,7 @@ type Wanted = tuple[tuple[str, TextGlob], ...]
 """Names, and what their values must look like."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """A request read once for all the rules it is held against. methods: its own, then what headers make of it."""
 
     methods: tuple[str, ...]

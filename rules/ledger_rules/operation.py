@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from ledger.policy import OnUnknown, Policy
 from ledger_rules import bodies
@@ -80,8 +80,7 @@ class Operation:
         return self.upstream_key_header is not None or self.upstream_key_slot is not None
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(NamedTuple):
     """What names the operation. kind: `operation` (Ledger-Operation-Id), `key` (respected) or none.
 
     passed: the client's key as it was sent, where it is respected and stands where the provider honours one.

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NamedTuple, Self
 
 from ledger_rules.globs import ANY_DEPTH, TextGlob, segments_bound, segments_cover, segments_match
 from ledger_rules.request import DEFAULT_PORTS, origin
@@ -18,8 +18,7 @@ _STRAY = re.compile(r"[\s{}\\<>^|`\"]")
 _NAMED = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]{0,49})\}")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a request goes, read once for all the patterns it is held against."""
 
     scheme: str

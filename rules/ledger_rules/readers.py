@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ledger_rules import graphql, jsontext, multipart, xmltext
 from ledger_rules.mediatypes import UTF8, MediaType
@@ -25,8 +24,7 @@ MAX_FIELDS = 100_000
 NOTHING_LEFT = "the paths to ignore leave nothing: the whole body counts"
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """What a body says. format: how it was read; value: in one spelling; notes: for a person."""
 
     format: str
