@@ -17,18 +17,18 @@ from aiohttp.streams import StreamReader
 from mitmproxy import connection, http
 
 from ledger_proxy import answers
-from ledger_proxy.agreement import agrees
-from ledger_proxy.connecting import Connections
 from ledger_proxy.destinations import is_address
-from ledger_proxy.exchange import Caller, Exchange
+from ledger_proxy.exchange import Caller
 from ledger_proxy.fronting import front
 from ledger_proxy.headers import to_text
 from ledger_proxy.limits import BODY_SECONDS
 from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
-from ledger_proxy.receiving import Spooled, TooLarge, chosen, read, receive, spooled
+from ledger_proxy.receiving import TooLarge, chosen, read, receive, spooled
+from ledger_proxy.reception import Reception
 from ledger_proxy.relay import HOST, Answering, Relay, Ticket, given
 from ledger_proxy.settings import Settings
+from ledger_proxy.shortcut import Shortcut
 from ledger_proxy.spool import IN_MEMORY, Spool
 from ledger_proxy.watching import Watched
 from ledger_rules.operation import LEDGER_HEADERS
@@ -47,38 +47,38 @@ _PROXY_HEADERS = ("Proxy-Authorization", "Proxy-Connection")
 
 
 class Gate:
-    """Hooks of the sidecar. answering: ruled requests being answered now. flowing: clients of flows under way."""
+    """Hooks of the sidecar. flowing: clients of flows under way."""
 
     def __init__(
         self,
         settings: Settings,
-        exchange: Exchange,
+        reception: Reception,
         relay: Relay,
         passer: Passer,
-        connections: Connections,
+        shortcut: Shortcut,
         observer: Observer | None = None,
     ) -> None:
-        self._connections, self._patience = connections, connections.patience
-        self._exchange, self._relay, self._passer = exchange, relay, passer
-        self._observer = observer
-        self._rules = settings.rules
-        self._auth, self._origin = settings.auth, settings.mode.origin
+        self._reception, self._patience, self._shortcut = reception, reception.patience, shortcut
+        self._relay, self._passer, self._observer = relay, passer, observer
+        self._rules, self._origin = settings.rules, settings.mode.origin
         self._default = Caller(settings.workflow, settings.caller)
-        self.answering = 0
         self.flowing: dict[str, str] = {}
 
     def take(self, rules: Ruleset) -> None:
         """From now on requests are matched by these."""
         self._rules = rules
-        self._connections.take(rules)
+        self._shortcut.take(rules)
+        self._reception.take(rules)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         self._patience.met(flow.client_conn.id)
         self.flowing[flow.id] = flow.client_conn.id
+        if flow.client_conn.id in self._shortcut.streams:
+            return
         try:
             self._aim(flow)
             request = _request(flow, b"")
-            if refused := self._unwelcome(request, flow.client_conn):
+            if refused := self._reception.unwelcome(request, flow.client_conn):
                 self._refuse(flow, refused)
                 return
             candidates = self._rules.candidates(request)
@@ -102,6 +102,9 @@ class Gate:
     async def request(self, flow: http.HTTPFlow) -> None:
         candidates: tuple[Rule, ...] = flow.metadata.pop(_CANDIDATES, ())
         self._patience.met(flow.client_conn.id)
+        if (streamed := self._shortcut.streams.pop(flow.client_conn.id, None)) is not None:
+            self._pass(flow, self._relay.issue(given(streamed), streamed.body.leave))
+            return
         watched: Watched | None = flow.metadata.get(_WATCHED)
         if watched is not None:
             watched.sent_whole(flow.request.raw_content)
@@ -111,26 +114,25 @@ class Gate:
         if not candidates or flow.response is not None:
             return
         told: answers.Response | answers.Streamed | None = None
-        self.answering += 1
         try:
-            request = _request(flow, flow.request.raw_content or b"")
-            # Asked before anything waits: an agent that leaves takes with it what its connection said.
-            caller = self._asking(request, flow)
-            rule = await read(len(request.body), decide, candidates, request)
-            if rule is None:
-                _let_go(flow)
-                return
-            if rule.mode == "observe":
-                if watched := self._watch(flow, (rule,), request):
-                    watched.sent_whole(request.body)
-                return
-            told = await self._answer(rule, request, flow, caller)
-            if isinstance(told, answers.Streamed):
-                self._pass(flow, self._relay.issue(given(told), told.body.leave))
+            with self._reception.counted():
+                request = _request(flow, flow.request.raw_content or b"")
+                # Asked before anything waits: an agent that leaves takes with it what its connection said.
+                caller = self._reception.asking(request, flow.client_conn)
+                rule = await read(len(request.body), decide, candidates, request)
+                if rule is None:
+                    _let_go(flow)
+                    return
+                if rule.mode == "observe":
+                    if watched := self._watch(flow, (rule,), request):
+                        watched.sent_whole(request.body)
+                    return
+                told = await self._reception.answer(rule, request, flow.client_conn, caller)
+                if isinstance(told, answers.Streamed):
+                    self._pass(flow, self._relay.issue(given(told), told.body.leave))
         except Exception:
             logger.exception("an exchange failed; the agent is told that its outcome is unknown")
         finally:
-            self.answering -= 1
             if not _settled(flow):
                 whole = told if isinstance(told, answers.Response) else None
                 flow.response = front(whole or answers.problem(answers.BROKEN))
@@ -168,25 +170,16 @@ class Gate:
     async def settle(self, seconds: float) -> None:
         """Wait until every answer has been handed to its connection, bounded."""
         deadline = time.monotonic() + seconds
-        while (self.answering or self._relay.busy) and time.monotonic() < deadline:  # noqa: ASYNC110 - polled only while stopping
+        while (self._reception.answering or self._relay.busy) and time.monotonic() < deadline:  # noqa: ASYNC110 - polled only while stopping
             await asyncio.sleep(0.01)
         await asyncio.sleep(WRITE_SECONDS)
-
-    async def _answer(
-        self, rule: Rule, request: Request, flow: http.HTTPFlow, caller: Caller | None, body: Spooled | None = None
-    ) -> answers.Response | answers.Streamed:
-        if not agrees(request, None if self._origin else flow.client_conn.sni):
-            return answers.problem(answers.MISDIRECTED)
-        if caller is None:
-            return answers.problem(answers.AUTHENTICATE)
-        return await self._exchange.answer(rule, request, caller, lambda: _left(flow.client_conn), body)
 
     def _watch(self, flow: http.HTTPFlow, candidates: Sequence[Rule], request: Request) -> Watched | None:
         """Let the request go its way, and follow it."""
         _let_go(flow)
         if self._observer is None:
             return None
-        caller = self._asking(request, flow) or self._default
+        caller = self._reception.asking(request, flow.client_conn) or self._default
         watched = Watched(self._observer, candidates, request, caller)
         flow.metadata[_WATCHED] = watched
         return watched
@@ -195,7 +188,7 @@ class Gate:
         """Answers a request when its body, which is not in memory, has come."""
         request = _request(flow, b"")
         # As above: under another name than its retry's, this would be another operation.
-        caller = self._asking(request, flow)
+        caller = self._reception.asking(request, flow.client_conn)
 
         async def answer(content: StreamReader) -> answers.Response | answers.Streamed:
             spool = Spool()
@@ -204,22 +197,14 @@ class Gate:
                 rule = await read(spool.size, chosen, candidates, whole, spool)
                 if rule is None or rule.mode == "observe":
                     return await self._passer.answer(whole, spool)
-                return await self._answer(rule, whole, flow, caller, await spooled(rule, whole, spool))
+                body = await spooled(rule, whole, spool)
+                return await self._reception.answer(rule, whole, flow.client_conn, caller, body)
             except TooLarge:
                 return answers.problem(answers.TOO_LARGE)
             finally:
                 spool.close()
 
         return answer
-
-    def _asking(self, request: Request, flow: http.HTTPFlow) -> Caller | None:
-        return self._connections.who(flow.client_conn, request.header("Proxy-Authorization"))
-
-    def _unwelcome(self, request: Request, client: connection.Client) -> answers.Response | None:
-        """Why a request is not taken at all."""
-        if self._auth is not None and self._connections.who(client, request.header("Proxy-Authorization")) is None:
-            return answers.problem(answers.AUTHENTICATE)
-        return self._connections.destinations.refusal(request.scheme, request.host, request.port)
 
     def _aim(self, flow: http.HTTPFlow) -> None:
         """Where a request goes that does not say it itself: to the reverse origin, or to the name behind an address."""
@@ -273,10 +258,6 @@ def _let_go(flow: http.HTTPFlow) -> None:
     for name in (*_PROXY_HEADERS, *LEDGER_HEADERS):
         flow.request.headers.pop(name, None)
     flow.metadata[_LET_GO] = True
-
-
-def _left(client: connection.Client) -> bool:
-    return not client.state & connection.ConnectionState.CAN_READ
 
 
 def _request(flow: http.HTTPFlow, body: bytes) -> Request:

@@ -25,10 +25,12 @@ from ledger_proxy.listening import require_secret
 from ledger_proxy.measures import Histogram
 from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
+from ledger_proxy.reception import Reception
 from ledger_proxy.relay import Relay
 from ledger_proxy.routes import parse_proxy
 from ledger_proxy.sealing import sealer
 from ledger_proxy.settings import Address, Settings
+from ledger_proxy.shortcut import Shortcut
 from ledger_proxy.upstream import AiohttpUpstream
 
 
@@ -92,8 +94,10 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         exchange.measures.writes = writes
         observer = await _observer(settings, secret, stack) if settings.rules.observes else None
         connections = Connections(settings, destinations)
-        gate = Gate(settings, exchange, relay, Passer(upstream), connections, observer)
-        engine = await Engine.start(settings, (connections, gate), ca_dir, roots)
+        reception = Reception(settings, exchange, connections)
+        shortcut = Shortcut(settings, reception)
+        gate = Gate(settings, reception, relay, Passer(upstream), shortcut, observer)
+        engine = await Engine.start(settings, (connections, shortcut, gate), ca_dir, roots)
         stack.push_async_callback(engine.stop)
         watching = asyncio.create_task(engine.close_late(connections.patience))
         stack.push_async_callback(_cancelled, watching)
