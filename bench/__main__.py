@@ -53,7 +53,11 @@ def main() -> int:
         with staged(parent) as stage:
             for name in options.only or SCENARIOS:
                 progress.print(f"measuring {name} …", style="dim")
-                figures += SCENARIOS[name](stage, plan)
+                measured = SCENARIOS[name](stage, plan)
+                figures += measured
+                # At once: a long run that is broken off has shown what it had.
+                for figure in measured:
+                    progress.print(f"  {report.line(figure)}", markup=False, highlight=False)
     except BenchError as error:
         progress.print(f"bench: {error}", style="red", markup=False)
         return 1

@@ -26,4 +26,4 @@ def run(stage: Stage, plan: Plan) -> list[Figure]:
         with stage.ledger() as ledger, stage.mitmdump() as mitmdump:
             pairs.append(duel(stage, plan, ledger, mitmdump, load, "executed"))
     how = HOW.format(s=plan.slices, n=requests, w=WARM_UP)
-    return [throughput("first calls", 1.2, pairs, "mitmdump", how)]
+    return [throughput("first calls", 1.35, pairs, "mitmdump", how)]

@@ -85,7 +85,7 @@ def throughput(name: str, bound: float, pairs: list[tuple[Sample, Sample]], peer
     ratio = median(ratios)
     detail = f"Ledger {_side([p[0] for p in pairs])}; {peer} {_side([p[1] for p in pairs])}"
     spread = f"; ratios {min(ratios):.2f} to {max(ratios):.2f}"
-    return Figure(name, f"≥ {bound:.1f} ×", f"{ratio:.2f} ×", ratio >= bound, detail + spread, how)
+    return Figure(name, f"≥ {bound:g} ×", f"{ratio:.2f} ×", ratio >= bound, detail + spread, how)
 
 
 def _side(samples: list[Sample]) -> str:

@@ -26,4 +26,4 @@ def run(stage: Stage, plan: Plan) -> list[Figure]:
         with stage.ledger() as ledger, stage.mitmdump() as mitmdump:
             pairs.append(duel(stage, plan, ledger, mitmdump, load, "executed"))
     how = HOW.format(s=plan.slices, n=requests)
-    return [throughput("a new TLS connection per request", 1.0, pairs, "mitmdump", how)]
+    return [throughput("a new TLS connection per request", 1.5, pairs, "mitmdump", how)]

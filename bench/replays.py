@@ -31,4 +31,4 @@ def run(stage: Stage, plan: Plan) -> list[Figure]:
             send(record, ledger.route)
             pairs.append(duel(stage, plan, ledger, mitmdump, lambda _: duplicates, "replayed"))
     how = HOW.format(d=DISTINCT, s=plan.slices, n=requests)
-    return [throughput("replays", 1.5, pairs, "mitmdump server replay", how)]
+    return [throughput("replays", 2.1, pairs, "mitmdump server replay", how)]

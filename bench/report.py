@@ -43,5 +43,10 @@ def write(figures: Sequence[Figure], machine: str, plan: Plan) -> Path:
     return RESULTS
 
 
+def line(figure: Figure) -> str:
+    """One figure in one line."""
+    return f"{figure.name}: {figure.measured} (wanted {figure.bound}, {_verdict(figure)}); {figure.detail}"
+
+
 def _verdict(figure: Figure) -> str:
     return "met" if figure.met else "missed"
