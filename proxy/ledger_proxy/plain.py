@@ -17,6 +17,8 @@ _HEAD = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) (/[\x21-\x7e\x80-\xff]*) HTTP/1\.1\r\n"
     rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)+)\r\n"
 )
+# A length that others may read in another base, or not at all, is not plain: zero-padded, signed, in other digits.
+_LENGTH = re.compile(r"0|[1-9][0-9]{0,18}")
 _NOT_PLAIN = frozenset({"transfer-encoding", "expect", "upgrade", "trailer"})
 _ONCE = frozenset({"host", "content-length", "connection"})
 _NO_BODY = frozenset({204, 304})
@@ -56,10 +58,7 @@ def read_head(head: bytes, largest: int) -> Head | None:
 
 def _size(seen: dict[str, str], largest: int) -> int | None:
     told = seen.get("content-length", "0")
-    # Digits only, and no more than a number that fits: `int` would take signs, underscores and other scripts' digits.
-    if not (told.isascii() and told.isdigit() and len(told) <= 19):
-        return None
-    return int(told) if int(told) <= largest else None
+    return int(told) if _LENGTH.fullmatch(told) and int(told) <= largest else None
 
 
 def write(response: Response, last: bool) -> bytes:
