@@ -14,7 +14,9 @@ from mitmproxy.test import tflow
 from ledger_proxy.addon import Gate
 from ledger_proxy.connecting import Connections
 from ledger_proxy.destinations import Destinations
+from ledger_proxy.reception import Reception
 from ledger_proxy.settings import Settings
+from ledger_proxy.shortcut import Shortcut
 from ledger_rules.ruleset import Ruleset
 from tests.upstream import Upstream
 from tests.wire.raw import ask
@@ -76,7 +78,8 @@ async def test_a_request_whose_head_was_never_judged_is_not_sent_on() -> None:
     """mitmproxy goes on after a hook that raised."""
     nothing: Any = None
     settings = Settings(rules=Ruleset(), db="")
-    gate = Gate(settings, nothing, nothing, nothing, Connections(settings, Destinations()))
+    reception = Reception(settings, nothing, Connections(settings, Destinations()))
+    gate = Gate(settings, reception, nothing, nothing, Shortcut(settings, reception))
     flow = tflow.tflow()
     await gate.request(flow)
     assert flow.response is not None
