@@ -41,6 +41,20 @@ def test_a_bad_certificate_is_a_failure_with_no_request_sent(tmp_path: Path, ups
         assert wrong_name.lines() == []
 
 
+def test_the_host_of_a_pinned_client_is_named_once_and_nothing_was_sent(tmp_path: Path, upstream: Upstream) -> None:
+    pinned = ssl.create_default_context(cafile=str(upstream.ca_file))
+    with running(tmp_path / "s", upstream) as sidecar:
+        for _ in range(3):
+            client = httpx.Client(proxy=sidecar.url, verify=pinned, trust_env=False)
+            with client, pytest.raises(httpx.ConnectError):
+                client.post("https://api.stripe.com/ok/charges", json={})
+        sidecar.process.terminate()
+        said = sidecar.process.communicate(timeout=30)[1]
+    assert said.count("refused Ledger's certificate for api.stripe.com") == 1
+    assert "Let it trust the CA that `--ca-dir` holds, or take api.stripe.com out of the rules" in said
+    assert upstream.lines() == []
+
+
 def test_an_unruled_host_shows_its_own_certificate(sidecar: Sidecar, upstream: Upstream) -> None:
     with socket.create_connection(("127.0.0.1", sidecar.port)) as raw:
         raw.sendall(f"CONNECT localhost:{upstream.port} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
