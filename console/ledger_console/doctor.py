@@ -122,6 +122,9 @@ def _ledger(where: ledgers.Place) -> Iterator[Finding]:
     try:
         with ledgers.opened(where) as store:
             totals = store.stats(Query())
+        if (damage := ledgers.damage(where)) is not None:
+            yield Finding("ledger file", FAIL, f"{path} is damaged ({damage})", "stop what uses it, and restore a copy")
+            return
         yield Finding("ledger file", OK, f"{path}: {totals['actions']} operations, {totals['open']} unknown")
     except (LedgerError, Problem) as error:
         yield Finding("ledger file", FAIL, str(error))

@@ -180,6 +180,15 @@ def size(where: Place) -> int:
     return upkeep.size(where.path)
 
 
+def damage(where: Place) -> str | None:
+    """What is wrong with the file as such; reads all of it. Raises Problem, LedgerError."""
+    from ledger.stores import files
+
+    _must_exist(where)
+    with contextlib.closing(files.open_reader(where.path)) as db, files.translated(where.path):
+        return files.damage(db)
+
+
 def file_system(path: Path) -> tuple[str, bool]:
     """The type of the file system there, and whether it is no place for a ledger."""
     from ledger.stores import places

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
 from contextlib import closing
@@ -53,6 +54,18 @@ def test_what_is_broken_fails_with_one_line_each(ledger: Ledger, tmp_path: Path)
     assert [line.split()[1] for line in said.lines if line.startswith("failed")] == ["ledger", "rules"]
     assert "rulez" in said.out
     assert "Traceback" not in said.out + said.err
+
+
+def test_a_ledger_whose_index_misses_a_record_fails(agent: Agent, ledger: Ledger, tmp_path: Path) -> None:
+    agent.ask("a1b2c3d4")
+    agent.close()
+    file = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    file.write_bytes(file.read_bytes().replace(b"a1b2c3d4", b"a1b2c3d5", 1))
+    (told,) = found(ledger, "ledger file")
+    assert told["state"] == "failed"
+    assert "damaged" in told["said"]
 
 
 def test_a_file_system_without_locks_is_no_place_for_a_ledger(

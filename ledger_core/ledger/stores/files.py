@@ -16,6 +16,8 @@ from ledger.stores.sealed import Cipher
 
 SQLITE_VERSION = sqlite3.sqlite_version_info
 BUSY_SECONDS = 10.0
+CHECKED = 4 << 20
+"""Bytes of a file that is checked whole whenever it is opened; a larger one would take too long (`ledger doctor`)."""
 _NOT_SYNCED = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
 
 
@@ -78,6 +80,7 @@ def open_ledger(path: str, durability: str = "full", create: bool = True, cipher
             refuse_strangers(db, path)
             _prepare(db, durability)
             _migrate(db)
+            _refuse_damaged(db, path)
         except BaseException:
             db.close()
             raise
@@ -137,6 +140,17 @@ def stop_if_not_synced(db: sqlite3.Connection, error: sqlite3.Error) -> None:
     """
     if isinstance(db, Connection) and getattr(error, "sqlite_errorcode", 0) in _NOT_SYNCED:
         db.broken = f"the disk did not take a write ({error})"
+
+
+def damage(db: sqlite3.Connection) -> str | None:
+    """What is wrong with the file as such: an index that misses a record would let it run again. None: nothing."""
+    found: str = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    return None if found == "ok" else found.splitlines()[-1]
+
+
+def _refuse_damaged(db: sqlite3.Connection, path: str) -> None:
+    if os.stat(path).st_size <= CHECKED and (found := damage(db)) is not None:
+        raise NotALedger(f"{path} is damaged ({found}); restore a copy")
 
 
 def _create_private(path: str) -> None:

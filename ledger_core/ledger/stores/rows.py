@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ledger.compact import encoder, loads
+from ledger.errors import StoreUnavailable
 from ledger.records import Event, EventType, Instant, Kind, Record, Status
 from ledger.stores.sealed import Cipher, closed, result_from
 
@@ -83,7 +84,17 @@ def result_row(r: Record, cipher: Cipher | None = None) -> tuple[Any, ...] | Non
 
 
 def record_from(row: Sequence[Any], cipher: Cipher | None = None) -> Record:
-    """A record from `COLUMNS`, optionally followed by a result's meta and body. Raises ResultSealed."""
+    """A record from `COLUMNS`, optionally followed by a result's meta and body.
+
+    Raises ResultSealed, and StoreUnavailable for a row that is none: nobody wrote it so.
+    """
+    try:
+        return _record_from(row, cipher)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise StoreUnavailable(f"record {row[0]!r} is damaged on the disk; check it, and restore a copy") from None
+
+
+def _record_from(row: Sequence[Any], cipher: Cipher | None) -> Record:
     v: dict[str, Any] = dict(zip(COLUMNS, row))  # noqa: B905 (a result may follow)
     v["kind"], v["status"] = _KINDS[v["kind"]], _STATUSES[v["status"]]
     v["resent"], v["released"] = bool(v["resent"]), bool(v["released"])

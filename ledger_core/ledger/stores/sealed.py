@@ -1,10 +1,12 @@
-"""Kept results under a cipher, bound to the record, epoch and column they belong to. Holds no key, knows no algorithm.
+"""Kept results, bound to the record and epoch they belong to: by a cipher, or by a checksum. Holds no key.
 
-The core stands on the standard library, which has no authenticated cipher: a composition root passes one in.
+The core stands on the standard library, which has no authenticated cipher: a composition root passes one in. Without
+one a checksum tells an answer that a disk damaged from the one that was recorded; nobody is kept from altering both.
 """
 
 from __future__ import annotations
 
+import zlib
 from typing import Any, Protocol
 
 from ledger.compact import loads
@@ -12,6 +14,8 @@ from ledger.errors import ResultSealed
 from ledger.records import Result
 
 _META, _META_ALONE, _BODY = "meta", "meta without a body", "body"
+_SUM = 8
+"""Characters of a checksum in front of a plain meta."""
 
 
 class Cipher(Protocol):
@@ -41,7 +45,7 @@ def closed(
 ) -> tuple[str | bytes, bytes | None]:
     """The two columns of a result as they are written: sealed where there is a cipher. Sealed meta is bytes."""
     if cipher is None:
-        return meta, body
+        return _sum(meta, body, id, epoch) + meta, body
     head = cipher.seal(
         meta.encode("utf-8", "surrogatepass"), _about(id, epoch, _META if body is not None else _META_ALONE)
     )
@@ -62,7 +66,7 @@ def opened(
                 f"what record {id} answers is not encrypted, though a key is given; "
                 "`ledger encrypt` encrypts what was kept before"
             )
-        return meta, body
+        return _checked(meta, body, id, epoch), body
     if cipher is None:
         raise ResultSealed(
             f"what record {id} answers is encrypted: set LEDGER_ENCRYPTION_KEY or LEDGER_ENCRYPTION_KEY_FILE"
@@ -81,6 +85,19 @@ def result_from(meta: str | bytes, body: bytes | None, id: str, epoch: int, ciph
     text, plain = opened(meta, body, id, epoch, cipher)
     kept: dict[str, Any] = loads(text)
     return Result(kept, plain)
+
+
+def _checked(meta: str, body: bytes | None, id: str, epoch: int) -> str:
+    if meta.startswith("{"):  # written before there were checksums
+        return meta
+    if meta[:_SUM] != _sum(meta[_SUM:], body, id, epoch):
+        raise ResultSealed(f"what record {id} answers is damaged on the disk; check it, and restore a copy")
+    return meta[_SUM:]
+
+
+def _sum(meta: str, body: bytes | None, id: str, epoch: int) -> str:
+    whole = zlib.crc32(f"{id} {epoch} {body is None} {meta}".encode("utf-8", "surrogatepass"))
+    return f"{zlib.crc32(body, whole) if body else whole:08x}"
 
 
 def _about(id: str, epoch: int, column: str) -> bytes:
