@@ -21,6 +21,8 @@ EFFECTS = [
     ("paypal/refund", "https://api-m.sandbox.paypal.com/v2/payments/captures/2GG27/refund", DAY, RESEND),
     ("paypal/subscription", "https://api-m.paypal.com/v1/billing/subscriptions", DAY, RESEND),
     ("paypal/payout", "https://api-m.paypal.com/v1/payments/payouts", DAY, RESEND),
+    ("paypal/refund-or-referenced-payout", "https://api-m.paypal.com/v1/payments/sale/4RR9/refund", DAY, RESEND),
+    ("paypal/refund-or-referenced-payout", "https://api-m.paypal.com/v1/payments/referenced-payouts", DAY, RESEND),
     ("paypal/send", "https://api-m.paypal.com/v2/invoicing/invoices/INV2/send", DAY, HOLD),
     ("paypal/update-order", "https://api-m.paypal.com/v2/checkout/orders/5O19/capture", CHANGE, RESEND),
     ("paypal/update-payment", "https://api-m.paypal.com/v2/payments/authorizations/0VF5/capture", CHANGE, RESEND),
