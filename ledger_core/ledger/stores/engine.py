@@ -209,26 +209,19 @@ def _apply_all(db: sqlite3.Connection, ops: Sequence[Op]) -> list[int]:
     """In bulk what can be. Nobody who waits was told an order, so any is right."""
     if not bulk.UPDATES_FROM_VALUES:
         return [_apply(db, op) for op in ops]
-    claims, ends = [], []
-    for op in ops:
-        if isinstance(op, Insert) and not _has_content(op.change.record):
-            claims.append(op.change)
-        elif isinstance(op, Replace) and op.change.guard is Guard.OWNER:
-            ends.append(op.change)
+    ends = {at: op.change for at, op in enumerate(ops) if isinstance(op, Replace) and op.change.guard is Guard.OWNER}
+    claims = {
+        at: op.change for at, op in enumerate(ops) if isinstance(op, Insert) and not _has_content(op.change.record)
+    }
     try:
-        done: dict[int, int] = {id(change): True for change in ends}
-        if ends:
-            bulk.finish(db, ends)
-        if claims:
-            done.update((id(change), won) for change, won in zip(claims, bulk.claim(db, claims), strict=True))
-        return [
-            done[id(op.change)] if isinstance(op, Insert | Replace) and id(op.change) in done else _apply(db, op)
-            for op in ops
-        ]
+        bulk.finish(db, list(ends.values()))
     except bulk.Uneven:
         db.execute("ROLLBACK")
         db.execute("BEGIN IMMEDIATE")
         return [_apply(db, op) for op in ops]
+    done: dict[int, int] = dict.fromkeys(ends, True)
+    done.update(zip(claims, bulk.claim(db, list(claims.values())), strict=True))
+    return [done[at] if at in done else _apply(db, op) for at, op in enumerate(ops)]
 
 
 def _apply(db: sqlite3.Connection, op: Op) -> int:
