@@ -254,9 +254,17 @@ class Guard:
         return Stats(self._engine.store.stats(Query(wf=wf)))
 
     def history(
-        self, tool: Callable[..., Any] | str | Any = None, wf: str | None = None, *, limit: int | None = None
+        self,
+        tool: Callable[..., Any] | str | Any = None,
+        wf: str | None = None,
+        *,
+        limit: int | None = None,
+        before: str | None = None,
     ) -> list[dict[str, Any]]:
-        """The records, oldest first, of one tool and one workflow if given. limit: only the newest so many."""
+        """The records, oldest first, of one tool and one workflow if given. limit: only the newest so many.
+
+        before: the `cursor` of the first row of a page; the page before it. Raises ValueError for what is no cursor.
+        """
         from ledger import reporting
         from ledger.ports import Query
 
@@ -270,10 +278,8 @@ class Guard:
         elif tool is not None:
             found = self._works.tool_of(tool)
             name, identity = found.name, found.identity
-        rows = self._engine.store.page(Query(wf=wf, tool=name, limit=limit))
-        # Two modules may each have a tool of that name.
-        told = [row for row in rows if identity in (None, row.about.get("function", identity))]
-        return [reporting.history_of(row) for row in reversed(told)]
+        query = Query(wf=wf, tool=name, limit=limit, before=before)
+        return reporting.history(self._engine.store, query, identity)
 
     def check(self) -> bool:
         """Try the promise in memory: True, or AssertionError that says what is wrong."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, assert_never
 
+from ledger.ports import Query, SyncStore, cursor
 from ledger.records import Record, Status
 from ledger.steps import Answer, Reply
 
@@ -75,9 +77,24 @@ def log(records: Iterable[Record]) -> str:
     return "\n".join(_log_line(r, width) for r in rows)
 
 
+def history(store: SyncStore, query: Query, identity: str | None) -> list[dict[str, Any]]:
+    """Oldest first. identity: of the tool, since two modules may each have one of that name.
+
+    Fewer than `limit` are there only where there are no more.
+    """
+    found: list[Record] = []
+    while True:
+        page = store.page(query)
+        found += [row for row in page if identity in (None, row.about.get("function", identity))]
+        if query.limit is None or len(page) < query.limit or len(found) >= query.limit:
+            break
+        query = replace(query, before=cursor(page[-1]))
+    return [history_of(row) for row in reversed(found[: query.limit])]
+
+
 def history_of(record: Record) -> dict[str, Any]:
-    """One record for scripts: what `ledger show --json` tells, and the arguments."""
-    return {**record.as_dict(), "args": record.about.get("args", {})}
+    """One record for scripts: what `ledger show --json` tells, the arguments, and where a page may go on."""
+    return {**record.as_dict(), "args": record.about.get("args", {}), "cursor": cursor(record)}
 
 
 def _log_line(record: Record, width: int) -> str:

@@ -331,5 +331,6 @@ def _swap(attempt: Attempt, record: Record, trigger: Trigger, now: Instant, fres
 def _reply(attempt: Attempt, answer: Answer, record: Record, event: EventType, now: Instant, **detail: object) -> Reply:
     if attempt.remark is not None and (remark := attempt.remark(record)) is not None:
         detail["remark"] = remark
-    told = lifecycle.answered(record.but(caller=attempt.draft.caller), event, now, **detail)
+    asked = record if record.caller == attempt.draft.caller else record.but(caller=attempt.draft.caller)
+    told = lifecycle.answered(asked, event, now, **detail)
     return Reply(answer, record, None, told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -140,6 +141,15 @@ class TestWhatIsPrinted:
         assert capsys.readouterr().out == "[ledger] nothing recorded yet\n"
 
 
+def sender(module: str) -> Callable[[int], None]:
+    """Each module has a tool of that name."""
+
+    def send(number: int) -> None: ...
+
+    send.__module__ = module
+    return send
+
+
 class TestHistory:
     def test_arguments_are_shown_short_and_without_secrets(self, guard: Guard) -> None:
         def pay(card: dict[str, object], api_key: str, items: list[int], note: str, client: object = None) -> None: ...
@@ -172,17 +182,31 @@ class TestHistory:
         assert len(guard.history(tool=len)) == 1
 
     def test_two_tools_of_one_name_are_told_apart(self, guard: Guard) -> None:
-        def make(module: str) -> object:
-            def send() -> None: ...
-
-            send.__module__ = module
-            return send
-
-        mail, sms = make("mail"), make("sms")
-        guard(mail)
-        guard(sms)
+        mail, sms = sender("mail"), sender("sms")
+        guard(mail, 1)
+        guard(sms, 1)
         assert len(guard.history(tool=mail)) == 1
         assert len(guard.history(tool="send")) == 2
+
+    def test_page_by_page_each_row_comes_once_whatever_is_recorded_meanwhile(self, guard: Guard) -> None:
+        mail, sms = sender("mail"), sender("sms")
+        for tool, wanted in ((mail, 23), ("send", 46)):
+            guard.reset()
+            for n in range(23):
+                guard(mail, n)
+                guard(sms, n)
+            page = guard.history(tool=tool, limit=5)
+            pages = [page]
+            while page:
+                guard(mail, 100 + len(pages))
+                page = guard.history(tool=tool, limit=5, before=page[0]["cursor"])
+                pages.append(page)
+            assert [len(p) for p in pages] == [5] * (wanted // 5) + [wanted % 5, 0]
+            assert len({row["id"] for p in pages for row in p}) == wanted
+
+    def test_a_cursor_that_is_none_says_so(self, guard: Guard) -> None:
+        with pytest.raises(ValueError, match="'5' is no cursor"):
+            guard.history(before="5")
 
     def test_by_the_full_name_that_ledger_once_used(self, guard: Guard) -> None:
         guard(shout, "a")

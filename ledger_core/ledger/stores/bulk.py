@@ -1,7 +1,7 @@
 """Many writes of one kind in one statement, inside the caller's transaction.
 
 Each statement gives up the interpreter lock and has to get it back; with many threads at work that is most of what
-their leader waits for. Sizes are powers of two, so that there are few texts and SQLite keeps all of them prepared.
+their leader waits for. There are few sizes, so that SQLite keeps all of their texts prepared.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ledger.stores.rows import (
 )
 from ledger.stores.sealed import cipher_of
 
-SIZES = (32, 16, 8, 4, 2, 1)
+SIZES = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 UPDATES_FROM_VALUES = sqlite3.sqlite_version_info >= (3, 33)
 """See https://sqlite.org/lang_update.html#upfrom."""
 

@@ -20,9 +20,10 @@ def holds(change: Change, found: Record | None) -> bool:
 def changed(change: Change, found: Record) -> Record:
     """The row after the change. Counters are added to what is there; a result stays with its epoch."""
     kept = found.result if change.record.result is None and found.epoch == change.record.epoch else None
-    record = change.record.but(**counters(found), result=change.record.result or kept)
-    add(record, change.counts)
-    return record
+    counts = counters(found)
+    for name, delta in change.counts.items():
+        counts[name] += delta
+    return change.record.but(**counts, result=change.record.result or kept)
 
 
 def counters(record: Record) -> dict[str, int]:
@@ -30,7 +31,6 @@ def counters(record: Record) -> dict[str, int]:
     return dict(zip(COUNTERS, counter_row(record), strict=True))
 
 
-def add(record: Record, counts: Mapping[str, int]) -> None:
-    """Add to its counters."""
-    for name, delta in counts.items():
-        setattr(record, name, getattr(record, name) + delta)
+def counted(record: Record, counts: Mapping[str, int]) -> Record:
+    """A copy with this added to its counters."""
+    return record.but(**{name: getattr(record, name) + delta for name, delta in counts.items()})

@@ -56,8 +56,7 @@ class LiftedStore:
         r = change.record
         if r.content_id is not None or r.payload_id is not None:
             raise StoreUnavailable(f"{self._bare.name} has six methods, and HTTP operations need a store of Ledger's")
-        record = r.but()
-        changing.add(record, change.counts)
+        record = changing.counted(r, change.counts)
         self._prove(record)
         if not self._bare.claim(record):
             return False
@@ -86,8 +85,7 @@ class LiftedStore:
             found, link = self._last(event.record)
             counts = ANSWERED.get(event.event, {}) if found else {}
             if found is not None and counts:
-                changing.add(found, counts)
-                self._write(found, link)
+                self._write(changing.counted(found, counts), link)
             self._journal.add(event, 0, counts)
 
     def renew(self, claims: Collection[Held], now: Instant) -> None:

@@ -28,9 +28,7 @@ class MemoryStore:
         with self._lock:
             if change.record.id in self._records or self._open_twin(change.record) is not None:
                 return False
-            record = change.record.but()
-            changing.add(record, change.counts)
-            self._records[record.id] = record
+            self._records[change.record.id] = changing.counted(change.record, change.counts)
             self._journal.add(change.event, 1, change.counts)
             return True
 
@@ -56,7 +54,7 @@ class MemoryStore:
             found = self._records.get(event.record)
             counts = ANSWERED.get(event.event, {}) if found is not None else {}
             if found is not None:
-                changing.add(found, counts)
+                self._records[found.id] = changing.counted(found, counts)
             self._journal.add(event, 0, counts)
 
     def renew(self, claims: Collection[Held], now: Instant) -> None:
@@ -64,7 +62,7 @@ class MemoryStore:
             for claim in claims:
                 found = self._records.get(claim.record)
                 if found and found.status is Status.RUNNING and (found.owner, found.epoch) == claim[1:]:
-                    found.touched = now
+                    self._records[found.id] = found.but(touched=now)
 
     def running(self) -> list[Record]:
         with self._lock:
