@@ -191,7 +191,7 @@ def test_ctrl_c_between_claim_effect_and_commit_loses_nothing(
     held = guard._engine.keeper._claims
     assert len(held) == at.endswith("the outcome"), "renewed for as long as its outcome is owed"
     guard._engine.keeper.beat()
-    assert held == set()
+    assert not held
     assert [r.status for r in store.all()] == ([] if status is None else [status])
     assert len(tool.effects) == effects
     assert guard(tool.charge, "a") == (None if effects else {"id": "ch_1"})
