@@ -82,11 +82,11 @@ def untrust(system: System = False) -> None:
 
 @app.command()
 def rotate(ca_dir: CaDir = None) -> None:
-    """Put a new one in its place: clients must trust the new one, and sidecars be restarted."""
+    """Put a new one, with a new key, in its place: sidecars take it up, and clients must trust the new one."""
     from ledger_proxy.ca import rotate_ca
 
     screen.line(str(rotate_ca(_place(ca_dir)).cert_path))
-    screen.aside("ledger: restart the sidecars that use it, and let clients trust the new one (ledger ca trust)")
+    screen.aside("ledger: sidecars take it up within a minute, or at once on SIGHUP; then restart the agents")
 
 
 def _place(ca_dir: str | None) -> Path:

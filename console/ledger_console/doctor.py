@@ -180,7 +180,7 @@ def _authority(directory: Path) -> Iterator[Finding]:
 
     left = (x509.load_pem_x509_certificate(cert.read_bytes()).not_valid_after_utc - datetime.now(UTC)).days
     said = f"{cert}, valid for {left} more days"
-    todo = "restart `ledger proxy`, which makes a new one, and give it to the clients" if left < _DAYS else ""
+    todo = "a running sidecar renews it by itself, and so does `ledger ca create`" if left < _DAYS else ""
     yield Finding("CA", WARN if left < _DAYS else OK, said, todo)
     if key.exists() and stat.S_IMODE(key.stat().st_mode) & 0o077:
         yield Finding("CA", FAIL, f"others may read its key {key}", f"chmod 600 {key}; then make a new one")

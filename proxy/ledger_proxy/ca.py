@@ -58,6 +58,11 @@ class CA:
     bundle_path: Path
 
     @property
+    def authority(self) -> Path:
+        """Certificate and key."""
+        return self.directory / _AUTHORITY
+
+    @property
     def node_path(self) -> Path:
         """The certificate plus what the environment's `NODE_EXTRA_CA_CERTS` named: Node appends these to its roots."""
         return self.directory / "node-extra.pem"
@@ -75,8 +80,9 @@ def ensure_ca(
 
     hosts: the only ones the CA may vouch for (`*.example.com` allowed); clients then refuse its certificates for any
     other. Empty, or with a host that cannot be written so (`*`): unconstrained. days: validity of a new one, at
-    most 90. A usable CA that is found is kept, whoever made it and however wide; one of ours that has expired, soon
-    will, or does not cover the hosts is replaced. environ: where the parent's roots are named, by default os.environ.
+    most 90. A usable CA that is found is kept, whoever made it and however wide. One of ours that ends soon is renewed:
+    clients that trust it go on. One of ours that has ended, or does not cover the hosts, is replaced. environ: where
+    the parent's roots are named, by default os.environ.
 
     Raises CAError: no permission, not a CA, or one made by somebody else that cannot be used.
     """
@@ -88,7 +94,9 @@ def ensure_ca(
             pem = _usable(authority, hosts, now or datetime.now(UTC))
             if pem is None:
                 pem = certificates.make(hosts, days, now or datetime.now(UTC))
-                _write(authority, pem, 0o600)
+            elif certificates.ends_soon(pem, now or datetime.now(UTC)):
+                pem = certificates.renewed(pem, now or datetime.now(UTC))
+            _write(authority, pem, 0o600)
             os.chmod(authority, 0o600)
             return _publish(directory, certificates.public_part(pem), environ)
     except OSError as error:
@@ -110,7 +118,7 @@ def find_ca(directory: Path) -> tuple[CA, certificates.About]:
 
 
 def rotate_ca(directory: Path, days: int = PERSISTENT_DAYS, *, environ: Mapping[str, str] | None = None) -> CA:
-    """Put a new CA in the place of the one that is there. Sidecars that run keep the old one until they are restarted.
+    """Put a new CA in the place of the one that is there. Sidecars that run take it up by themselves.
 
     Raises CAError: there is none, it is somebody else's, or it cannot be written.
     """

@@ -106,12 +106,36 @@ def flaw(pem: bytes, hosts: Collection[str], now: datetime) -> str | None:
         return f"expired at {end:%Y-%m-%d %H:%M} UTC"
     if now < cert.not_valid_before_utc:
         return f"is not valid before {cert.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
-    # A quarter of a short life is enough notice; a foreign one is its owner's business until it ends.
-    if is_ours(pem) and end - now < min(_SOON, (end - cert.not_valid_before_utc) / 4):
-        return f"expires soon, at {end:%Y-%m-%d %H:%M} UTC"
     if not _vouches_for(cert, hosts):
         return "may not vouch for every host asked for"
     return None
+
+
+def ends_soon(pem: bytes, now: datetime) -> bool:
+    """Say whether it is time to renew it. A foreign one is its owner's business until it ends."""
+    cert = x509.load_pem_x509_certificate(pem)
+    life = cert.not_valid_after_utc - cert.not_valid_before_utc
+    # A quarter of a short life is enough notice.
+    return is_ours(pem) and cert.not_valid_after_utc - now < min(_SOON, life / 4)
+
+
+def renewed(pem: bytes, now: datetime) -> bytes:
+    """Return the same CA from now on, as PEM with its key: same name, key, hosts and length of life.
+
+    A client that trusts the old certificate accepts what this one signs, until the old one ends: a path is found by
+    name and key (RFC 5280 §6.1), and both are the same.
+    """
+    old, key = x509.load_pem_x509_certificate(pem), load_pem_private_key(pem, None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    begin, life = now - _CLOCK_SKEW, old.not_valid_after_utc - old.not_valid_before_utc
+    builder = x509.CertificateBuilder(old.issuer, old.subject, old.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(begin).not_valid_after(
+        begin + (old.not_valid_after_utc - old.not_valid_before_utc)
+    )
+    for extension in old.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return private + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
 def _extensions(key: ec.EllipticCurvePublicKey, hosts: Collection[str]) -> list[tuple[x509.ExtensionType, bool]]:

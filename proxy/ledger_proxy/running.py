@@ -81,18 +81,24 @@ def _parent_gone(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 
 @contextlib.asynccontextmanager
 async def _reloading(settings: Settings, running: Sidecar) -> AsyncIterator[None]:
-    """SIGHUP reads the rules again, as daemons do; without a file to read there is nothing to hear."""
-    if settings.reload is None:
-        yield
-        return
-    reloader = Reloader(settings.reload, partial(_take, settings, running), settings.rules_file)
+    """SIGHUP looks at the CA and reads the rules again, as daemons do; rules that are not from a file stay."""
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGHUP, reloader.ask)
-    watching = asyncio.create_task(reloader.run())
+    reloader = None
+    if settings.reload is not None:
+        reloader = Reloader(settings.reload, partial(_take, settings, running), settings.rules_file)
+
+    def hear() -> None:
+        running.renewal.ask()
+        if reloader is not None:
+            reloader.ask()
+
+    loop.add_signal_handler(signal.SIGHUP, hear)
+    watching = asyncio.create_task(reloader.run()) if reloader is not None else None
     try:
         yield
     finally:
-        watching.cancel()
+        if watching is not None:
+            watching.cancel()
         loop.remove_signal_handler(signal.SIGHUP)
 
 

@@ -7,8 +7,9 @@ import contextlib
 import gc
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ledger.beside import observed_db
@@ -27,6 +28,7 @@ from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
 from ledger_proxy.reception import Reception
 from ledger_proxy.relay import Relay
+from ledger_proxy.renewing import Renewal
 from ledger_proxy.routes import parse_proxy
 from ledger_proxy.sealing import sealer
 from ledger_proxy.settings import Address, Settings
@@ -45,6 +47,7 @@ class Sidecar:
     gate: Gate
     engine: Engine
     exchange: Exchange
+    renewal: Renewal
     observer: Observer | None = None
     admin: Address | None = None
 
@@ -74,7 +77,8 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         await keeper.sweep()
         beating = asyncio.create_task(keeper.run())
         stack.push_async_callback(_end, beating, keeper)
-        ca = _authority(settings, stack)
+        ensure = _authority(settings, stack)
+        ca = ensure(datetime.now(UTC))
         ca_dir = ca.directory
         roots = upstream_bundle(ca_dir, settings.upstream_ca)
         relay = Relay()
@@ -101,11 +105,13 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         stack.push_async_callback(engine.stop)
         watching = asyncio.create_task(engine.close_late(connections.patience))
         stack.push_async_callback(_cancelled, watching)
+        renewal = Renewal(ca.authority, ensure, engine.take_authority)
+        stack.push_async_callback(_cancelled, asyncio.create_task(renewal.run()))
         stack.push_async_callback(_drained, settings.drain, engine, gate, exchange)
         admin = await _administered(settings, stack, store, connections, exchange)
         destinations.own |= {engine.address, relay.address, *filter(None, [admin])}
         _settle_memory()
-        yield Sidecar(*engine.address, ca, connections, gate, engine, exchange, observer, admin)
+        yield Sidecar(*engine.address, ca, connections, gate, engine, exchange, renewal, observer, admin)
 
 
 async def _administered(
@@ -156,12 +162,16 @@ def _destinations(settings: Settings, relay: Relay) -> Destinations:
     return found
 
 
-def _authority(settings: Settings, stack: contextlib.AsyncExitStack) -> CA:
-    """The CA that stays, or one for this run alone: short-lived, and able to speak for the ruled hosts only."""
+def _authority(settings: Settings, stack: contextlib.AsyncExitStack) -> Callable[[datetime], CA]:
+    """What makes the CA right for a time: the one that stays, or one for this run alone.
+
+    The latter is short-lived, and able to speak for the ruled hosts only.
+    """
     if settings.ca_dir is not None:
-        return ensure_ca(settings.ca_dir)
-    private = stack.enter_context(tempfile.TemporaryDirectory(prefix="ledger-ca-"))
-    return ensure_ca(Path(private), settings.rules.hosts(), EPHEMERAL_DAYS)
+        kept = settings.ca_dir
+        return lambda now: ensure_ca(kept, now=now)
+    private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ledger-ca-")))
+    return lambda now: ensure_ca(private, settings.rules.hosts(), EPHEMERAL_DAYS, now=now)
 
 
 async def _observer(settings: Settings, secret: bytes, stack: contextlib.AsyncExitStack) -> Observer:

@@ -61,7 +61,7 @@ def test_the_hosts_it_is_held_to_are_told(tmp_path: Path) -> None:
 def test_a_new_one_takes_its_place(ca: Path) -> None:
     before = shown(ca)["sha256"]
     said = ledger("ca", "rotate", "--ca-dir", ca)
-    assert "restart" in said.stderr
+    assert "restart the agents" in said.stderr
     assert shown(ca)["sha256"] != before
     (fresh,) = ssl.create_default_context(cafile=str(ca / "ca-cert.pem")).get_ca_certs()
     assert "Ledger sidecar" in str(fresh["subject"])

@@ -21,11 +21,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from mitmproxy.certs import CertStore
 
+from ledger_proxy import front_tls
 from ledger_proxy.ca import CA, CAError, ensure_ca, upstream_bundle
 from tests.trust.handshake import accepted
 
 NOW = datetime.now(UTC)
 AUTHORITY = "mitmproxy-ca.pem"
+X509_V_FLAG_NO_CHECK_TIME = 0x200000
 
 
 def make(directory: Path, *hosts: str, days: int = 30, now: datetime = NOW, **environ: str) -> CA:
@@ -136,8 +138,33 @@ class TestFinding:
         make(tmp_path, "api.stripe.com")
         assert accepted(make(tmp_path), "other.test")
 
-    @pytest.mark.parametrize("later", [23.5, 30, 300])
-    def test_one_that_ends_soon_is_replaced_and_said_so(
+    def test_one_that_ends_soon_is_renewed_and_clients_that_trust_it_go_on(self, tmp_path: Path) -> None:
+        first = make(tmp_path / "ca", "*.example.com", days=8)
+        trusted = tmp_path / "trusted.pem"
+        trusted.write_bytes(first.cert_path.read_bytes())
+        before = certificate(first)
+        second = make(tmp_path / "ca", "*.example.com", now=NOW + timedelta(days=6.5))
+        after = certificate(second)
+        assert after.not_valid_after_utc - before.not_valid_after_utc == timedelta(days=6.5)
+        assert (after.subject, after.public_key()) == (before.subject, before.public_key())
+        assert second.cert_path.read_bytes() in second.bundle_path.read_bytes()
+        for anchor in (trusted, second.bundle_path):
+            # Its begin is of another day than today's, so the time is not asked here.
+            flags = ssl.VERIFY_X509_STRICT | X509_V_FLAG_NO_CHECK_TIME
+            assert accepted(second, "api.example.com", trusting=anchor, flags=flags)
+            assert not accepted(second, "other.test", trusting=anchor, flags=flags)
+
+    @pytest.mark.parametrize("days", [1, 30, 90])
+    def test_what_it_signs_ends_before_it(self, tmp_path: Path, days: int) -> None:
+        ca = make(tmp_path, days=days)
+        front_tls.apply()
+        store = CertStore.from_store(tmp_path, "mitmproxy", 2048)
+        leaf = store.get_cert("api.test", [x509.DNSName("api.test")]).cert.to_cryptography()
+        assert NOW < leaf.not_valid_after_utc < certificate(ca).not_valid_after_utc
+        assert leaf.not_valid_after_utc - NOW <= timedelta(days=31)
+
+    @pytest.mark.parametrize("later", [30, 300])
+    def test_one_that_has_ended_is_replaced_and_said_so(
         self, tmp_path: Path, later: float, caplog: pytest.LogCaptureFixture
     ) -> None:
         first = certificate(make(tmp_path))
