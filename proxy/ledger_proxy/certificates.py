@@ -129,9 +129,7 @@ def renewed(pem: bytes, now: datetime) -> bytes:
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     begin, life = now - _CLOCK_SKEW, old.not_valid_after_utc - old.not_valid_before_utc
     builder = x509.CertificateBuilder(old.issuer, old.subject, old.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(begin).not_valid_after(
-        begin + (old.not_valid_after_utc - old.not_valid_before_utc)
-    )
+    builder = builder.not_valid_before(begin).not_valid_after(begin + life)
     for extension in old.extensions:
         builder = builder.add_extension(extension.value, extension.critical)
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
