@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
-from ledger import answers, effects, forks, verdicts
+from ledger import answers, effects, forks, verdicts, watchers
 from ledger.calls import Call
 from ledger.drivers import arun, run
 from ledger.effects import StillToAwait
@@ -57,13 +57,18 @@ class Engine:
         itself = intent.id in _executing.get()
         attempt = intent.attempt(itself)
         call = Call(self.store, self.keeper, _effect(intent, fn), partial(verdicts.ask, intent.verify))
-        try:
-            reply = run(self._begin(attempt), call)
-        except StillToAwait as still:
-            self._returns_awaitables.add(intent.function)
-            return self._finish_awaiting(intent, _Unawaited(call, attempt, still.value))
-        except BaseException as error:
-            return _salvaged(error, call, attempt)
+        with watchers.around(attempt.draft) as watched:
+            try:
+                reply = run(self._begin(attempt), call)
+            except StillToAwait as still:
+                # Watched anew when it is awaited: nobody knows when, or in which task.
+                watched.apart()
+                self._returns_awaitables.add(intent.function)
+                return self._finish_awaiting(intent, _Unawaited(call, attempt, still.value))
+            except BaseException as error:
+                watched.failed(error)
+                return _salvaged(error, call, attempt)
+            watched.told(reply)
         self._observe(reply)
         if reply.outcome is None and reply.record.about.get("awaited"):
             return _awaitable(partial(answers.value_of, reply, intent.policy, intent.blocked, itself))
@@ -116,10 +121,13 @@ class Engine:
 
         effect = _aeffect(intent, fn, about)
         call = InLoopCall(self.store, self.keeper, effect, partial(verdicts.aask, intent.verify))
-        try:
-            reply = await arun(step, call)
-        except BaseException as error:
-            return _salvaged(error, call, attempt)
+        with watchers.around(attempt.draft) as watched:
+            try:
+                reply = await arun(step, call)
+            except BaseException as error:
+                watched.failed(error)
+                return _salvaged(error, call, attempt)
+            watched.told(reply)
         self._observe(reply)
         return answers.value_of(reply, intent.policy, intent.blocked, itself)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ledger import clock, lifecycle, owners
+from ledger import clock, lifecycle, owners, watchers
 from ledger.calls import AsyncCall
 from ledger.drivers import aopen, arun
 from ledger.keeper import AsyncKeeper
@@ -120,19 +120,23 @@ class Exchange:
         async def verify(record: Record) -> Verdict:
             return await self._questions.ask(rule, request, record)
 
-        try:
-            call = AsyncCall(self._store, self._keeper, effect, gone, verify=verify, rest=self._rest)
-            known = self._known.seen(operation.id)
-            warnings = () if known else self._notices.arrived(rule, request, operation, attempt.arrived.wall)
-            reply = await aopen(begin(attempt, clock.now(), known), call)
-            self._warn(warnings, reply.record)
-            if isinstance(reply, Follow):
-                self._finish_apart(reply, call, operation, started)
-                return replies.opened(reply)
-            self._count(reply, operation, started)
-        except Exception as error:
-            self.measures.refused += not sent
-            return replies.broken(sent, error)
+        with watchers.around(attempt.draft, _carried(request)) as watched:
+            try:
+                call = AsyncCall(self._store, self._keeper, effect, gone, verify=verify, rest=self._rest)
+                known = self._known.seen(operation.id)
+                warnings = () if known else self._notices.arrived(rule, request, operation, attempt.arrived.wall)
+                reply = await aopen(begin(attempt, clock.now(), known), call)
+                self._warn(warnings, reply.record)
+                if isinstance(reply, Follow):
+                    watched.apart()
+                    self._finish_apart(reply, call, operation, started, watched)
+                    return replies.opened(reply)
+                watched.told(reply)
+                self._count(reply, operation, started)
+            except Exception as error:
+                watched.failed(error)
+                self.measures.refused += not sent
+                return replies.broken(sent, error)
         return replies.response(reply, operation.policy.on_unknown, request.header("Accept-Encoding"))
 
     def _warn(self, warnings: Sequence[str], record: Record) -> None:
@@ -150,18 +154,29 @@ class Exchange:
     async def _rest(self, step: Follow) -> Outcome:
         return await self._sender.follow(cast("Live", step.opened.value))
 
-    def _finish_apart(self, step: Follow, call: AsyncCall, operation: Operation, started: float) -> None:
+    def _finish_apart(
+        self, step: Follow, call: AsyncCall, operation: Operation, started: float, watched: watchers.Around
+    ) -> None:
         """Go on without the agent's task: it has the head by now, and may leave before the end."""
 
         async def finish() -> None:
             try:
-                self._count(await arun(step, call), operation, started)
-            except Exception:
+                reply = await arun(step, call)
+                watched.told(reply)
+                self._count(reply, operation, started)
+            except Exception as error:
+                watched.failed(error)
                 logger.exception("the outcome of a streamed answer could not be recorded; it will be unknown")
 
         task = asyncio.create_task(finish())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+
+
+def _carried(request: Request) -> dict[str, str]:
+    """Where the agent's own trace stands, if it traces: https://www.w3.org/TR/trace-context/."""
+    found = ((name, request.header(name)) for name in ("traceparent", "tracestate"))
+    return {name: value for name, value in found if value}
 
 
 def _told(reply: Reply, seconds: float) -> dict[str, object]:
