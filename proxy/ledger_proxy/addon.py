@@ -47,7 +47,7 @@ _PROXY_HEADERS = ("Proxy-Authorization", "Proxy-Connection")
 
 
 class Gate:
-    """Hooks of the sidecar. flowing: clients of flows under way."""
+    """Hooks of the sidecar. rules: those that hold now. flowing: clients of flows under way."""
 
     def __init__(
         self,
@@ -60,13 +60,13 @@ class Gate:
     ) -> None:
         self._reception, self._patience, self._shortcut = reception, reception.patience, shortcut
         self._relay, self._passer, self._observer = relay, passer, observer
-        self._rules, self._origin = settings.rules, settings.mode.origin
+        self.rules, self._origin = settings.rules, settings.mode.origin
         self._default = Caller(settings.workflow, settings.caller)
         self.flowing: dict[str, str] = {}
 
     def take(self, rules: Ruleset) -> None:
         """From now on requests are matched by these."""
-        self._rules = rules
+        self.rules = rules
         self._shortcut.take(rules)
         self._reception.take(rules)
 
@@ -81,7 +81,7 @@ class Gate:
             if refused := self._reception.unwelcome(request, flow.client_conn):
                 self._refuse(flow, refused)
                 return
-            candidates = self._rules.candidates(request)
+            candidates = self.rules.candidates(request)
         except Exception:
             logger.exception("a request could not be matched and is refused")
             flow.response = front(answers.problem(answers.UNAVAILABLE, detail="The rules could not be applied."))
@@ -214,7 +214,7 @@ class Gate:
             flow.request.host_header = self._origin.host_port_subcomponent or ""
         elif flow.client_conn.proxy_mode.type_name == "socks5" and is_address(target.host):
             name = named.lower().removesuffix(f":{target.port}")
-            if self._rules.intercepts(name, target.port):
+            if self.rules.intercepts(name, target.port):
                 target.host = name
 
     def _refuse(self, flow: http.HTTPFlow, told: answers.Response) -> None:

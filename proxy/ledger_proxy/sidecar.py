@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,6 +16,7 @@ from pathlib import Path
 from ledger.beside import observed_db
 from ledger.keeper import AsyncKeeper
 from ledger.stores.sqlite_async import AsyncSqliteStore
+from ledger_proxy import telling
 from ledger_proxy.addon import Gate
 from ledger_proxy.ca import CA, EPHEMERAL_DAYS, ensure_ca, upstream_bundle
 from ledger_proxy.connecting import Connections
@@ -24,6 +26,7 @@ from ledger_proxy.errors import EngineError
 from ledger_proxy.exchange import Exchange
 from ledger_proxy.listening import require_secret
 from ledger_proxy.measures import Histogram
+from ledger_proxy.notifier import Notifier
 from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
 from ledger_proxy.reception import Reception
@@ -34,6 +37,7 @@ from ledger_proxy.sealing import sealer
 from ledger_proxy.settings import Address, Settings
 from ledger_proxy.shortcut import Shortcut
 from ledger_proxy.upstream import AiohttpUpstream
+from ledger_rules.notify import Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
         stack.push_async_callback(_drained, settings.drain, engine, gate, exchange)
         admin = await _administered(settings, stack, store, connections, exchange)
         destinations.own |= {engine.address, relay.address, *filter(None, [admin])}
+        await _telling(settings, stack, store, keeper, gate, roots)
         _settle_memory()
         yield Sidecar(*engine.address, ca, connections, gate, engine, exchange, renewal, observer, admin)
 
@@ -136,6 +141,31 @@ async def _administered(
     address = await stack.enter_async_context(served(admin, settings.admin))
     stack.callback(setattr, own, "ready", False)
     return address
+
+
+async def _telling(
+    settings: Settings,
+    stack: contextlib.AsyncExitStack,
+    store: AsyncSqliteStore,
+    keeper: AsyncKeeper,
+    gate: Gate,
+    roots: Path,
+) -> None:
+    """Who is told of unknown outcomes, through an upstream of its own: agents' egress lists are not about operators.
+
+    Raises EngineError where a variable that the rules name is not set.
+    """
+    try:
+        for notify in filter(lambda one: one.webhook, settings.rules.notify):
+            notify.filled(os.environ)
+    except Missing as error:
+        raise EngineError(str(error)) from None
+    upstream = AiohttpUpstream(
+        resolve=settings.resolve, ca_bundle=roots, proxy=settings.upstream_proxy, timeout=telling.SECONDS
+    )
+    stack.push_async_callback(upstream.close)
+    notifier = Notifier(store, keeper, lambda: gate.rules.notify, telling.Teller(upstream, settings.db).tell)
+    stack.push_async_callback(_cancelled, asyncio.create_task(notifier.run()))
 
 
 def _settle_memory() -> None:

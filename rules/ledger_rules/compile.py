@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,20 @@ from ledger_rules.fields import Answer, answer
 from ledger_rules.jsonpaths import Path
 from ledger_rules.keys import KeyMode
 from ledger_rules.matching import EFFECT_METHODS, Criteria, GraphqlCriteria
+from ledger_rules.notify import Notify
 from ledger_rules.references import Reference
 from ledger_rules.rule import ALWAYS_MASKED, Fingerprint, Mode, OutcomeCase, Rule, UpstreamKey, Verify
-from ledger_rules.schema import Defaults, EgressSpec, FingerprintSpec, GraphqlSpec, Match, Redact, RuleSpec, ToolSpec
+from ledger_rules.schema import (
+    Defaults,
+    EgressSpec,
+    FingerprintSpec,
+    GraphqlSpec,
+    Match,
+    NotifySpec,
+    Redact,
+    RuleSpec,
+    ToolSpec,
+)
 from ledger_rules.views import BodyView
 from ledger_rules.yamltext import Document, Loc
 
@@ -165,6 +176,11 @@ def tool_keywords(spec: ToolSpec) -> dict[str, Any]:
 def egress(spec: EgressSpec) -> Egress:
     """Return where requests may go."""
     return Egress(None if spec.allow is None else tuple(spec.allow), tuple(spec.deny))
+
+
+def notifications(specs: Sequence[NotifySpec]) -> tuple[Notify, ...]:
+    """Return who is told of unknown outcomes."""
+    return tuple(Notify(s.name, s.webhook or "", tuple(s.headers.items()), tuple(s.command)) for s in specs)
 
 
 def _criteria(match: Match) -> Criteria:

@@ -15,6 +15,7 @@ from ledger_rules.durations import seconds
 from ledger_rules.egress import Destination
 from ledger_rules.globs import TextGlob
 from ledger_rules.jsonpaths import Condition, Path
+from ledger_rules.notify import webhook
 from ledger_rules.patterns import UrlPattern
 from ledger_rules.references import Reference, Template
 
@@ -28,6 +29,8 @@ _NO_KEY = re.compile(
 """Headers that a key of ours would overwrite with nonsense."""
 _MEMBER = re.compile(r"\$(?:\.[A-Za-z_][A-Za-z0-9_]*){1,8}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:\-]{0,99}")
+_NOTIFY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,49}")
+_ARGUMENT = re.compile(r"[^\x00]+", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ANSWER = re.compile(r"([1-5])(?:([0-9]{2})|xx)(?:\s+(\S.*))?", re.DOTALL)
 _ANSWER_EXPECTED = 'expected a status such as 503 or 5xx, or one with a condition such as "200 $.ok == false"'
@@ -158,6 +161,15 @@ Name = Annotated[
     text(fitting(_NAME, "a name of letters, digits and . _ / : - (up to 100)")),
     WithJsonSchema({"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9_./:\-]{0,99}$"}),
 ]
+NotifyName = Annotated[
+    str,
+    text(fitting(_NOTIFY_NAME, "a name of letters, digits and . _ - (up to 50)")),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_NOTIFY_NAME.pattern}$"}),
+]
+Webhook = Annotated[
+    str, text(webhook), WithJsonSchema({"type": "string", "pattern": r"^(https?://\S+|\$\{[A-Za-z_][A-Za-z0-9_]*\})$"})
+]
+Word = Annotated[str, text(fitting(_ARGUMENT, "a word of a command line")), WithJsonSchema(TEXT | {"minLength": 1})]
 Member = Annotated[
     str,
     text(fitting(_MEMBER, "the path of one member of the body, such as $.idempotency_key")),

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from types import MappingProxyType
 
-from ledger_rules.compile import Common, Compiler, egress, tool_keywords
+from ledger_rules.compile import Common, Compiler, egress, notifications, tool_keywords
 from ledger_rules.complaints import validated
 from ledger_rules.errors import RulesError
 from ledger_rules.packing import Packs
@@ -54,10 +54,12 @@ def loads(text: str, name: str = "ledger.yaml") -> Ruleset:
     own = _own(spec, packs, compiler)
     packed = packs.rules(common, {rule.name for rule in own})
     _check_reached(own, packed, spec, compiler)
+    _check_told_once(spec, compiler)
     if compiler.problems:
         raise RulesError(compiler.problems)
     tools = {tool: MappingProxyType(tool_keywords(said)) for tool, said in spec.tools.items()}
-    return Ruleset(spec.mode, (*own, *packed), MappingProxyType(tools), egress(spec.egress))
+    told = notifications(spec.notify)
+    return Ruleset(spec.mode, (*own, *packed), MappingProxyType(tools), egress(spec.egress), told)
 
 
 def default() -> Ruleset:
@@ -79,6 +81,17 @@ def _own(spec: RulesFile, packs: Packs, compiler: Compiler) -> list[Rule]:
         if whole is not None and whole.match is not None:
             rules.append(compiler.rule(whole, whole.match, loc))
     return rules
+
+
+def _check_told_once(spec: RulesFile, compiler: Compiler) -> None:
+    """The name is part of a notification's identity: two of one name would be one."""
+    names: set[str] = set()
+    for index, said in enumerate(spec.notify):
+        if said.name in names:
+            compiler.problem(
+                ("notify", index, "name"), f"name: '{said.name}' is already the name of another; rename one"
+            )
+        names.add(said.name)
 
 
 def _check_reached(own: list[Rule], packed: list[Rule], spec: RulesFile, compiler: Compiler) -> None:

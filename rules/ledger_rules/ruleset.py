@@ -10,6 +10,7 @@ from typing import Any
 from ledger_rules.egress import OPEN, Egress
 from ledger_rules.index import Index
 from ledger_rules.matching import sight
+from ledger_rules.notify import Notify
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
 from ledger_rules.urls import normal_host
@@ -22,13 +23,14 @@ class Ruleset:
     mode: of the file: `enforce`, or `observe` (record and report only). Each rule has its own, too.
     rules: in the order they are tried; own rules before those of packs.
     tools: for guarded functions, by name: keyword arguments of `guard.policy`.
-    egress: where requests may go at all.
+    egress: where requests may go at all. notify: who is told of an unknown outcome.
     """
 
     mode: str = "enforce"
     rules: tuple[Rule, ...] = ()
     tools: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
     egress: Egress = OPEN
+    notify: tuple[Notify, ...] = ()
     _index: Index = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

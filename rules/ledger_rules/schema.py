@@ -28,6 +28,7 @@ from ledger_rules.fields import (
     Member,
     Methods,
     Name,
+    NotifyName,
     Origins,
     Outcomes,
     Proof,
@@ -35,6 +36,8 @@ from ledger_rules.fields import (
     Timeout,
     Url,
     Urls,
+    Webhook,
+    Word,
 )
 from ledger_rules.testcases import TestSpec
 
@@ -185,6 +188,23 @@ class EgressSpec(Strict):
     deny: Destinations = []
 
 
+class NotifySpec(Strict):
+    """Who is told of an unknown outcome."""
+
+    name: NotifyName
+    webhook: Annotated[Webhook | None, Given] = None
+    headers: dict[Header, str] = {}
+    command: list[Word] = Field(default=[], min_length=1)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> NotifySpec:
+        if bool(self.command) == (self.webhook is not None):
+            raise ValueError("expected either 'webhook' or 'command'")
+        if self.headers and self.command:
+            raise ValueError("expected 'headers' with a 'webhook' only")
+        return self
+
+
 class PackOptions(Strict):
     """What a file may say about a pack."""
 
@@ -208,6 +228,7 @@ class RulesFile(Strict):
     redact: Redact = Redact()
     egress: EgressSpec = EgressSpec()
     rules: list[RuleSpec] = []
+    notify: list[NotifySpec] = Field(default=[], max_length=8)
     tools: dict[Name, ToolSpec] = {}
     tests: list[TestSpec] = []
 

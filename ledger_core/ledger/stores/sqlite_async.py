@@ -104,6 +104,10 @@ class AsyncSqliteStore:
         """Write something durable that means nothing. Raises StoreUnavailable when the ledger takes no claims now."""
         await self._write(Probe(clock.now().wall))
 
+    async def page(self, query: Query) -> list[Record]:
+        """As `SyncStore.page`."""
+        return await self._read(lambda: reading.page(self._read_db, query))
+
     async def waiting(self) -> dict[str, int]:
         """How many records are running and how many unknown."""
         found = await self._read(lambda: counting.stats(self._read_db, Query()))
