@@ -15,7 +15,7 @@ Wf = Annotated[str | None, typer.Option("--wf", metavar="W", help="Only this wor
 Tool = Annotated[str | None, typer.Option("--tool", metavar="T", help="Only this tool or rule.")]
 Caller = Annotated[str | None, typer.Option("--caller", metavar="C", help="Only this caller.")]
 StatusIs = Annotated[Status | None, typer.Option("--status", help="Only this status.")]
-Limit = Annotated[int | None, typer.Option("--limit", min=0, metavar="N", help="At most N, the newest; 0 for all.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=0, metavar="N", help="At most N; 0 for all.")]
 Since = Annotated[str | None, typer.Option("--since", metavar="WHEN", help="From then on: 30m, 24h, 7d or a time.")]
 Until = Annotated[str | None, typer.Option("--until", metavar="WHEN", help="Before then: 30m, 24h, 7d or a time.")]
 Grep = Annotated[

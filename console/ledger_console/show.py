@@ -23,6 +23,7 @@ SCREENFUL = 200
 """Records a terminal is given unless `--limit` says otherwise."""
 
 Before = Annotated[str | None, typer.Option("--before", metavar="CURSOR", help="The page after that one.")]
+Oldest = Annotated[bool, typer.Option("--oldest", help="The oldest first.")]
 COLUMNS = (
     Column("record"),
     Column("status"),
@@ -53,6 +54,7 @@ def show(
     grep: options.Grep = None,
     limit: options.Limit = None,
     before: Before = None,
+    oldest: Oldest = False,
     json: options.Json = False,
 ) -> None:
     """List the records, newest first, or show one RECORD.
@@ -76,6 +78,7 @@ def show(
         else:
             times = moment("--since", since), moment("--until", until)
             query = Query(wf, tool, status, caller, before=_cursor(before), since=times[0], until=times[1], grep=grep)
+            query = replace(query, oldest=oldest)
             _list(store, query, limit, where, json)
 
 
@@ -92,11 +95,12 @@ def _list(store: ledgers.Reader, query: Query, limit: int | None, where: ledgers
             screen.json_line(record.as_dict())
         return
     if not shown:
-        screen.aside("no records" if query == type(query)() else "no records match")
+        screen.aside("no records" if query in (type(query)(), type(query)(oldest=True)) else "no records match")
         return
     _table(shown)
     if len(shown) < len(records):
-        screen.aside(f"Only the newest {limit} are shown; --limit 0 shows all, and these go on:")
+        first = "oldest" if query.oldest else "newest"
+        screen.aside(f"Only the {first} {limit} are shown; --limit 0 shows all, and this goes on:")
         screen.aside(f"  --before {cursor(shown[-1])}")
     _settling(shown, where)
 

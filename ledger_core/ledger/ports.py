@@ -70,6 +70,7 @@ class Query:
     since, until: Unix seconds, from and up to but not including; of a record its `created`, of an event its `at`.
     grep: occurs in the id, tool, workflow, caller, error, note or request; of an event in its detail; ASCII
         letters in either case.
+    oldest: a page has the oldest first, and goes on towards the newest.
     """
 
     wf: str | None = None
@@ -82,6 +83,7 @@ class Query:
     since: float | None = None
     until: float | None = None
     grep: str | None = None
+    oldest: bool = False
 
 
 def cursor(record: Record) -> str:
@@ -144,7 +146,7 @@ class SyncStore(Protocol):
         ...
 
     def page(self, query: Query) -> list[Record]:
-        """Records newest first (by `created`), without results."""
+        """Records newest first (by `created`) unless the query wants the oldest, without results."""
         ...
 
     def stats(self, query: Query) -> dict[str, int]:

@@ -36,6 +36,16 @@ def test_newest_first_and_limited(agent: Agent, ledger: Ledger) -> None:
     assert ledger("show", "--limit", "3").err == ""
 
 
+def test_the_oldest_first_and_on_from_there(agent: Agent, ledger: Ledger) -> None:
+    for id in ("a1", "b2", "c3"):
+        agent.ask(id)
+    assert [r["id"] for r in ledger("show", "--json", "--oldest").json] == ["a1", "b2", "c3"]
+    said = ledger("show", "--oldest", "--limit", "2")
+    assert "Only the oldest 2" in said.err
+    more = said.err.split("--before ")[1].split()[0]
+    assert [r["id"] for r in ledger("show", "--json", "--oldest", "--before", more).json] == ["c3"]
+
+
 def test_json_has_the_promised_fields(agent: Agent, ledger: Ledger) -> None:
     agent.ask("a1", Outcome(Status.SUCCESS, about={"response_status": 200}))
     (record,) = ledger("show", "--json").json

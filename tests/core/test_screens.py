@@ -84,13 +84,20 @@ class TestPaging:
     ORDER = ("10", "60", "50", "40", "30", "20", "70", "00")
 
     @pytest.mark.parametrize("size", [1, 2, 3, 8, 20])
-    def test_pages_follow_each_other_without_gap_or_overlap(self, store: SyncStore, size: int) -> None:
+    @pytest.mark.parametrize("oldest", [False, True])
+    def test_pages_follow_each_other_without_gap_or_overlap(self, store: SyncStore, size: int, oldest: bool) -> None:
         seen: list[str] = []
-        query = Query(limit=size)
+        query = Query(limit=size, oldest=oldest)
         while page := store.page(query):
             seen += [r.id for r in page]
-            query = Query(limit=size, before=cursor(page[-1]))
-        assert tuple(seen) == self.ORDER
+            query = Query(limit=size, oldest=oldest, before=cursor(page[-1]))
+        assert tuple(seen) == (self.ORDER[::-1] if oldest else self.ORDER)
+
+    def test_the_oldest_first_goes_on_although_its_last_one_went(self, store: SyncStore) -> None:
+        first_page = store.page(Query(limit=3, oldest=True))
+        store.remove([first_page[-1].id], at(100), set(Status))
+        rest = store.page(Query(oldest=True, before=cursor(first_page[-1])))
+        assert tuple(r.id for r in rest) == self.ORDER[::-1][3:]
 
     def test_a_page_goes_on_although_records_came_and_went(self, store: SyncStore) -> None:
         first_page = store.page(Query(limit=3))

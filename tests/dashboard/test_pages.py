@@ -11,6 +11,7 @@ import pytest
 
 from ledger.records import Kind, Result, Status
 from ledger.steps import Outcome
+from ledger_console.dashboard import searching
 from tests.console.conftest import Agent
 from tests.dashboard.conftest import Opens, plain, rows
 from tests.dashboard.story import live_a_day
@@ -58,6 +59,38 @@ async def test_paging_shows_every_record_once_newest_first(agent: Agent, dashboa
             break
         path = link[1].replace("&amp;", "&")
     assert seen == ids[::-1]
+
+
+async def test_the_oldest_first_at_a_click(agent: Agent, dashboard: Opens) -> None:
+    for id in ("aa", "bb", "cc"):
+        agent.ask(id)
+    browser = await dashboard()
+    link = re.search(
+        r'aria-sort="descending"><a href="([^"]+)"', await browser.opens("/operations?tool=stripe.charges")
+    )
+    assert link is not None
+    page = await browser.opens(link[1].replace("&amp;", "&"))
+    assert rows(page) == ["aa", "bb", "cc"]
+    assert 'aria-sort="ascending"' in page
+
+
+async def test_a_search_says_how_far_it_came_and_goes_on_from_there(
+    agent: Agent, dashboard: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "WIDTH", 10)
+    monkeypatch.setattr(searching, "SECONDS", 0)
+    for n in range(35):
+        agent.ask(f"{n:04x}", about={"method": "POST", "url": f"https://x.example/{'refunds' if n in (2, 31) else n}"})
+    browser, path, seen, pages = await dashboard(), "/operations?q=refunds", [], 0
+    while path:
+        page = await browser.opens(path)
+        seen += rows(page)
+        pages += 1
+        link = re.search(r'href="([^"]+)" rel="next"', page)
+        assert ("looked for in 10 operations, back to" in plain(page)) == (link is not None)
+        path = link[1].replace("&amp;", "&") if link else ""
+    assert seen == ["001f", "0002"]
+    assert pages == 4
 
 
 @pytest.mark.parametrize(

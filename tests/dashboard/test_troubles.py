@@ -98,7 +98,7 @@ async def test_a_read_that_takes_too_long_says_what_to_do(
 
         raise ReadTooLong("reading it took longer than 1 s and was stopped; ask for less")
 
-    monkeypatch.setattr(sqlite_view.SqliteView, "page", endless)
+    monkeypatch.setattr(sqlite_view.SqliteView, "scan", endless)
     assert "That takes too long" in await browser.opens("/operations?q=x", 503)
     monkeypatch.undo()
     assert "stripe.charges" in await browser.opens("/operations?q=stripe")

@@ -18,6 +18,7 @@ TIMES = {
     "604800": "last 7 days",
 }
 """Seconds back from now, and what the page calls them."""
+OLDEST = "oldest"
 PAGE = 50
 """Records of one page."""
 
@@ -32,6 +33,7 @@ class Filters:
     wf: str = ""
     caller: str = ""
     since: str = ""
+    order: str = ""
     before: str = ""
 
     @classmethod
@@ -42,6 +44,8 @@ class Filters:
             raise ValueError(f"status is one of {', '.join(Status)}")
         if found.since not in TIMES:
             raise ValueError("since is a number of seconds that the page offers")
+        if found.order not in ("", OLDEST):
+            raise ValueError(f"order is {OLDEST}, or not given")
         if found.before:
             place_of(found.before)
         return found
@@ -62,12 +66,17 @@ class Filters:
             grep=self.q or None,
             before=self.before or None,
             limit=limit,
+            oldest=self.order == OLDEST,
         )
 
     def address(self, before: str = "") -> str:
         """The query string of the same filters on another page."""
         chosen = replace(self, before=before)
         return urlencode([(f.name, value) for f in fields(self) if (value := getattr(chosen, f.name))])
+
+    def turned(self) -> str:
+        """The query string of the same filters, first page, the other way round."""
+        return replace(self, order="" if self.order else OLDEST).address()
 
     def words(self) -> str:
         """What is chosen, for a person."""

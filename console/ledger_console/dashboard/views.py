@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from ledger import clock
-from ledger.ports import Dimension, Query, cursor
+from ledger.ports import Dimension, Query
 from ledger.records import Record, Status
 from ledger_console.dashboard import bodies, drawing, following, shapes, summary, words
 from ledger_console.dashboard.axis import Axis
 from ledger_console.dashboard.curl import curl
 from ledger_console.dashboard.filters import PAGE, TIMES, Filters
 from ledger_console.dashboard.keys import PAGES, SOURCE
+from ledger_console.dashboard.searching import Found, find
 from ledger_console.show import gone
 from ledger_console.text import visible
 
@@ -54,7 +54,7 @@ async def overview(request: web.Request) -> web.StreamResponse:
 
 
 async def operations(request: web.Request) -> web.StreamResponse:
-    """A page of records, newest first."""
+    """A page of records, newest first unless the oldest are asked for."""
     try:
         filters = Filters.given_in(request.query)
     except ValueError as error:
@@ -62,8 +62,7 @@ async def operations(request: web.Request) -> web.StreamResponse:
     now = clock.now().wall
 
     def read(view: SqliteView) -> dict[str, Any]:
-        records = view.page(filters.query(now, PAGE + 1))
-        return _paged(records, filters) | {
+        return _paged(find(view, filters.query(now), PAGE), filters) | {
             "waiting": _waiting(view),
             "tools": list(view.breakdown(Query(limit=_SUGGESTED), Dimension.TOOL)),
             "callers": summary.callers(view, _SUGGESTED),
@@ -85,13 +84,13 @@ async def operations(request: web.Request) -> web.StreamResponse:
     )
 
 
-def _paged(records: Sequence[Record], filters: Filters) -> dict[str, Any]:
-    shown = records[:PAGE]
-    more = len(records) > PAGE
+def _paged(found: Found, filters: Filters) -> dict[str, Any]:
     return {
-        "records": shown,
-        "next": f"/operations?{filters.address(cursor(shown[-1]))}" if more else None,
+        "records": found.records,
+        "searched": found,
+        "next": f"/operations?{filters.address(found.next)}" if found.next else None,
         "newest": f"/operations?{filters.address()}" if filters.before else None,
+        "turned": f"/operations?{filters.turned()}",
         "clear": f"/clear?{filters.address()}",
     }
 
@@ -113,6 +112,8 @@ async def unknown(request: web.Request) -> web.StreamResponse:
         flash=FLASHES.get(request.query.get("flash", "")),
         records=records,
         next="/operations?status=unknown" if waiting > len(records) else None,
+        searched=None,
+        turned=None,
         newest=None,
         clear=None,
     )

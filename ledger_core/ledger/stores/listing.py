@@ -57,13 +57,16 @@ class Journal:
 
 
 def page(records: Iterable[Record], query: Query) -> list[Record]:
-    """Records newest first, without results. records: in the order in which they came."""
-    found = sorted((r for r in records if wanted(query, r)), key=lambda r: r.created.wall)[::-1]
+    """Records newest first, or the oldest, without results. records: in the order in which they came."""
+    found = sorted((r for r in records if wanted(query, r)), key=lambda r: r.created.wall)
+    found = found if query.oldest else found[::-1]
     if query.before is not None:
         created, id = place_of(query.before)
         places = [n for n, r in enumerate(found) if (r.created.wall, r.id) == (created, id)]
-        older = [n for n, r in enumerate(found) if r.created.wall < created]
-        found = found[places[0] + 1 if places else older[0] if older else len(found) :]
+        past = [
+            n for n, r in enumerate(found) if (r.created.wall > created if query.oldest else r.created.wall < created)
+        ]
+        found = found[places[0] + 1 if places else past[0] if past else len(found) :]
     return [r.but(result=None) for r in found[: query.limit]]
 
 

@@ -70,6 +70,11 @@ class SqliteView:
         with self._reading() as db:
             return reading.page(db, query)
 
+    def scan(self, query: Query, width: int) -> tuple[list[Record], str | None]:
+        """See `reading.scan`. Raises ReadTooLong."""
+        with self._reading() as db:
+            return reading.scan(db, query, width)
+
     def events(self, after: int = 0, limit: int = 1000, query: Query = Query()) -> list[Event]:  # noqa: B008
         """As `SyncStore.events`. Raises ReadTooLong."""
         with self._reading() as db:
