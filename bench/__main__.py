@@ -21,6 +21,7 @@ from bench import (
     screens,
     starting,
     tunnel,
+    workers,
 )
 from bench.measuring import Figure, Plan
 from bench.stage import BenchError, staged
@@ -30,6 +31,7 @@ SCENARIOS = {
     "replays": replays.run,
     "new-connections": new_connections.run,
     "tunnel": tunnel.run,
+    "workers": workers.run,
     "half-open": half_open.run,
     "memory": memory.run,
     "starting": starting.run,

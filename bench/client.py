@@ -142,6 +142,23 @@ def download(route: Route, size: int) -> float:
     return elapsed
 
 
+async def downloads(route: Route, at_once: int, each: int, size: int) -> float:
+    """The 99th percentile of the milliseconds that `size` bytes take, `each` after another on `at_once` connections."""
+    context, took = route.context(), list[float]()
+    opened = [await Conversation.open(route, context) for _ in range(at_once)]
+
+    async def fetch(conversation: Conversation) -> None:
+        for _ in range(each):
+            started = time.perf_counter()
+            await conversation.ask(route.get(f"/bytes/{size}"))
+            took.append((time.perf_counter() - started) * 1000)
+
+    await asyncio.gather(*map(fetch, opened))
+    for conversation in opened:
+        conversation.close()
+    return sorted(took)[int(len(took) * 0.99)]
+
+
 def perform(job: dict[str, Any]) -> Any:
     """Do what the job says."""
     routes = [Route(**route) for route in job["routes"]]
@@ -153,6 +170,9 @@ def perform(job: dict[str, Any]) -> Any:
             return latencies(routes, job["requests"])
         case "download":
             return download(routes[0], job["size"])
+        case "downloads":
+            fetching = downloads(routes[0], job["at_once"], job["each"], job["size"])
+            return asyncio.run(asyncio.wait_for(fetching, DEADLINE))
         case other:
             raise SystemExit(f"no such job: {other}")
 

@@ -42,9 +42,9 @@ class Proxy:
     route: Route
 
     def cpu(self) -> float:
-        """CPU seconds it has used so far."""
-        times = self.process.cpu_times()
-        return times.user + times.system
+        """CPU seconds it has used so far, its workers' included."""
+        everyone = [self.process, *self.process.children(recursive=True)]
+        return sum(t.user + t.system for t in (p.cpu_times() for p in everyone))
 
     def rss(self) -> float:
         """Resident MiB, children included."""
@@ -73,15 +73,15 @@ class Stage:
             return int(sock.recv(65536).rpartition(b"\r\n")[2])
 
     @contextmanager
-    def ledger(self, *, ruled: bool = True) -> Iterator[Proxy]:
-        """A sidecar on a fresh ledger."""
+    def ledger(self, *options: str, ruled: bool = True) -> Iterator[Proxy]:
+        """A sidecar, or several under a parent, on a fresh ledger."""
         with self._folder("ledger") as folder:
             rules = folder / "ledger.yaml"
             rules.write_text(RULED % (HOST, self.port) if ruled else UNRULED)
             ca = folder / "ca"
             command = [sys.executable, "-m", "ledger_console", "proxy", "--listen", "127.0.0.1:0", "--ca-dir", str(ca)]
             command += ["--rules", str(rules), "--db", str(folder / "ledger.db"), "--upstream-ca", str(self.ca)]
-            command += ["--resolve", f"{HOST}:{self.port}:127.0.0.1:{self.port}"]
+            command += ["--resolve", f"{HOST}:{self.port}:127.0.0.1:{self.port}", *options]
             with spawn(command, folder) as child:
                 line = first_line(child, folder)
                 port = int(line.removeprefix("listening on ").rpartition(":")[2])

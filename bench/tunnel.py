@@ -18,6 +18,12 @@ DOWNLOAD = (
 )
 
 
+CROWD = (
+    "100 connections at once, each downloading {e} × 512 KiB from the origin, direct and through Ledger in turns: the "
+    "99th percentile of the times of all downloads. The median of the repetitions' ratios."
+)
+
+
 def run(stage: Stage, plan: Plan) -> list[Figure]:
     """Measure latency and download side by side with a direct connection."""
     requests = plan.scaled(2000)
@@ -28,7 +34,7 @@ def run(stage: Stage, plan: Plan) -> list[Figure]:
             small.append(ask_client("latencies", [stage.direct, proxy.route], requests=requests))
             direct, tunnelled = (ask_client("download", [r], size=SIZE) for r in (stage.direct, proxy.route))
             speeds.append((SIZE / 2**20 / direct, SIZE / 2**20 / tunnelled))
-    return [_latency(small, requests), _download(speeds)]
+    return [_latency(small, requests), _download(speeds), _crowd(stage, plan)]
 
 
 def _latency(small: list[list[float]], requests: int) -> Figure:
@@ -44,3 +50,18 @@ def _download(speeds: list[tuple[float, float]]) -> Figure:
     direct, tunnelled = (median(pair[side] for pair in speeds) for side in (0, 1))
     detail = f"direct {direct:,.0f} MiB/s, through Ledger {tunnelled:,.0f} MiB/s"
     return Figure("tunnel: 256 MiB download", "≥ 40 % of direct", f"{share:.0%}", share >= 0.4, detail, DOWNLOAD)
+
+
+def _crowd(stage: Stage, plan: Plan) -> Figure:
+    each = max(2, plan.scaled(4))
+    pairs = []
+    for _ in range(plan.repetitions):
+        with stage.ledger(ruled=False) as proxy:
+            job = {"at_once": 100, "each": each, "size": 512 * 1024}
+            direct, tunnelled = (ask_client("downloads", [r], **job) for r in (stage.direct, proxy.route))
+            pairs.append((direct, tunnelled))
+    ratio = median(tunnelled / direct for direct, tunnelled in pairs)
+    direct, tunnelled = (median(pair[side] for pair in pairs) for side in (0, 1))
+    detail = f"p99 direct {direct:,.0f} ms, through Ledger {tunnelled:,.0f} ms"
+    how = CROWD.format(e=each)
+    return Figure("tunnel: 100 downloads at once, p99", "≤ 2.0 × direct", f"{ratio:.2f} ×", ratio <= 2.0, detail, how)

@@ -93,6 +93,8 @@ class Gate:
         if all(rule.mode == "observe" for rule in candidates):
             watched = self._watch(flow, candidates, _request(flow, b""))
             flow.request.stream = watched.sent if watched else True
+        elif _coded(flow.request):
+            self._refuse(flow, answers.problem(answers.CODED))
         elif _small(flow.request):
             flow.metadata[_CANDIDATES] = candidates
             self._patience.expect(flow.client_conn.id, time.monotonic() + BODY_SECONDS)
@@ -227,7 +229,8 @@ class Gate:
     def _pass(self, flow: http.HTTPFlow, ticket: Ticket, taking: bool = False) -> None:
         """Point a flow at the relay. taking: with its body, else only for the answer."""
         framing = _FRAMING if taking else frozenset()
-        fields = [(n, v) for n, v in flow.request.headers.fields if n.lower() in framing]
+        chunked = flow.request.headers.get("transfer-encoding") and (b"Transfer-Encoding", b"chunked")
+        fields = [chunked or (n, v) for n, v in flow.request.headers.fields if n.lower() in framing]
         head = http.Headers([(b"Host", HOST.encode()), *fields])
         method = b"POST" if taking else b"GET"
         path = ticket.path.encode()
@@ -246,6 +249,12 @@ def _small(request: http.Request) -> bool:
         return False
     length = request.headers.get("content-length")
     return length is None or int(length) <= IN_MEMORY
+
+
+def _coded(request: http.Request) -> bool:
+    """Whether its body came in a transfer coding that is no framing: Ledger would have to undo it to read the body."""
+    coding: str = request.headers.get("transfer-encoding", "chunked")
+    return coding.strip().lower() != "chunked"
 
 
 def _settled(flow: http.HTTPFlow) -> bool:

@@ -189,6 +189,15 @@ UNREACHABLE = Problem(
     "No rule means this request, so Ledger knows nothing of its effect.",
     {},
 )
+# RFC 9112 §6.1: what to say to a transfer coding that one does not understand.
+CODED = Problem(
+    "transfer-coding",
+    501,
+    "refused",
+    "Ledger takes no transfer coding but chunked",
+    "Nothing was sent, so the effect did not happen. Send the body as it is; compress it by Content-Encoding.",
+    {},
+)
 TOO_LARGE = Problem(
     "too-large",
     413,

@@ -137,6 +137,8 @@ async def converse(
         else:
             message, payload, taken = await _upload(conn, protocol, head, body)
         progress.head = (message.code, message.raw_headers)
+        if message.headers.get(hdrs.TRANSFER_ENCODING, "chunked").strip().lower() != "chunked":
+            raise ClientPayloadError("its body is in a transfer coding that nobody asked for")
         return message, Body(conn, message, payload, taken)
     except BaseException:
         conn.close()

@@ -7,7 +7,7 @@ import gzip
 
 import pytest
 
-from ledger_proxy.upstream import AiohttpUpstream
+from ledger_proxy.upstream import AiohttpUpstream, MaybeSent
 
 from .conftest import request, send
 from .origin import Origin, Peer, ok, replies
@@ -125,3 +125,15 @@ async def test_an_answer_before_the_whole_body_was_read_is_taken_but_its_connect
         assert (await send(upstream, request(origin.port, body=b"x" * 20_000_000))).status == 413
         assert (await send(upstream, request(origin.port))).body == b"second"
         assert origin.connections == 2
+
+
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"gzip", b"x-unknown, chunked"])
+async def test_a_body_in_a_coding_of_the_hop_is_no_answer_that_can_be_kept(upstream, coding):
+    """It would have to be undone before it is passed on, and nobody asked for it (RFC 9110 §10.1.4: no TE was sent)."""
+    packed = gzip.compress(b"charged")
+    said = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: %b\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (coding, len(packed), packed)
+    async with Origin(replies(said)) as origin:
+        with pytest.raises(MaybeSent) as broken:
+            await send(upstream, request(origin.port))
+    assert broken.value.head is not None
+    assert len(origin.requests) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,3 +148,18 @@ def test_what_reads_in_two_ways_is_refused(world: tuple[Origin, Sidecar], name: 
         assert [answer.status for answer in answers][:1] in ([400], [501]), answers
         assert seen == []
         assert answers[0].value(b"connection") == b"close"
+
+
+def test_a_coding_that_is_no_framing_is_not_taken_where_the_body_is_read(world: tuple[Origin, Sidecar]) -> None:
+    """RFC 9112 §6.1; where no rule looks at the body it passes as it is."""
+    origin, sidecar = world
+    packed = gzip.compress(b"hello")
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(packed), packed)
+    coded = framed(b"Transfer-Encoding: gzip, chunked", body=body).removesuffix(SMUGGLED)
+    before = len(origin.requests())
+    refused, end = answers_to(sidecar, coded.replace(b"where", b"ruled"))
+    assert (refused.status, refused.value(b"ledger-outcome"), end.status) == (501, b"refused", 200)
+    assert [seen.line for seen in origin.requests()[before:]] == [b"GET /end/plain HTTP/1.1"]
+    passed, _ = answers_to(sidecar, coded.replace(b"where", b"free"))
+    assert passed.status == 200
+    assert origin.requests(b"/free/")[-1].body == packed

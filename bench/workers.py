@@ -1,0 +1,65 @@
+"""Several processes on one ledger: what a request costs in CPU with two workers, against one sidecar."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from statistics import median
+
+from bench.client import Load
+from bench.measuring import Figure, Plan, sample
+from bench.stage import Proxy, Stage, send
+
+DISTINCT = 500
+WARM_UP = 160
+HOW = (
+    "{s} × {n:,} requests over 16 keep-alive connections, to one sidecar and to `--workers 2` on another ledger, "
+    "taking turns; CPU of all processes of each, the parent's included, per request. {kind} The median of the "
+    "repetitions' ratios."
+)
+KINDS = {
+    "executed": ("first call", "POSTs with unique bodies, claimed and recorded durably."),
+    "replayed": ("replay", f"{DISTINCT} operations are executed once; these are duplicates of them."),
+    "": ("tunnel", "POSTs to a host that no rule names."),
+}
+
+
+def run(stage: Stage, plan: Plan) -> list[Figure]:
+    """Measure the three kinds of request."""
+    return [_figure(stage, plan, outcome) for outcome in KINDS]
+
+
+def _figure(stage: Stage, plan: Plan, outcome: str) -> Figure:
+    name, kind = KINDS[outcome]
+    requests = plan.scaled(1000)
+    pairs = [_pair(stage, plan, outcome, requests) for _ in range(plan.repetitions)]
+    ratio = median(two / one for one, two in pairs)
+    one, two = (median(pair[side] for pair in pairs) for side in (0, 1))
+    detail = f"one {one:.2f} ms, two {two:.2f} ms; ratios {_spread(pairs)}"
+    how = HOW.format(s=plan.slices, n=requests, kind=kind)
+    return Figure(f"{name}: CPU with two workers", "≤ 1.00 × one", f"{ratio:.2f} ×", ratio <= 1.0, detail, how)
+
+
+def _spread(pairs: list[tuple[float, float]]) -> str:
+    ratios = sorted(two / one for one, two in pairs)
+    return f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
+
+
+def _pair(stage: Stage, plan: Plan, outcome: str, requests: int) -> tuple[float, float]:
+    ruled = bool(outcome)
+    with stage.ledger(ruled=ruled) as one, stage.ledger("--workers", "2", ruled=ruled) as two:
+        for proxy in (one, two) if outcome == "replayed" else ():
+            send(Load("replay", DISTINCT, distinct=DISTINCT), proxy.route)
+        spent: dict[int, list[float]] = {0: [], 1: []}
+        for number in range(plan.slices):
+            for side, proxy in sorted(enumerate((one, two)), reverse=bool(number % 2)):
+                spent[side].append(_cpu(stage, proxy, outcome, requests, number))
+        return median(spent[0]), median(spent[1])
+
+
+def _cpu(stage: Stage, proxy: Proxy, outcome: str, requests: int, number: int) -> float:
+    load = Load(f"workers-{number}", requests, distinct=requests + WARM_UP, warm_up=WARM_UP)
+    if outcome == "replayed":
+        load = replace(load, name="replay", distinct=DISTINCT)
+    if outcome:
+        load = replace(load, marker=f"ledger-outcome: {outcome}")
+    return sample(stage, proxy, load, effects=outcome != "replayed").cpu
