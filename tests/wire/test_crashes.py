@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -14,7 +16,9 @@ import pytest
 from tests.upstream import Upstream
 from tests.wire.sidecars import Sidecar, running, start
 
+CAMPAIGN = os.environ.get("LEDGER_CAMPAIGN") == "1"
 KILLS = 50
+HANG_UPS = 400 if CAMPAIGN else 60
 BATCH = 4
 
 
@@ -72,6 +76,23 @@ def test_killed_at_random_moments_nothing_happens_twice(tmp_path: Path, upstream
     assert len(records) == KILLS * BATCH
     done = sum(r["status"] == "success" for r in records)
     assert done <= len(upstream.effects()) <= len(records)
+
+
+def test_agents_that_hang_up_at_random_moments_find_one_outcome_each(sidecar: Sidecar, upstream: Upstream) -> None:
+    dice = random.Random(10)
+    patience = [dice.uniform(0.005, 0.25) for _ in range(HANG_UPS)]
+
+    def impatient(n: int) -> None:
+        with contextlib.suppress(httpx.HTTPError):
+            sidecar.post("/slow/80/charges", {"n": n}, timeout=patience[n])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(impatient, range(HANG_UPS)))
+        answers = list(pool.map(lambda n: sidecar.post("/slow/80/charges", {"n": n}), range(HANG_UPS)))
+    assert {(a.status_code, a.headers["ledger-outcome"]) for a in answers} <= {(200, "executed"), (200, "replayed")}
+    assert "replayed" in {a.headers["ledger-outcome"] for a in answers}, "some of them left after it was sent"
+    assert upstream.doubles("sha256") == {}
+    assert len(upstream.effects()) == HANG_UPS
 
 
 def _ask(sidecar: Sidecar, path: str, body: dict[str, int]) -> None:
