@@ -37,6 +37,10 @@ CaDir = Annotated[
     str | None,
     typer.Option("--ca-dir", metavar="DIR", help="Where the CA is kept [default: the user's data directory]."),
 ]
+TrustDir = Annotated[
+    str | None,
+    typer.Option("--trust-dir", metavar="DIR", help="Keep the certificate and the bundle there, too, without the key."),
+]
 Drain = Annotated[
     float, typer.Option("--drain", min=0, metavar="SECONDS", help="Time for requests in flight at the end.")
 ]
@@ -107,6 +111,7 @@ def proxy(
     rules: options.Rules = None,
     db: options.Db = None,
     ca_dir: CaDir = None,
+    trust_dir: TrustDir = None,
     workflow: options.Workflow = None,
     caller: options.RunCaller = None,
     observe: options.Observe = False,
@@ -140,6 +145,7 @@ def proxy(
     more |= {"auth": secrets.auth(auth), "mode": _mode(mode), "peers": _peers(insecure_host, client_cert)}
     where = Path(ca_dir).expanduser() if ca_dir else default_ca_dir()
     more |= {"upstream_timeout": upstream_timeout, "listen": address, "ca_dir": where, "drain": drain}
+    more["trust_dir"] = Path(trust_dir).expanduser() if trust_dir else None
     settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca, **more)
     from ledger_proxy.listening import Handed
 

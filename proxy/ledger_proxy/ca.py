@@ -134,6 +134,19 @@ def rotate_ca(directory: Path, days: int = PERSISTENT_DAYS, *, environ: Mapping[
         raise CAError(f"CA directory {directory}: {error.strerror or error}") from error
 
 
+def share(ca: CA, folder: Path) -> None:
+    """Keep what clients trust in another directory, too, without the key: a volume that agents may read.
+
+    Raises CAError when it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (ca.cert_path, ca.bundle_path):
+            _write(folder / path.name, path.read_bytes(), 0o644)
+    except OSError as error:
+        raise CAError(f"trust directory {folder}: {error.strerror or error}") from error
+
+
 def upstream_bundle(directory: Path, extra_ca: Path | None, environ: Mapping[str, str] | None = None) -> Path:
     """Write the file of roots that upstreams are verified by: the usual ones, the parent's and `--upstream-ca`.
 

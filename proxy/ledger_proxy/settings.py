@@ -32,7 +32,7 @@ class Settings:
     mode: how traffic comes in.
     reload: reads the rules again, raising RulesError, and rules_file is what to watch for it; both None where the
     rules are not from a file. peers: upstreams that TLS treats unlike the rest. handed: what a worker got from its
-    parent; None for a sidecar of its own.
+    parent; None for a sidecar of its own. trust_dir: where the certificates of a CA that is kept are kept, too.
     """
 
     rules: Ruleset
@@ -56,4 +56,5 @@ class Settings:
     reload: Callable[[], Ruleset] | None = None
     rules_file: Path | None = None
     handed: Handed | None = None
+    trust_dir: Path | None = None
     peers: Peers = field(default_factory=Peers)

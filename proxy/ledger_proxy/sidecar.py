@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from ledger.beside import observed_db
@@ -18,7 +19,7 @@ from ledger.keeper import AsyncKeeper
 from ledger.stores.sqlite_async import AsyncSqliteStore
 from ledger_proxy import telling
 from ledger_proxy.addon import Gate
-from ledger_proxy.ca import CA, EPHEMERAL_DAYS, ensure_ca, upstream_bundle
+from ledger_proxy.ca import CA, EPHEMERAL_DAYS, ensure_ca, share, upstream_bundle
 from ledger_proxy.connecting import Connections
 from ledger_proxy.destinations import Destinations, is_loopback
 from ledger_proxy.engine import Engine
@@ -192,14 +193,20 @@ def _destinations(settings: Settings, relay: Relay) -> Destinations:
     return found
 
 
+def _kept(folder: Path, shared: Path | None, now: datetime) -> CA:
+    ca = ensure_ca(folder, now=now)
+    if shared is not None:
+        share(ca, shared)
+    return ca
+
+
 def _authority(settings: Settings, stack: contextlib.AsyncExitStack) -> Callable[[datetime], CA]:
     """What makes the CA right for a time: the one that stays, or one for this run alone.
 
     The latter is short-lived, and able to speak for the ruled hosts only.
     """
     if settings.ca_dir is not None:
-        kept = settings.ca_dir
-        return lambda now: ensure_ca(kept, now=now)
+        return partial(_kept, settings.ca_dir, settings.trust_dir)
     private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ledger-ca-")))
     return lambda now: ensure_ca(private, settings.rules.hosts(), EPHEMERAL_DAYS, now=now)
 

@@ -18,8 +18,9 @@ import pytest
 from cryptography import x509
 
 from ledger_proxy import certificates
+from tests.upstream import Upstream
 from tests.wire.raw import through
-from tests.wire.sidecars import Sidecar, command, ledger
+from tests.wire.sidecars import RULES, Sidecar, command, ledger, running
 from tests.wire.test_operations import until
 
 HOST = "api.stripe.com"
@@ -80,6 +81,18 @@ def test_it_is_renewed_in_time_and_clients_that_trust_it_go_on(
     assert _leaf(sidecar).not_valid_after_utc < after.not_valid_after_utc
     for trusted in (anchor, sidecar.ca / "ca-cert.pem", sidecar.ca / "bundle.pem"):
         assert _asks(sidecar, trusted, 3).status_code == 200
+
+
+def test_agents_elsewhere_find_the_new_one_where_they_found_the_old(tmp_path: Path, upstream: Upstream) -> None:
+    shared = tmp_path / "trust"
+    with running(tmp_path / "s", upstream, RULES, "--trust-dir", shared) as sidecar:
+        before = (shared / "ca-cert.pem").read_bytes()
+        _age(sidecar, 26)
+        sidecar.process.send_signal(signal.SIGHUP)
+        until(lambda: (shared / "ca-cert.pem").read_bytes() != before)
+        until(lambda: (shared / "bundle.pem").read_bytes() == (sidecar.ca / "bundle.pem").read_bytes())
+        assert {file.name for file in shared.iterdir()} == {"ca-cert.pem", "bundle.pem"}
+        assert _asks(sidecar, shared / "bundle.pem", 1).status_code == 200
 
 
 def test_what_it_signs_never_outlives_it(sidecar: Sidecar, served: x509.Certificate) -> None:
