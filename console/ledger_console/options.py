@@ -61,6 +61,20 @@ ClientCert = Annotated[
         help="PEM certificate, and key, for an upstream that asks; may be repeated.",
     ),
 ]
+Transparent = Annotated[
+    bool,
+    typer.Option(
+        "--transparent", help="Leave the command no other way out, also where it ignores proxy variables. Linux."
+    ),
+]
+Ports = Annotated[
+    str | None,
+    typer.Option(
+        "--ports",
+        metavar="N,N…|all",
+        help="With --transparent: where connections may go, besides ports that rules name [default: 80,443].",
+    ),
+]
 UpstreamTimeout = Annotated[
     float, typer.Option("--upstream-timeout", min=1, metavar="SECONDS", help="What an upstream has for its answer.")
 ]

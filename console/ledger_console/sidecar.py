@@ -53,7 +53,8 @@ ModeIs = Annotated[
     typer.Option(
         "--mode",
         metavar="MODE",
-        help="What clients take it for: regular, socks5, reverse:URL (the origin itself), upstream:URL (chained).",
+        help="What clients take it for: regular, socks5, reverse:URL (the origin itself), upstream:URL (chained), "
+        "or nothing: transparent (Linux; nftables redirect their connections).",
     ),
 ]
 Auth = Annotated[
@@ -84,25 +85,44 @@ def run(
     insecure_host: options.InsecureHost = None,
     client_cert: options.ClientCert = None,
     upstream_timeout: options.UpstreamTimeout = 600.0,
+    transparent: options.Transparent = False,
+    ports: options.Ports = None,
 ) -> int:
     """Run a command behind a sidecar of its own, and say at the end what was prevented.
 
     Clients that read neither HTTPS_PROXY nor the variables for certificates pass it by: Node before 22.21, wget built
     with GnuTLS, and what pins its certificates. `ledger doctor` tries those on this machine.
 
+    With --transparent the command gets a network of its own, whose every connection ends at the sidecar. TCP to
+    --ports and names pass; the rest (QUIC, other UDP) is refused, and loopback is the command's own.
+
     \b
     Examples:
       ledger run -- python agent.py
       ledger run --workflow order-42 --rules ledger.yaml -- node agent.mjs
+      ledger run --transparent --ports 80,443,5432 -- python agent.py
     """
     if not command:
         raise Problem("ledger run needs a command: ledger run -- python agent.py", USAGE)
     needs_extra("run")
+    if ports is not None and not transparent:
+        raise Problem("--ports is for --transparent; without it every port may be reached", USAGE)
     more: dict[str, Any] = {"upstream_timeout": upstream_timeout, "peers": _peers(insecure_host, client_cert)}
+    if transparent:
+        more["ports"] = _ports(ports or "80,443")
     settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca, **more)
     from ledger_proxy.running import run_command
 
-    return run_command(settings, command)
+    return run_command(settings, command, transparent)
+
+
+def _ports(text: str) -> frozenset[int] | None:
+    words = text.split(",")
+    if text == "all":
+        return None
+    if not all(re.fullmatch("[0-9]{1,5}", word) and 0 < int(word) < 65536 for word in words):
+        raise Problem(f"--ports '{text}' is neither ports, as in 80,443,5432, nor all", USAGE)
+    return frozenset(map(int, words))
 
 
 def proxy(
@@ -138,6 +158,7 @@ def proxy(
       ledger proxy --listen 0.0.0.0:8080 --auth @/run/secrets/ledger
       ledger proxy --mode reverse:https://api.stripe.com
       ledger proxy --workers 2 --admin 127.0.0.1:9090
+      ledger proxy --mode transparent --listen 127.0.0.1:8080
     """
     address = parse_listen(listen)
     more: dict[str, Any] = {} if admin is None else {"admin": parse_listen(admin, "--admin")}

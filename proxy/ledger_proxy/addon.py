@@ -17,6 +17,7 @@ from aiohttp.streams import StreamReader
 from mitmproxy import connection, http
 
 from ledger_proxy import answers
+from ledger_proxy.connecting import BY_ADDRESS
 from ledger_proxy.destinations import is_address
 from ledger_proxy.exchange import Caller
 from ledger_proxy.fronting import front
@@ -214,10 +215,9 @@ class Gate:
         if self._origin is not None:
             target.scheme = self._origin.scheme.encode()
             flow.request.host_header = self._origin.host_port_subcomponent or ""
-        elif flow.client_conn.proxy_mode.type_name == "socks5" and is_address(target.host):
+        elif flow.client_conn.proxy_mode.type_name in BY_ADDRESS and is_address(target.host):
             name = named.lower().removesuffix(f":{target.port}")
-            if self.rules.intercepts(name, target.port):
-                target.host = name
+            target.host, _ = self._reception.meant(flow.client_conn, (target.host, target.port), name)
 
     def _refuse(self, flow: http.HTTPFlow, told: answers.Response) -> None:
         """Answer before the body has come; one that is large is not gathered for it."""

@@ -60,7 +60,7 @@ class ProxyError(LedgerError):
 
 def child_environment(
     parent: Mapping[str, str],
-    proxy_url: str,
+    proxy_url: str | None,
     ca: CA,
     shim_dir: Path,
     *,
@@ -68,12 +68,17 @@ def child_environment(
 ) -> dict[str, str]:
     """Return the environment for a child: the parent's, with proxies, roots and shims set to Ledger's.
 
+    proxy_url: None where every connection leads to Ledger anyway; then no proxy is named, the parent's neither.
     ruled_hosts: patterns of the hosts that rules name; no `NO_PROXY` entry that could cover one is passed on.
 
     Left alone on purpose: `SSL_CERT_DIR`, which every reader takes together with, or after, `SSL_CERT_FILE`;
     `UV_NATIVE_TLS` and `UV_SYSTEM_CERTS`, because uv reads `SSL_CERT_FILE` with and without them.
     """
-    return {**parent, **_proxies(parent, proxy_url, ruled_hosts), **_roots(parent, ca), **_shims(parent, shim_dir)}
+    if proxy_url is None:
+        named = {"ALL_PROXY", "all_proxy", *PROXIES, *OTHER_PROXIES}
+        parent = {name: value for name, value in parent.items() if name not in named}
+    proxies = _proxies(parent, proxy_url, ruled_hosts) if proxy_url is not None else {}
+    return {**parent, **proxies, **_roots(parent, ca), **_shims(parent, shim_dir)}
 
 
 def upstream_proxy(parent: Mapping[str, str]) -> str | None:

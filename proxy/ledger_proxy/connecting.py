@@ -5,8 +5,10 @@ What no rule names is tunnelled. A refusal closes the connection, or is the answ
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections.abc import Awaitable
 
 import ledger_proxy.light  # noqa: F401 - before mitmproxy
 
@@ -17,22 +19,34 @@ from mitmproxy.proxy.layers import modes
 
 from ledger_proxy import answers
 from ledger_proxy.agreement import may_name_a_host
-from ledger_proxy.destinations import Destinations, is_address
+from ledger_proxy.destinations import Destinations, Forbidden, is_address
+from ledger_proxy.ends import Ends
 from ledger_proxy.exchange import Caller
 from ledger_proxy.fronting import front
 from ledger_proxy.identity import from_proxy_authorization
 from ledger_proxy.limits import HEAD_SECONDS, MAX_CONNECTIONS, Patience
+from ledger_proxy.nameless import RuledAddresses
+from ledger_proxy.nameserving import PORT, here
+from ledger_proxy.redirected import RedirectedMode
 from ledger_proxy.settings import Address, Settings
 from ledger_rules.ruleset import Ruleset
 
 logger = logging.getLogger(__name__)
 
+BY_ADDRESS = frozenset({"socks5", RedirectedMode.type_name})
+"""Modes whose clients may have looked a name up themselves, and tell only its address."""
+_REFUSED = "the destination may not be reached"
+
 
 class Connections:
     """Hooks of the sidecar. opened: how many connections were accepted. patience: until when each must have spoken."""
 
-    def __init__(self, settings: Settings, destinations: Destinations) -> None:
+    def __init__(self, settings: Settings, destinations: Destinations, ends: Ends | None = None) -> None:
         self.destinations = destinations
+        self._ends = ends or Ends()
+        self._ruled = RuledAddresses()
+        self._saying: set[str] = set()
+        self._turned_away: set[int] = set()
         self._settings, self._rules = settings, settings.rules
         self._auth, self._origin = settings.auth, settings.mode.origin
         self._default = Caller(settings.workflow, settings.caller)
@@ -49,17 +63,25 @@ class Connections:
         self._rules = rules
         self.destinations.take(rules.egress)
 
-    def client_connected(self, client: connection.Client) -> None:
+    def client_connected(self, client: connection.Client) -> Awaitable[None] | None:
         self.opened += 1
         self._open += 1
         if self._open > MAX_CONNECTIONS:
             client.error = "too many connections"
         self.patience.expect(client.id, time.monotonic() + HEAD_SECONDS)
+        if client.error or client.proxy_mode.type_name != RedirectedMode.type_name:
+            return None
+        # Its own end is what it was on its way to.
+        address = client.sockname[:2]
+        client.error = self._turn_away(address)
+        # Elsewhere its first bytes tell, which come when whoever opened it knows that it is open.
+        return None if client.error or self._may_name(address[1], b"") else self._judge_origin(client, address)
 
     def client_disconnected(self, client: connection.Client) -> None:
         self._open -= 1
         self.patience.met(client.id)
         self._callers.pop(client.id, None)
+        self._saying.discard(client.id)
 
     async def http_connect(self, flow: http.HTTPFlow) -> None:
         self.patience.expect(flow.client_conn.id, time.monotonic() + HEAD_SECONDS)
@@ -86,34 +108,81 @@ class Connections:
         if self._origin is not None:
             context.server.sni = self._origin.host
             return
-        socks = isinstance(context.layers[0], modes.Socks5Proxy)
-        tunnelled = len(context.layers) > (0 if socks else 2)
+        by_address = context.client.proxy_mode.type_name in BY_ADDRESS
+        tunnelled = len(context.layers) > (0 if by_address else 2)
         if not tunnelled or address is None:
             return
-        if socks and self.destinations.refusal("https", *address) and self.destinations.refusal("http", *address):
-            context.server.error = "the destination may not be reached"
+        data = nextlayer.data_client()
+        if by_address and self._is_ours(context.client):
+            context.server.error = _REFUSED
             self._tunnel(nextlayer)
-        # A SOCKS client may have looked a ruled name up itself: then what it says inside tells.
-        elif not self._rules.intercepts(address[0].lower(), address[1]) and not (
-            socks and is_address(address[0]) and may_name_a_host(nextlayer.data_client())
-        ):
+            return
+        # A client may have looked a ruled name up itself: then what it says inside tells.
+        told_inside = by_address and is_address(address[0]) and self._may_name(address[1], data)
+        if by_address and not told_inside and self._closed(address):
+            context.server.error = _REFUSED
             self._tunnel(nextlayer)
+        elif not self._rules.intercepts(address[0].lower(), address[1]) and not told_inside:
+            self._tunnel(nextlayer)
+
+    def _may_name(self, port: int, data: bytes) -> bool:
+        return (port in self._rules.ports or self.destinations.by_name) and may_name_a_host(data)
+
+    async def _judge_origin(self, client: connection.Client, address: Address) -> None:
+        await self._ends.opened(address)
+        if self._is_ours(client):
+            client.error = _REFUSED
+
+    def _is_ours(self, client: connection.Client) -> bool:
+        ours = self._ends.hold(client.peername)
+        if ours:
+            logger.error("the redirect catches the sidecar's own connections; exempt its user in the rules of nft")
+        return ours
+
+    def _turn_away(self, address: Address) -> str | None:
+        """Why a redirected connection is not taken, whoever it is from and whatever it will say."""
+        host, port = address
+        wanted = self._settings.ports
+        if wanted is None or port in wanted or port in self._rules.ports or (port == PORT and host in here()):
+            return _REFUSED if not self._may_name(port, b"") and self._closed(address) else None
+        if port not in self._turned_away:
+            self._turned_away.add(port)
+            logger.warning(
+                "connections to port %d are refused, as to %s: add it to --ports if they may pass", port, host
+            )
+        return "the port is not one of --ports"
+
+    def _closed(self, address: Address) -> bool:
+        return bool(self.destinations.refusal("https", *address) and self.destinations.refusal("http", *address))
+
+    def meant(self, address: Address, name: str) -> Address:
+        """Where a client goes that gives an address, and a name inside: to the name, where anything is said of it."""
+        named = (name, address[1])
+        if name and (self._rules.intercepts(*named) or self._closed(named) or self._closed(address)):
+            return named
+        return address
+
+    def says(self, client: connection.Client, name: str) -> None:
+        """A client named a host in plain text."""
+        if name and not is_address(name):
+            self._saying.add(client.id)
 
     def _tunnel(self, nextlayer: layer.NextLayer) -> None:
         nextlayer.layer = layers.TCPLayer(nextlayer.context, ignore=True)
         self.patience.met(nextlayer.context.client.id)
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
-        """A SOCKS client that looked the name up itself gives it in TLS: that is where it goes, if a rule names it."""
+        """A client that looked the name up itself gives it in TLS: that is where it goes, if a rule names it."""
         address, name = data.context.server.address, (data.client_hello.sni or "").lower()
         looked_up = self._origin is None and address is not None and is_address(address[0])
         if not looked_up or address is None or self._rules.intercepts(*address):
             return
-        if name and self._rules.intercepts(name, address[1]):
-            data.context.server.address = (name, address[1])
-        else:
+        data.context.server.address = goes = self.meant(address, name)
+        if not self._rules.intercepts(*goes):
             data.ignore_connection = True
             self.patience.met(data.context.client.id)
+            if self._closed(goes):
+                data.context.server.error = _REFUSED
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
         host = _host(data)
@@ -140,13 +209,17 @@ class Connections:
             )
 
     async def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
+        # A connection whose reader has not begun yet cannot be closed; then one that fails at once would stay open.
+        await asyncio.sleep(0)
         address = data.server.address
         if address is None or data.server.error:
             return
         self._named[data.server.id] = address
         try:
+            await self._require_name(data.client, address)
             reached = self._settings.resolve.get((address[0].lower(), address[1]), address)
             data.server.address = await self.destinations.reach(reached)
+            self._ends.expect(data.server.id, data.server.address)
         except OSError as error:
             data.server.error = error.strerror or str(error)
 
@@ -154,6 +227,19 @@ class Connections:
         # By its name the front finds the connection again for the next request; otherwise it opens one for each.
         # mitmproxy guards the address of an open connection against being changed by accident.
         object.__setattr__(data.server, "address", self._named.pop(data.server.id, data.server.address))
+        self._ends.enter(data.server.id, None if data.server.error else data.server.sockname)
+
+    def server_disconnected(self, data: server_hooks.ServerConnectionHookData) -> None:
+        self._ends.leave(data.server.sockname)
+
+    async def _require_name(self, client: connection.Client, address: Address) -> None:
+        """Raise Forbidden where a client says no name to what is a ruled host's address: no rule would see it."""
+        unsaid = not client.sni and client.id not in self._saying
+        if client.proxy_mode.type_name not in BY_ADDRESS or not unsaid or not is_address(address[0]):
+            return
+        if address[1] in self._rules.ports and (host := await self._ruled.owner(self._rules, address)):
+            logger.warning("a client went to %s, an address of %s, without saying its name; refused", address[0], host)
+            raise Forbidden(f"{address[0]} is an address of {host}, whose name was not said")
 
     def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
         self.server_connected(data)

@@ -58,6 +58,11 @@ class Destinations:
         """From now on these lists hold."""
         self._egress = egress
 
+    @property
+    def by_name(self) -> bool:
+        """Whether the lists speak of names, so that an address alone does not tell."""
+        return any(one.network is None for one in (*(self._egress.allow or ()), *self._egress.deny))
+
     def is_own(self, host: str, port: int) -> bool:
         """Say whether this sidecar listens there, as far as the name tells."""
         return self._ours(_ip(plain(host)), plain(host), port)

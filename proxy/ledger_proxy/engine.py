@@ -14,15 +14,16 @@ import ledger_proxy.light  # noqa: F401 - before mitmproxy
 
 # isort: split
 from mitmproxy import addonmanager, hooks, options
-from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, upstream_auth
+from mitmproxy.addons import core, disable_h2c, proxyserver, upstream_auth
 from mitmproxy.master import Master
 from mitmproxy.proxy import mode_servers
 from yarl import URL
 
-from ledger_proxy import faster, front_tls, http1, listening
+from ledger_proxy import faster, front_tls, http1, listening, redirected
 from ledger_proxy.errors import EngineError
 from ledger_proxy.front_tls import FrontTls
 from ledger_proxy.limits import Patience
+from ledger_proxy.modes import Kind
 from ledger_proxy.settings import Address, Settings
 
 logger = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class Engine:
             disable_h2c.DisableH2C(),
             server,
             *gates,
-            next_layer.NextLayer(),
+            redirected.Patient(),
             front,
             upstream_auth.UpstreamAuth(),
         )
@@ -94,8 +95,8 @@ class Engine:
         master.options.add_option("proxyauth", str | None, None, "")
         master.options.update(**_options(settings, ca_dir, upstream_bundle))
         engine = cls(master, server, front)
-        if settings.handed is not None:
-            _take_over(settings.handed)
+        if handed := settings.handed or _bound(settings):
+            _take_over(handed)
         if not await server.setup_servers():
             await engine.stop()
             raise EngineError(_why(server, settings.listen))
@@ -186,6 +187,8 @@ def _mode(settings: Settings) -> tuple[str, str | None]:
     if mode.origin is not None:
         # It listens for HTTP/3 as well where it is told "https"; whether TLS goes upstream is ours to say.
         return f"reverse:http://{mode.origin.host_subcomponent}:{mode.origin.port}", None
+    if mode.kind is Kind.TRANSPARENT:
+        return redirected.RedirectedMode.type_name, None
     if proxy is None:
         return mode.kind.value, None
     url = URL(proxy if "://" in proxy else f"http://{proxy}")
@@ -202,6 +205,13 @@ def _check(master: Master) -> None:
     missing = [name for owner, name in wanted if not hasattr(owner, name)]
     if missing:
         raise EngineError(f"this mitmproxy lacks {', '.join(missing)}; install ledger-sidecar[proxy] again")
+
+
+def _bound(settings: Settings) -> listening.Handed | None:
+    """Both families of a redirect, where mitmproxy would bind one. Raises EngineError."""
+    if settings.mode.kind is not Kind.TRANSPARENT:
+        return None
+    return listening.Handed(tuple(one.detach() for one in listening.bind(settings.listen, twin=True)))
 
 
 def _take_over(handed: listening.Handed) -> None:

@@ -13,15 +13,18 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from ledger_proxy.destinations import is_loopback
 from ledger_proxy.errors import EngineError
+from ledger_proxy.modes import Kind
 from ledger_proxy.settings import Address, Settings
 
 VARIABLE = "LEDGER_WORKER"
 """In it a worker finds what it was handed."""
 BACKLOG = 1024
+_TWINS = {"127.0.0.1": "::1", "0.0.0.0": "::"}  # noqa: S104 - what a person may ask for
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +76,29 @@ async def serve(handed: Handed, handle: Callable[..., Awaitable[None]]) -> list[
     return [await asyncio.start_server(handle, sock=sock, backlog=1) for sock in sockets]
 
 
-def bind(listen: Address) -> list[socket.socket]:
-    """Sockets that listen at every address the host has, all on one port. Raises EngineError."""
+def bind(listen: Address, twin: bool = False) -> list[socket.socket]:
+    """Sockets that listen at every address the host has, all on one port. Raises EngineError.
+
+    twin: loopback is meant in either family, and so is every address.
+    """
     host, port = listen
     made: list[socket.socket] = []
     try:
-        for family, kind, _, _, at in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        if twin and (other := _TWINS.get(host)) and has_ipv6():
+            found += socket.getaddrinfo(other, port, type=socket.SOCK_STREAM)
+        for family, kind, _, _, at in found:
             made.append(_bound(family, kind, (at[0], port or (made[0].getsockname()[1] if made else 0), *at[2:])))
     except OSError as error:
         for sock in made:
             sock.close()
         raise EngineError(cannot_listen(listen, error.strerror or error)) from None
     return made
+
+
+def has_ipv6() -> bool:
+    """Whether this machine has IPv6 at all."""
+    return Path("/proc/net/if_inet6").exists()
 
 
 def _bound(family: int, kind: int, at: tuple[Any, ...]) -> socket.socket:
@@ -108,6 +122,20 @@ def cannot_listen(listen: Address, why: object) -> str:
 
 def require_secret(settings: Settings) -> None:
     """Raise EngineError for a sidecar that strangers could reach and use."""
-    for host, *_ in filter(None, (settings.listen, settings.admin)):
+    if settings.mode.kind is Kind.TRANSPARENT:
+        _require_transparent(settings)
+    # To a transparent one only that comes which was redirected; who comes by himself is told that it is a loop.
+    listen = None if settings.mode.kind is Kind.TRANSPARENT else settings.listen
+    for host, *_ in filter(None, (listen, settings.admin)):
         if not is_loopback(host) and settings.auth is None:
             raise EngineError(f"{host} is not a loopback address: give a secret that clients must know (--auth @FILE)")
+
+
+def _require_transparent(settings: Settings) -> None:
+    """Raise EngineError for what clients that know of no proxy cannot do."""
+    if settings.auth is not None:
+        raise EngineError("clients of a transparent sidecar cannot show a secret; leave --auth and LEDGER_AUTH out")
+    if settings.upstream_proxy is not None:
+        raise EngineError(
+            "a transparent sidecar cannot chain through another proxy; unset HTTPS_PROXY and ALL_PROXY, or do without"
+        )

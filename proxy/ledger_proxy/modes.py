@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -18,6 +19,7 @@ class Kind(StrEnum):
     SOCKS5 = "socks5"
     REVERSE = "reverse"
     UPSTREAM = "upstream"
+    TRANSPARENT = "transparent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,15 @@ class Mode:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `regular`, `socks5`, `reverse:URL` or `upstream:URL`. Raises ValueError, without credentials in it."""
+        """Read `regular`, `socks5`, `transparent`, `reverse:URL` or `upstream:URL`.
+
+        Raises ValueError, without credentials in it.
+        """
         word, _, rest = text.partition(":")
+        if text == "transparent":
+            if sys.platform != "linux":
+                raise ValueError("transparent needs Linux, whose nftables redirect connections")
+            return cls(Kind.TRANSPARENT)
         if text in ("regular", "socks5"):
             return cls(Kind(text))
         if word == "reverse":
@@ -39,10 +48,10 @@ class Mode:
         if word == "upstream" and rest:
             parse_proxy(rest)
             return cls(Kind.UPSTREAM, chained=rest)
-        raise ValueError(f"'{word}' is not regular, socks5, reverse:URL or upstream:URL")
+        raise ValueError(f"'{word}' is not regular, socks5, transparent, reverse:URL or upstream:URL")
 
 
-REGULAR = Mode()
+REGULAR, TRANSPARENT = Mode(), Mode(Kind.TRANSPARENT)
 
 
 def _origin(text: str) -> URL:

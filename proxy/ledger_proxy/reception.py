@@ -15,7 +15,7 @@ from ledger_proxy.agreement import agrees
 from ledger_proxy.connecting import Connections
 from ledger_proxy.exchange import Caller, Exchange
 from ledger_proxy.receiving import Spooled
-from ledger_proxy.settings import Settings
+from ledger_proxy.settings import Address, Settings
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
 from ledger_rules.ruleset import Ruleset
@@ -47,6 +47,11 @@ class Reception:
         if self._auth is not None and self.asking(request, client) is None:
             return answers.problem(answers.AUTHENTICATE)
         return self._connections.destinations.refusal(request.scheme, request.host, request.port)
+
+    def meant(self, client: connection.Client, address: Address, name: str) -> Address:
+        """Where a request goes that came for an address, and names a host in plain text."""
+        self._connections.says(client, name)
+        return self._connections.meant(address, name)
 
     def asking(self, request: Request, client: connection.Client) -> Caller | None:
         """Who asks; None for who may not."""

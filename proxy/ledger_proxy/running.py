@@ -15,9 +15,13 @@ from functools import partial
 
 from ledger.errors import LedgerError
 from ledger_proxy.child_env import SHIMS, child_environment, upstream_proxy
+from ledger_proxy.enclosing import enclosure
 from ledger_proxy.errors import EngineError, guarded
+from ledger_proxy.listening import Handed
 from ledger_proxy.logs import to_stderr
 from ledger_proxy.measures import Numbers
+from ledger_proxy.modes import TRANSPARENT
+from ledger_proxy.nameserving import serving
 from ledger_proxy.reloading import Reloader
 from ledger_proxy.settings import Settings
 from ledger_proxy.sidecar import Sidecar, sidecar
@@ -32,9 +36,10 @@ NOT_FOUND = 127
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def run_command(settings: Settings, command: Sequence[str]) -> int:
+def run_command(settings: Settings, command: Sequence[str], enclosed: bool = False) -> int:
     """Run `command` behind a sidecar of its own and return its exit code, 128 + signal if one ended it.
 
+    enclosed: in a network namespace whose only way out it is.
     125 when the sidecar could not be started, 126 when the command cannot be executed, 127 when it is not found.
     """
     if shutil.which(command[0]) is None:
@@ -48,7 +53,7 @@ def run_command(settings: Settings, command: Sequence[str]) -> int:
         return OWN_FAILURE
     to_stderr(None)
     settings = replace(settings, listen=("127.0.0.1", 0), upstream_proxy=settings.upstream_proxy or chained)
-    return guarded(_run(settings, command), OWN_FAILURE)
+    return guarded(_run(settings, command, enclosed), OWN_FAILURE)
 
 
 def serve(settings: Settings, ready: Callable[[Sidecar], None], log: str | None = None) -> int:
@@ -109,13 +114,20 @@ def _take(settings: Settings, running: Sidecar, rules: Ruleset) -> None:
     running.gate.take(rules)
 
 
-async def _run(settings: Settings, command: Sequence[str]) -> int:
-    async with sidecar(settings) as running:
-        env = child_environment(os.environ, running.url, running.ca, SHIMS, ruled_hosts=settings.rules.hosts())
+async def _run(settings: Settings, command: Sequence[str], enclosed: bool) -> int:
+    async with contextlib.AsyncExitStack() as stack:
+        within = await stack.enter_async_context(enclosure()) if enclosed else None
+        if within is not None:
+            await stack.enter_async_context(serving(within.names))
+            settings = replace(settings, mode=TRANSPARENT, handed=Handed(within.descriptors()))
+        running = await stack.enter_async_context(sidecar(settings))
+        url = None if within else running.url
+        env = child_environment(os.environ, url, running.ca, SHIMS, ruled_hosts=settings.rules.hosts())
         env["LEDGER_WORKFLOW"] = settings.workflow
         with _caught_signals() as caught:
             try:
-                child = await asyncio.create_subprocess_exec(*command, env=env)
+                starting = within.start(command, env) if within else asyncio.create_subprocess_exec(*command, env=env)
+                child = await starting
             except OSError as error:
                 print(f"ledger run: {command[0]}: {error.strerror}", file=sys.stderr)
                 return NOT_EXECUTABLE
@@ -153,7 +165,7 @@ async def _forward(caught: asyncio.Queue[int], child: asyncio.subprocess.Process
 
 
 def _print_summary(running: Sidecar, settings: Settings) -> None:
-    for line in summary(running.exchange.tally, running.connections.opened, settings.db):
+    for line in summary(running.exchange.tally, running.connections.opened, settings.db, settings.mode == TRANSPARENT):
         print(f"ledger: {line}", file=sys.stderr)
     for line in observed_summary(running.observer.tally if running.observer else None, settings.db):
         print(f"ledger: {line}", file=sys.stderr)

@@ -30,6 +30,7 @@ class Settings:
     that exchanges in flight get at the end. max_stored: bytes of a response body that are kept.
     admin: host and port of the admin server, None for none. auth: the secret that clients must know, None for none.
     mode: how traffic comes in.
+    ports: what redirected connections may be on their way to, besides those that rules name; None for all.
     reload: reads the rules again, raising RulesError, and rules_file is what to watch for it; both None where the
     rules are not from a file. peers: upstreams that TLS treats unlike the rest. handed: what a worker got from its
     parent; None for a sidecar of its own. trust_dir: where the certificates of a CA that is kept are kept, too.
@@ -53,6 +54,7 @@ class Settings:
     admin: Address | None = None
     auth: Auth | None = None
     mode: Mode = REGULAR
+    ports: frozenset[int] | None = None
     reload: Callable[[], Ruleset] | None = None
     rules_file: Path | None = None
     handed: Handed | None = None

@@ -22,6 +22,7 @@ from ledger_proxy.addon import Gate
 from ledger_proxy.ca import CA, EPHEMERAL_DAYS, ensure_ca, share, upstream_bundle
 from ledger_proxy.connecting import Connections
 from ledger_proxy.destinations import Destinations, is_loopback
+from ledger_proxy.ends import Ends
 from ledger_proxy.engine import Engine
 from ledger_proxy.errors import EngineError
 from ledger_proxy.exchange import Exchange
@@ -97,12 +98,13 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
             timeout=settings.upstream_timeout,
             destinations=destinations,
             peers=settings.peers,
+            ends=(ends := Ends()),
         )
         stack.push_async_callback(upstream.close)
         exchange = Exchange(store, keeper, upstream, secret, settings.max_stored)
         exchange.measures.writes = writes
         observer = await _observer(settings, secret, stack) if settings.rules.observes else None
-        connections = Connections(settings, destinations)
+        connections = Connections(settings, destinations, ends)
         reception = Reception(settings, exchange, connections)
         shortcut = Shortcut(settings, reception)
         gate = Gate(settings, reception, relay, Passer(upstream), shortcut, observer)

@@ -50,10 +50,14 @@ class Tally:
             self.waiting.pop(record.id, None)
 
 
-def summary(tally: Tally, connections: int, db: str) -> Iterator[str]:
-    """The closing lines: what ran, what was prevented, what waits for a person and how to settle it."""
+def summary(tally: Tally, connections: int, db: str, enclosed: bool = False) -> Iterator[str]:
+    """The closing lines: what ran, what was prevented, what waits for a person and how to settle it.
+
+    enclosed: the command had no other way out.
+    """
     if not connections:
-        yield "no request came through. The command may ignore proxy variables; see `ledger run --help`."
+        why = "The command made none" if enclosed else "The command may ignore proxy variables: try --transparent"
+        yield f"no request came through. {why}; see `ledger run --help`."
         return
     prevented = sum(tally.answers[a] for a in _PREVENTED) + tally.recovered
     executed = tally.answers[Answer.EXECUTED] - tally.recovered

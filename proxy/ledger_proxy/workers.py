@@ -20,6 +20,7 @@ from ledger_proxy.destinations import is_loopback
 from ledger_proxy.errors import guarded
 from ledger_proxy.listening import bind, require_secret
 from ledger_proxy.logs import to_stderr
+from ledger_proxy.modes import Kind
 from ledger_proxy.settings import Address, Settings
 from ledger_proxy.worker import Worker
 
@@ -43,7 +44,7 @@ async def _supervise(settings: Settings, count: int, words: Sequence[str], ready
         loop.add_signal_handler(number, stop.set)
     crew = Crew(count, settings.drain)
     with tempfile.TemporaryDirectory(prefix="ledger-workers-") as folder:
-        sockets = bind(settings.listen)
+        sockets = bind(settings.listen, settings.mode.kind is Kind.TRANSPARENT)
         host, port, *_ = sockets[0].getsockname()
         try:
             async with _administered(settings, crew) as admin:

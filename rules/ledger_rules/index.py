@@ -77,6 +77,10 @@ class Index:
             hosts.ports.setdefault(url.port, {})[url.host] = None
             hosts.paths.add((number, url))
 
+    def ports(self) -> frozenset[int]:
+        """Return the ports that any rule is about."""
+        return frozenset(port for hosts in self._endings.values() for port in hosts.ports)
+
     def knows(self, host: str, port: int) -> bool:
         """Say whether any rule is about something at this host, in normal form, and port."""
         return next(self._at(host, port), None) is not None

@@ -31,6 +31,8 @@ class Ruleset:
     tools: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
     egress: Egress = OPEN
     notify: tuple[Notify, ...] = ()
+    ports: frozenset[int] = field(init=False, repr=False, compare=False)
+    """Those that any rule is about; at others nothing needs to be looked at."""
     _index: Index = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -39,6 +41,7 @@ class Ruleset:
         for number, rule in enumerate(self.rules):
             index.add(number, rule.match.urls)
         object.__setattr__(self, "_index", index)
+        object.__setattr__(self, "ports", index.ports())
 
     def intercepts(self, host: str, port: int) -> bool:
         """Say whether any rule could match something at this host and port; if not, its traffic is not touched."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,14 +107,25 @@ def start_upstream(
     port: int = 0,
     hosts: tuple[str, ...] = HOSTS,
     answers: list[dict[str, Any]] | None = None,
+    within: Sequence[str] = (),
+    listen: Sequence[str] = (),
 ) -> Upstream:
     """Start an oracle with its state in `directory` and wait until it listens; the caller stops it.
 
-    answers: what providers answer, see `providers.py`.
+    answers: what providers answer, see `providers.py`. within: words before its command. listen: its addresses.
     """
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "effects.jsonl"
-    command = [sys.executable, str(SCRIPT), "--port", str(port), "--file", str(file)]
+    command = [
+        *within,
+        sys.executable,
+        str(SCRIPT),
+        *(f"--host={one}" for one in listen),
+        "--port",
+        str(port),
+        "--file",
+        str(file),
+    ]
     if answers is not None:
         (directory / "answers.json").write_text(json.dumps(answers))
         command += ["--answers", str(directory / "answers.json")]

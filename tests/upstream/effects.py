@@ -293,7 +293,7 @@ async def main(arguments: argparse.Namespace) -> None:
         context.load_cert_chain(*arguments.tls)
     oracle = Oracle(arguments.file, Provider(arguments.answers))
     server = await asyncio.start_server(
-        oracle.serve, "127.0.0.1", arguments.port, ssl=context, backlog=1024, reuse_address=True
+        oracle.serve, arguments.host or "127.0.0.1", arguments.port, ssl=context, backlog=1024, reuse_address=True
     )
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -307,6 +307,7 @@ async def main(arguments: argparse.Namespace) -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="An upstream that counts effects and misbehaves on request.")
+    parser.add_argument("--host", action="append", help="where to listen, once for each address")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--file", type=Path, required=True, help="where effects are appended, one JSON a line")
     parser.add_argument("--answers", type=Path, help="what providers answer, see providers.py")

@@ -1,0 +1,92 @@
+"""Names for a command in a namespace of its own: its questions go to this machine's own resolver, byte for byte.
+
+Wherever they were sent to: also a resolver on loopback, such as 127.0.0.53, is out of reach from inside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import cast
+
+RESOLV_CONF = Path("/etc/resolv.conf")
+PORT = 53
+_SECONDS = 3.0
+_AT_ONCE = 256
+_LONGEST = 1 << 16
+_TRANSACTION = 2
+"""Bytes of a message's id (RFC 1035 §4.1.1)."""
+
+
+def resolvers(text: str) -> list[str]:
+    """The addresses that a resolv.conf(5) names; loopback where it names none."""
+    words = (line.split() for line in text.splitlines())
+    return [found[1] for found in words if len(found) > 1 and found[0] == "nameserver"] or ["127.0.0.1"]
+
+
+def here() -> list[str]:
+    """The resolvers of this machine, as they are now."""
+    try:
+        return resolvers(RESOLV_CONF.read_text(errors="replace"))
+    except OSError:
+        return resolvers("")
+
+
+@contextlib.asynccontextmanager
+async def serving(sockets: Iterable[socket.socket]) -> AsyncIterator[None]:
+    """Answer what is asked on these for the block."""
+    loop = asyncio.get_running_loop()
+    ends = [(await loop.create_datagram_endpoint(_Questions, sock=one))[0] for one in sockets]
+    try:
+        yield
+    finally:
+        for end in ends:
+            end.close()
+
+
+class _Questions(asyncio.DatagramProtocol):
+    """Passes each on in a task of its own; what is asked beyond a bound is lost, as UDP may lose it."""
+
+    def __init__(self) -> None:
+        self._asking: set[asyncio.Task[None]] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if len(self._asking) < _AT_ONCE:
+            task = asyncio.create_task(self._answer(data, addr))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for task in self._asking:
+            task.cancel()
+
+    async def _answer(self, question: bytes, asker: tuple[str, int]) -> None:
+        for resolver in here():
+            with contextlib.suppress(OSError, TimeoutError):
+                answer = await _ask(resolver, question)
+                self._transport.sendto(answer, asker)
+                return
+
+
+async def _ask(resolver: str, question: bytes) -> bytes:
+    """One question to one resolver. Raises OSError, TimeoutError."""
+    loop = asyncio.get_running_loop()
+    family, _, _, _, address = socket.getaddrinfo(resolver, PORT, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)[
+        0
+    ]
+    with socket.socket(family, socket.SOCK_DGRAM) as asking:
+        asking.setblocking(False)
+        # Connected, so that nobody else can answer.
+        asking.connect(address)
+        async with asyncio.timeout(_SECONDS):
+            await loop.sock_sendall(asking, question)
+            while True:
+                answer = await loop.sock_recv(asking, _LONGEST)
+                if answer[:_TRANSACTION] == question[:_TRANSACTION]:
+                    return answer

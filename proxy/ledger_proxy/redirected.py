@@ -1,0 +1,41 @@
+"""mitmproxy's transparent mode as we need it: asked where a connection leads before a byte of it comes.
+
+Uses how 12.2 registers modes; nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import ledger_proxy.light  # noqa: F401 - before mitmproxy
+
+# isort: split
+from mitmproxy.addons import next_layer
+from mitmproxy.proxy import context, events, layer, mode_servers, mode_specs
+from mitmproxy.proxy.layers import modes
+
+
+class RedirectedMode(mode_specs.TransparentMode):
+    """Connections that were on their way elsewhere."""
+
+
+class RedirectedServer(mode_servers.AsyncioServerInstance[RedirectedMode]):
+    """Listens for them."""
+
+    def make_top_layer(self, context: context.Context) -> layer.Layer:
+        return Redirected(context)
+
+
+class Patient(next_layer.NextLayer):
+    """mitmproxy's choice of what a connection speaks, which takes silence for HTTP: made once somebody spoke."""
+
+    def next_layer(self, nextlayer: layer.NextLayer) -> None:
+        """Choose."""
+        if nextlayer.data_client() or nextlayer.data_server():
+            super().next_layer(nextlayer)
+
+
+class Redirected(modes.TransparentProxy):
+    """Asks what to do before the client has said a word: where it goes, the server may be the one to begin."""
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        self.child_layer = layer.NextLayer(self.context, ask_on_start=True)
+        yield from self.finish_start()
