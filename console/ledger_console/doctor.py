@@ -74,6 +74,7 @@ def _all(
         todo = "give its CA with --upstream-ca, and take LEDGER_INSECURE_HOST or --insecure-host away"
         yield Finding("upstream TLS", WARN, f"{host}: {UNVERIFIED}", todo)
     if not no_test:
+        yield _enclosure()
         yield from _proof()
 
 
@@ -184,6 +185,23 @@ def _authority(directory: Path) -> Iterator[Finding]:
     yield Finding("CA", WARN if left < _DAYS else OK, said, todo)
     if key.exists() and stat.S_IMODE(key.stat().st_mode) & 0o077:
         yield Finding("CA", FAIL, f"others may read its key {key}", f"chmod 600 {key}; then make a new one")
+
+
+def _enclosure() -> Finding:
+    import asyncio
+
+    from ledger_proxy.enclosing import enclosure
+    from ledger_proxy.errors import EngineError
+
+    async def tried() -> None:
+        async with enclosure():
+            pass
+
+    try:
+        asyncio.run(tried())
+    except (EngineError, OSError) as error:
+        return Finding("transparent", OK, f"{error}; `ledger run` without it goes by proxy variables")
+    return Finding("transparent", OK, "`ledger run --transparent` can be used here")
 
 
 def _proof() -> Iterator[Finding]:

@@ -22,17 +22,18 @@ def compose() -> dict[str, Any]:
     return yaml.safe_load((EXAMPLES / "docker-compose.yml").read_text())["services"]
 
 
-def pod() -> dict[str, Any]:
-    *_, deployment = yaml.safe_load_all((EXAMPLES / "kubernetes" / "agent.yaml").read_text())
+def pod(name: str = "agent") -> dict[str, Any]:
+    *_, deployment = yaml.safe_load_all((EXAMPLES / "kubernetes" / f"{name}.yaml").read_text())
     return deployment["spec"]["template"]["spec"]
 
 
 def scripts() -> list[str]:
     """The shell text that each of them starts the sidecar with."""
-    return [compose()["ledger"]["command"][0], pod()["initContainers"][0]["args"][0]]
+    pods = [pod(name)["initContainers"][0]["args"][0] for name in ("agent", "transparent")]
+    return [compose()["ledger"]["command"][0], *pods]
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_every_command_line_is_a_real_one(number: int) -> None:
     found = re.findall(r"ledger (?:env|proxy) [^\n>]*", scripts()[number])
     assert len(found) == 1
@@ -46,7 +47,8 @@ def test_they_share_certificates_and_never_the_key() -> None:
     agent = compose()["agent"]
     assert "trust:/trust:ro" in agent["volumes"]
     assert not [volume for volume in agent["volumes"] if volume.startswith("ledger:")]
-    assert [mount["name"] for mount in pod()["containers"][0]["volumeMounts"]] == ["trust"]
+    for name in ("agent", "transparent"):
+        assert [mount["name"] for mount in pod(name)["containers"][0]["volumeMounts"]] == ["trust"]
 
 
 def test_the_sidecar_is_confined_and_stops_after_its_drain() -> None:
@@ -55,12 +57,27 @@ def test_the_sidecar_is_confined_and_stops_after_its_drain() -> None:
     assert ledger["cap_drop"] == ["ALL"]
     assert int(ledger["stop_grace_period"].rstrip("s")) > 10
     assert compose()["agent"]["network_mode"] == "service:ledger"
-    [sidecar] = pod()["initContainers"]
-    assert sidecar["restartPolicy"] == "Always"
-    assert sidecar["securityContext"]["readOnlyRootFilesystem"] is True
-    assert sidecar["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert pod()["securityContext"]["runAsNonRoot"] is True
-    assert pod()["terminationGracePeriodSeconds"] > 10
+    for name in ("agent", "transparent"):
+        sidecar, *_ = pod(name)["initContainers"]
+        assert sidecar["restartPolicy"] == "Always"
+        assert sidecar["securityContext"]["readOnlyRootFilesystem"] is True
+        assert sidecar["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert pod(name)["securityContext"]["runAsNonRoot"] is True
+        assert pod(name)["terminationGracePeriodSeconds"] > 10
+
+
+def test_only_the_redirect_has_a_capability_and_only_the_sidecar_is_exempt() -> None:
+    """It comes after the sidecar listens. What the rules do, tests/wire/test_transparent.py shows."""
+    sidecar, redirect = pod("transparent")["initContainers"]
+    [agent] = pod("transparent")["containers"]
+    assert redirect["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN"]}
+    [exempt] = set(re.findall(r"meta skuid (?:!= )?(\d+)", redirect["args"][0]))
+    assert sidecar["securityContext"]["runAsUser"] == int(exempt)
+    assert agent["securityContext"]["runAsUser"] not in (int(exempt), 0)
+    assert agent["securityContext"]["allowPrivilegeEscalation"] is False
+    [listen] = re.findall(r"--listen 127\.0\.0\.1:(\d+)", sidecar["args"][0])
+    assert f"redirect to :{listen}" in redirect["args"][0]
+    assert not [one for one in agent["env"] if "PROXY" in one["name"]]
 
 
 def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
