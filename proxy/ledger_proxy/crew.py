@@ -31,6 +31,7 @@ class Crew:
         self._count, self._drain = count, drain
         self._hire: Hire
         self._here: dict[int, Worker] = {}
+        self._leaving: set[Worker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._gone = Numbers()
         self._restarts = 0
@@ -76,18 +77,21 @@ class Crew:
         """See `Told`: each must be able to write."""
         if not self._here:
             raise StoreUnavailable("no worker is running")
-        try:
-            await asyncio.gather(*(worker.healthy() for worker in self._here.values()))
-        except Unheard as error:
-            raise StoreUnavailable(str(error)) from None
+        workers = list(self._here.values())
+        told = await asyncio.gather(*(worker.healthy() for worker in workers), return_exceptions=True)
+        for worker, sick in zip(workers, told, strict=True):
+            # One that has just ended is being replaced, and the others serve.
+            if isinstance(sick, Unheard) and worker in self._here.values():
+                raise StoreUnavailable(str(sick))
 
     async def numbers(self) -> tuple[Numbers, Shape | None]:
-        """See `Told`. Those that have ended are in it with what is known of them, so that no counter falls."""
-        workers = list(self._here.values())
+        """See `Told`. Those that leave or have ended are in it with what is known of them: no counter falls."""
+        await asyncio.gather(*(worker.count() for worker in self._here.values()))
         total = Numbers()
-        for counted in (self._gone, *await asyncio.gather(*(worker.count() for worker in workers))):
-            total.plus(counted)
-        return total, Shape(len(workers), self._restarts)
+        total.plus(self._gone)
+        for worker in {*self._here.values(), *self._leaving}:
+            total.plus(worker.counted)
+        return total, Shape(len(self._here), self._restarts)
 
     async def _place(self, slot: int) -> None:
         """Fill a slot; who was in it drains."""
@@ -95,6 +99,8 @@ class Crew:
         before, self._here[slot] = self._here.get(slot), worker
         self._spawn(self._watch(slot, worker))
         if before is not None:
+            self._leaving.add(before)
+            await before.count()
             before.stop()
         if self._stopping:
             worker.stop()
@@ -120,6 +126,7 @@ class Crew:
             worker.signal(signal.SIGKILL)
             raise
         self._gone.plus(worker.counted)
+        self._leaving.discard(worker)
         if self._here.get(slot) is worker:
             del self._here[slot]
         if worker.told_to_stop or self._stopping:

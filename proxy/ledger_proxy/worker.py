@@ -97,11 +97,11 @@ class Worker:
         if told.get("status") != "ok":
             raise Unheard(str(told.get("why")))
 
-    async def count(self) -> Numbers:
-        """Its numbers now, or the last that are known of it."""
-        with contextlib.suppress(Unheard):
-            self.counted = Numbers.heard(await self._ask("/metrics"))
-        return self.counted
+    async def count(self) -> None:
+        """Bring `counted` up to date, if it answers."""
+        if self._asked is not None:
+            with contextlib.suppress(Unheard):
+                self.counted = Numbers.heard(await self._ask("/metrics"))
 
     async def _ask(self, path: str) -> dict[str, Any]:
         try:
