@@ -27,7 +27,14 @@ HOW = (
     "PyPI in an environment made for the run. "
 )
 
-SIDES = ("ledger-once", "ours-normal", "raw", "ours", "million", "ours-threads", "memory", "memory-once", *OTHERS)
+SIDES = (
+    "ledger-once", "ours-normal", "raw", "ours", "million", "ours-threads", "ours-threads-normal",
+    "memory", "memory-once", *OTHERS,
+)  # fmt: skip
+CEILING = (
+    "Only one thread runs Python at a time, so 32 of them get no further than one of them would if it never waited for "
+    "a disk. Where that ceiling lies is measured beside it: the same threads at durability normal, which sync nothing. "
+)
 
 type Timings = dict[str, list[dict[str, float]]]
 
@@ -112,7 +119,9 @@ def _figures(told: Timings, how: str, records: int) -> Iterable[Figure]:
     yield ratio("duplicate", 0.5, ("ours-normal", "duplicate"), ("ledger-once", "duplicate"))
     rate = micro("raw", "one") / micro("ours-threads", "call")
     detail = f"{1e6 / micro('ours-threads', 'call'):,.0f} calls/s; {1e6 / micro('raw', 'one'):,.0f} transactions/s"
-    yield Figure("guard: 32 threads of power-safe first calls", "≥ 1.0 ×", f"{rate:.2f} ×", rate >= 1.0, detail, how)
+    detail += f"; the interpreter lock's ceiling {1e6 / micro('ours-threads-normal', 'call'):,.0f} calls/s"
+    name = "guard: 32 threads of power-safe first calls"
+    yield Figure(name, "≥ 1.0 ×", f"{rate:.2f} ×", rate >= 1.0, detail, how + CEILING)
     yield ratio(f"first call on {records:,} records", 1.2, ("million", "first"), ("ours", "first"))
     yield ratio(f"duplicate on {records:,} records", 1.2, ("million", "duplicate"), ("ours", "duplicate"))
     yield ratio("in memory, first call", 0.6, ("memory", "first"), ("memory-once", "first"))

@@ -62,10 +62,10 @@ def ours(folder: str, calls: int, durability: str = "full") -> dict[str, float]:
     return told
 
 
-def ours_in_threads(folder: str, calls: int) -> dict[str, float]:
+def ours_in_threads(folder: str, calls: int, durability: str = "full") -> dict[str, float]:
     from ledger import Guard, SqliteStore
 
-    store = SqliteStore(f"{folder}/ledger.db")
+    store = SqliteStore(f"{folder}/ledger.db", durability)
     guard = Guard(store=store).quiet()
     guard(effect, -1)
     each = max(1, calls // THREADS)
@@ -145,6 +145,7 @@ SIDES: dict[str, Callable[[str, int], dict[str, float]]] = {
     "ours": ours,
     "ours-normal": lambda folder, calls: ours(folder, calls, "normal"),
     "ours-threads": ours_in_threads,
+    "ours-threads-normal": lambda folder, calls: ours_in_threads(folder, calls, "normal"),
     "memory": memory,
     "ledger-once": ledger_once,
     "exactly-once": exactly_once,
