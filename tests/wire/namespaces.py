@@ -78,6 +78,18 @@ class Host:
         """Run one there to its end."""
         return subprocess.run(self.words(*words), capture_output=True, text=True, timeout=timeout, check=False, **more)
 
+    @contextmanager
+    def serving(self, *words: object) -> Iterator[subprocess.Popen[str]]:
+        """One that runs there meanwhile; it has said a line when the block begins."""
+        pipe = subprocess.PIPE
+        with subprocess.Popen(self.words(*words), stdin=pipe, stdout=pipe, text=True) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline()
+                yield process
+            finally:
+                process.kill()
+
 
 @dataclass(frozen=True)
 class Network:
@@ -139,7 +151,9 @@ def network(folder: Path) -> Iterator[Network]:
         plain = running_upstream(folder / "plain", listen=(*RULED, *OTHER), port=80, tls=False, **more)
         other = running_upstream(folder / "other", listen=OTHER, port=443, **more)
         origins = [stack.enter_context(one) for one in (ruled, plain, other)]
-        stack.enter_context(_names(gateway))
+        pairs = [f"{name}={address}" for name, both in NAMES.items() for address in both]
+        script = Path(__file__).with_name("names.py")
+        stack.enter_context(gateway.serving(sys.executable, script, "127.0.0.53", *pairs))
         (folder / "ledger.yaml").write_text(RULES)
         yield Network(agent, gateway, world, *origins, folder / "ledger.yaml")
 
@@ -153,19 +167,6 @@ def _files(names: dict[str, str], stack: ExitStack) -> None:
         place.mkdir(parents=True)
         stack.callback(shutil.rmtree, place)
         (place / file).write_text(text)
-
-
-@contextmanager
-def _names(host: Host) -> Iterator[None]:
-    pairs = [f"{name}={address}" for name, both in NAMES.items() for address in both]
-    words = host.words(sys.executable, Path(__file__).with_name("names.py"), "127.0.0.53", *pairs)
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        assert server.stdout.readline() == "ready\n"
-        try:
-            yield
-        finally:
-            server.kill()
 
 
 @contextmanager

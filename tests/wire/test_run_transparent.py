@@ -99,10 +99,7 @@ def test_there_is_no_other_way_out(net: Network, tmp_path: Path) -> None:
     heard += "t=socket.create_server(('10.77.0.2',3128)); t.settimeout(0.1); print('up',flush=True)\n"
     heard += "sys.stdin.read()\nfor one in (s,t):\n    one.settimeout(0.5)\n"
     heard += "    try: print('heard', one.recv(9) if one is s else one.accept())\n    except OSError: pass"
-    listening = net.world.words(sys.executable, "-c", heard)
-    with subprocess.Popen(listening, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as world:
-        assert world.stdout is not None
-        assert world.stdout.readline() == "up\n"
+    with net.world.serving(sys.executable, "-c", heard) as world:
         ended = run(net, tmp_path, sys.executable, "-c", WAYS_OUT)
         out, _ = world.communicate("done")
     said = ended.stdout.splitlines()
@@ -116,9 +113,7 @@ def test_a_chosen_port_passes_untouched_also_where_the_server_speaks_first(net: 
     greeting = "import socket; s=socket.create_server(('10.77.0.3',5432)); print('up',flush=True)\n"
     greeting += "for _ in range(2):\n    c,_ = s.accept(); c.sendall(b'220 hello'); print(c.recv(9)); c.close()"
     child = f"import socket; c=socket.create_connection(('{OTHER[0]}',5432),20); print(c.recv(9)); c.sendall(b'EHLO')"
-    with subprocess.Popen(net.world.words(sys.executable, "-c", greeting), stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        assert server.stdout.readline() == "up\n"
+    with net.world.serving(sys.executable, "-c", greeting) as server:
         for ports in ("443,5432", "all"):
             ended = run(net, tmp_path, sys.executable, "-c", child, options=("--ports", ports))
             assert ended.stdout == "b'220 hello'\n", ended.stderr
