@@ -38,20 +38,20 @@ BUGS = {
     ),
     "no compare-and-swap": Bug(
         "ledger_core/ledger/stores/schema.py",
-        "WHERE id = ? AND owner = ? AND epoch = ? AND status = ? AND (? OR",
-        "WHERE id = ? OR owner = ? AND epoch = ? AND status = ? AND (? OR",
+        "WHERE id = ? AND owner = ? AND epoch = ? AND status = ? AND touched = ? AND released = ?",
+        "WHERE id = ? OR owner = ? AND epoch = ? AND status = ? AND touched = ? AND released = ?",
         "tests/core/test_stores.py -k test_one_of_many_reclaims",
     ),
     "an outcome is written over a successor's": Bug(
         "ledger_core/ledger/stores/schema.py",
-        "AND owner = ? AND epoch = ? AND status = ? AND (? OR",
-        "AND (owner = ? AND epoch = ? AND status = ? OR ? OR",
+        'WHERE id = ? AND owner = ? AND epoch = ? AND status = ?"',
+        'WHERE id = ? AND (owner = ? OR epoch = ? OR status = ? OR 1)"',
         "tests/core/test_stores.py -k test_an_owner_taken_over_cannot_finish",
     ),
     "a heartbeat is overlooked": Bug(
         "ledger_core/ledger/stores/schema.py",
-        "AND (? OR (touched = ? AND released = ?))",
-        "AND (? OR ? OR ?)",
+        "AND touched = ? AND released = ?",
+        "AND (touched = ? OR released = ? OR 1)",
         "tests/core/test_stores.py -k test_who_swaps_from_what_it_saw_loses_to_a_heartbeat",
     ),
     "an unknown is sent again": Bug(
@@ -115,8 +115,8 @@ BUGS = {
         f"{WIRE}::test_a_retry_gets_the_recorded_answer",
     ),
     "the Host header is believed": Bug(
-        "proxy/ledger_proxy/addon.py",
-        "        if not agrees(request, None if self._origin else flow.client_conn.sni):",
+        "proxy/ledger_proxy/reception.py",
+        "        if not agrees(request, None if self._origin else client.sni):",
         "        if not agrees:",
         "tests/wire/test_refusals.py::test_a_host_header_that_names_another_host_is_refused",
     ),

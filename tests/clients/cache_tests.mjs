@@ -8,5 +8,5 @@ const { default: tests } = await load('http-cache-tests/tests/index.mjs');
 const { default: surrogate } = await load('http-cache-tests/tests/surrogate-control.mjs');
 const { default: fetch } = await load('node-fetch');
 
-await runTests([...tests, surrogate], fetch, false, process.argv[2], 400);
+await runTests([...tests, surrogate], fetch, false, process.argv[2], 80);
 console.log(JSON.stringify(getResults()));

@@ -40,7 +40,7 @@ class translated:  # small letters: used like the functions of contextlib, which
 def _ours(error: sqlite3.Error | OSError, path: str) -> LedgerError:
     if isinstance(error, OSError):
         return StoreUnavailable(f"the ledger {path} cannot be used: {error.strerror or error}")
-    text = str(error)
+    text = " ".join(str(error).split())  # SQLite quotes a damaged schema over several lines
     if "locked" in text or "busy" in text:
         return StoreBusy(f"the ledger {path} is locked by another process: {text}")
     if "not a database" in text or "malformed" in text:
