@@ -27,9 +27,10 @@ class Started:
 
     settings: Settings
     command: Sequence[str]
+    enclosed: bool
 
-    def run_command(self, settings: Settings, command: Sequence[str]) -> int:
-        self.settings, self.command = settings, command
+    def run_command(self, settings: Settings, command: Sequence[str], enclosed: bool) -> int:
+        self.settings, self.command, self.enclosed = settings, command, enclosed
         return 42
 
     def serve(self, settings: Settings, ready: Callable[[Any], None], log: str | None = None) -> int:
@@ -51,6 +52,12 @@ def test_the_command_is_passed_on_untouched_and_its_code_back(ledger: Ledger, st
     for words in (["--", "python", "agent.py"], ["python", "agent.py"]):
         assert ledger("run", *words, "--rules", "x", "--help", "--", "-n").code == 42
         assert list(started.command) == ["python", "agent.py", "--rules", "x", "--help", "--", "-n"]
+
+
+def test_a_command_is_enclosed_only_where_it_is_asked_for(ledger: Ledger, started: Started) -> None:
+    for options, enclosed in (([], False), (["--transparent"], True)):
+        ledger("run", *options, "--", "true")
+        assert started.enclosed is enclosed
 
 
 def test_defaults(ledger: Ledger, started: Started) -> None:
