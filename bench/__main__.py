@@ -12,6 +12,7 @@ from bench import (
     first_calls,
     guard_calls,
     half_open,
+    looking,
     machine,
     memory,
     new_connections,
@@ -37,6 +38,7 @@ SCENARIOS = {
     "starting": starting.run,
     "guard": guard_calls.run,
     "screens": screens.run,
+    "looking": looking.run,
     "fingerprints": fingerprints.run,
     "rules": rules.run,
 }
