@@ -22,7 +22,12 @@ System = Annotated[bool, typer.Option("--system", help="Do it in the system's st
 
 @app.command()
 def create(ca_dir: CaDir = None) -> None:
-    """Make the CA, or keep the one that is there while it is good; `ledger proxy` does so by itself."""
+    """Make the CA, or keep the one that is there while it is good; `ledger proxy` does so by itself.
+
+    \b
+    Examples:
+      ledger ca create
+    """
     from ledger_proxy.ca import ensure_ca
 
     screen.line(str(ensure_ca(_place(ca_dir)).cert_path))
@@ -30,7 +35,12 @@ def create(ca_dir: CaDir = None) -> None:
 
 @app.command()
 def path(ca_dir: CaDir = None) -> None:
-    """Print where its certificate is."""
+    """Print where its certificate is.
+
+    \b
+    Examples:
+      ledger ca path
+    """
     from ledger_proxy.ca import find_ca
 
     screen.line(str(find_ca(_place(ca_dir))[0].cert_path))
@@ -38,7 +48,12 @@ def path(ca_dir: CaDir = None) -> None:
 
 @app.command()
 def show(ca_dir: CaDir = None, as_json: options.Json = False) -> None:
-    """Tell its fingerprint, how long it is good, and what it may vouch for."""
+    """Tell its fingerprint, how long it is good, and what it may vouch for.
+
+    \b
+    Examples:
+      ledger ca show
+    """
     from ledger_proxy.ca import find_ca
 
     ca, found = find_ca(_place(ca_dir))
@@ -52,7 +67,12 @@ def show(ca_dir: CaDir = None, as_json: options.Json = False) -> None:
 
 @app.command()
 def trust(ca_dir: CaDir = None, system: System = False) -> None:
-    """Say how clients are made to trust it; with --system, put it into the system's store."""
+    """Say how clients are made to trust it; with --system, put it into the system's store.
+
+    \b
+    Examples:
+      ledger ca trust
+    """
     from ledger_proxy.ca import find_ca
     from ledger_proxy.trusting import instructions, system_store
 
@@ -68,7 +88,12 @@ def trust(ca_dir: CaDir = None, system: System = False) -> None:
 
 @app.command()
 def untrust(system: System = False) -> None:
-    """Say how clients are made to trust it no more; with --system, take it out of the system's store."""
+    """Say how clients are made to trust it no more; with --system, take it out of the system's store.
+
+    \b
+    Examples:
+      ledger ca untrust
+    """
     from ledger_proxy.trusting import system_store
 
     if not system:
@@ -82,7 +107,12 @@ def untrust(system: System = False) -> None:
 
 @app.command()
 def rotate(ca_dir: CaDir = None) -> None:
-    """Put a new one, with a new key, in its place: sidecars take it up, and clients must trust the new one."""
+    """Put a new one, with a new key, in its place: sidecars take it up, and clients must trust the new one.
+
+    \b
+    Examples:
+      ledger ca rotate
+    """
     from ledger_proxy.ca import rotate_ca
 
     screen.line(str(rotate_ca(_place(ca_dir)).cert_path))

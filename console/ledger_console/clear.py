@@ -10,8 +10,10 @@ import typer
 from ledger_console import actions, ledgers, options, screen
 from ledger_console.actions import Reason
 from ledger_console.problems import USAGE, Problem
+from ledger_console.when import moment
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Before = Annotated[str | None, typer.Option("--before", metavar="WHEN", help="First asked before then: 7d or a time.")]
 Force = Annotated[bool, typer.Option("--force", help="Remove running and unknown records, too.")]
 
 
@@ -22,16 +24,23 @@ def clear(
     tool: options.Tool = None,
     status: options.StatusIs = None,
     caller: options.Caller = None,
+    before: Before = None,
     yes: Yes = False,
     force: Force = False,
     note: options.Note = None,
 ) -> None:
-    """Remove records. What is removed runs again when it is asked for again."""
+    """Remove records. What is removed runs again when it is asked for again.
+
+    \b
+    Examples:
+      ledger clear --tool send_invoice
+      ledger clear --wf order-42 --before 7d --yes
+    """
     from ledger.ports import Query
 
     where = ledgers.only_place(db, word)
     with ledgers.opened(where) as store:
-        query = Query(wf, tool, status, caller)
+        query = Query(wf, tool, status, caller, until=moment("--before", before))
         chosen, kept = actions.removable(store, query, force)
         if kept:
             screen.aside(f"Kept: {actions.told(actions.counted(kept))}. They are removed with --force only.")

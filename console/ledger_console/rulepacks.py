@@ -16,7 +16,13 @@ def packs(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show this one.")] = None,
     json: options.Json = False,
 ) -> None:
-    """List the rules that come with Ledger, by provider; or say what one of them knows and does."""
+    """List the rules that come with Ledger, by provider; or say what one of them knows and does.
+
+    \b
+    Examples:
+      ledger rules packs
+      ledger rules packs stripe
+    """
     from ledger_rules.shipped import pack_names
 
     if name is not None and name not in pack_names():

@@ -29,7 +29,12 @@ Words = Annotated[list[str] | None, typer.Argument(metavar="[F] -- METHOD URL [-
 
 @app.command()
 def check(file: File = None, rules: options.Rules = None) -> None:
-    """Load the rules and say what is wrong with them, or what they cover."""
+    """Load the rules and say what is wrong with them, or what they cover.
+
+    \b
+    Examples:
+      ledger rules check ledger.yaml
+    """
     source, ruleset = rulesfiles.load(file if file is not None else rules)
     hosts = ", ".join(sorted(ruleset.hosts()))
     count = len(ruleset.rules)
@@ -43,7 +48,13 @@ def check(file: File = None, rules: options.Rules = None) -> None:
 
 @app.command(context_settings={"allow_interspersed_args": False})
 def explain(words: Words = None, rules: options.Rules = None, json: options.Json = False) -> None:
-    """Say what becomes of a request: which rules were tried, what of it counts, how duplicates are answered."""
+    """Say what becomes of a request: which rules were tried, what of it counts, how duplicates are answered.
+
+    \b
+    Examples:
+      ledger rules explain -- POST https://api.stripe.com/v1/charges -d amount=4900
+      ledger rules explain ledger.yaml -- curl https://api.example.com/orders -d a=1
+    """
     from ledger_rules.explain import explain as explained
 
     file, asked, more = _parted(words or [])
@@ -58,7 +69,12 @@ def explain(words: Words = None, rules: options.Rules = None, json: options.Json
 
 @app.command("test")
 def run_tests(file: File = None, rules: options.Rules = None, json: options.Json = False) -> int:
-    """Run the tests that are written in a rules file."""
+    """Run the tests that are written in a rules file.
+
+    \b
+    Examples:
+      ledger rules test ledger.yaml
+    """
     from ledger_rules import loader, testing
     from ledger_rules.errors import RulesError
 
@@ -87,7 +103,12 @@ def run_tests(file: File = None, rules: options.Rules = None, json: options.Json
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of a rules file, for editors: `# yaml-language-server: $schema=FILE` on its first line."""
+    """Print the JSON Schema of a rules file, for editors: `# yaml-language-server: $schema=FILE` on its first line.
+
+    \b
+    Examples:
+      ledger rules schema > ledger.schema.json
+    """
     from ledger_rules.jsonschema import json_schema
 
     screen.line(jsontext.dumps(json_schema(), indent=2))

@@ -13,7 +13,9 @@ from ledger_console.actions import Reason
 from ledger_console.problems import USAGE, Problem
 from ledger_console.text import SHORT
 
-Done = Annotated[bool | None, typer.Option("--done/--not-done", help="Whether the effect happened.")]
+# Two options, not one flag: of a flag that is given both ways the last would count, and that may be the wrong one.
+Done = Annotated[bool, typer.Option("--done", help="The effect happened.")]
+NotDone = Annotated[bool, typer.Option("--not-done", help="It did not; the next attempt runs.")]
 Answer = Annotated[
     int | None, typer.Option("--status", min=200, max=599, metavar="N", help="HTTP status that duplicates get.")
 ]
@@ -25,13 +27,21 @@ BodyFile = Annotated[
 def resolve(
     record: options.RecordId,
     db: options.Db = None,
-    done: Done = None,
+    done: Done = False,
+    not_done: NotDone = False,
     note: options.Note = None,
     status: Answer = None,
     body_file: BodyFile = None,
 ) -> None:
-    """Settle an unknown RECORD: say whether its effect happened."""
-    if done is None:
+    """Settle an unknown RECORD: say whether its effect happened.
+
+    \b
+    Examples:
+      ledger resolve 3f2a91c0 --done --note "seen on the bank statement"
+      ledger resolve 3f2a91c0 --not-done
+      ledger resolve 3f2a91c0 --done --status 200 --body-file answer.json
+    """
+    if done is not_done:
         raise Problem("say what happened: --done or --not-done", USAGE)
     answer = _answer(done, status, body_file)
     where = ledgers.place(db)
@@ -46,7 +56,12 @@ def resolve(
 
 
 def retry(record: options.RecordId, db: options.Db = None, note: options.Note = None) -> None:
-    """Let the next attempt of RECORD run, whatever its outcome was."""
+    """Let the next attempt of RECORD run, whatever its outcome was.
+
+    \b
+    Examples:
+      ledger retry 3f2a91c0 --note "refunded by hand"
+    """
     where = ledgers.place(db)
     with ledgers.opened(where) as store:
         released = actions.retry(store, where, record, Reason(note, actions.myself()))

@@ -19,7 +19,12 @@ REPEATS = 5
 
 
 def suggest(word: options.Word = None, db: options.Db = None) -> None:
-    """Propose rules from observed traffic, as YAML with the evidence; see `ledger run --observe`."""
+    """Propose rules from observed traffic, as YAML with the evidence; see `ledger run --observe`.
+
+    \b
+    Examples:
+      ledger rules suggest > ledger.yaml
+    """
     from ledger.ports import Query
     from ledger_rules.suggesting import as_yaml, propose
 

@@ -26,7 +26,7 @@ def backup(target: Target, db: options.Db = None) -> None:
     """Copy the ledger to FILE while it is in use; the copy is a ledger.
 
     \b
-    Example:
+    Examples:
       ledger backup ledger-2026-11-24.db
     """
     where = ledgers.place(db)
@@ -47,7 +47,7 @@ def purge(
     """Remove records that ended and were not touched for long; never running or unknown ones.
 
     \b
-    Example:
+    Examples:
       ledger purge --older-than 90d
     """
     from ledger.ports import Query
@@ -75,7 +75,7 @@ def vacuum(word: options.Word = None, db: options.Db = None) -> None:
     """Give the space of removed records back to the disk. Claims wait meanwhile: do it in a quiet hour.
 
     \b
-    Example:
+    Examples:
       ledger vacuum --db /var/lib/ledger/ledger.db
     """
     where = ledgers.only_place(db, word)
@@ -91,7 +91,7 @@ def encrypt(word: options.Word = None, db: options.Db = None) -> None:
     After a change of keys: the new one first, the old ones behind it, then this, then drop the old ones.
 
     \b
-    Example:
+    Examples:
       LEDGER_ENCRYPTION_KEY="$NEW,$OLD" ledger encrypt --db ledger.db
     """
     where = ledgers.only_place(db, word)

@@ -80,3 +80,10 @@ def test_asks(
 
 def test_nothing_to_remove(agent: Agent, ledger: Ledger) -> None:
     assert ledger("clear") == (0, "Nothing to remove.\n", "")
+
+
+def test_before_a_moment_leaves_what_came_later(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("a1")
+    assert ledger("clear", "--before", "1h", "--yes").out == "Nothing to remove.\n"
+    assert "Removed 1 success" in ledger("clear", "--before", "2999-01-01", "--yes").out
+    assert ledger("clear", "--before", "soon", "--yes").code == 2

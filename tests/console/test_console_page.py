@@ -18,6 +18,7 @@ MASKED = (
     (r"(?<=\s)\d+[smh](?=\s)", "AGE"),
     (r"\d+,\d{3}(?= bytes|,? after)", "SIZE"),
     (r"[0-9a-f]{64}", "FINGERPRINT"),
+    (r"\d+ rules are about", "N rules are about"),
     (r" +", " "),
 )
 

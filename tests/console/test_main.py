@@ -7,9 +7,12 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from ledger_console import main as console
 from tests.console.conftest import Agent, Ledger
@@ -174,3 +177,13 @@ def test_a_terminal_without_unicode_gets_it_spelled_out(agent: Agent) -> None:
         check=True,
     )
     assert "\\u652f" in done.stdout
+
+
+def test_the_help_of_every_command_has_examples() -> None:
+    def commands(group: Any) -> Iterator[Any]:
+        for command in group.commands.values():
+            yield from commands(command) if hasattr(command, "commands") else [command]
+
+    found = list(commands(typer.main.get_command(console.app)))
+    assert len(found) > 25
+    assert [command.name for command in found if "Examples:" not in (command.help or "")] == []

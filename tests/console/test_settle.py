@@ -58,6 +58,7 @@ def test_a_given_answer_is_kept_as_the_proxy_keeps_its_own(agent: Agent, ledger:
     "words",
     [
         [],
+        ["--done", "--not-done"],
         ["--not-done", "--status", "200", "--body-file", "x"],
         ["--done", "--status", "200"],
         ["--done", "--body-file", "no/such/file"],

@@ -24,7 +24,13 @@ def dashboard(
     read_only: ReadOnly = False,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
-    """Show the ledger in a browser on this machine, live, until Ctrl-C."""
+    """Show the ledger in a browser on this machine, live, until Ctrl-C.
+
+    \b
+    Examples:
+      ledger dashboard
+      ledger dashboard ./ledger.db --read-only --open
+    """
     place = ledgers.only_place(db, word)
     _refuse_what_never_works(place)
     from ledger_console.dashboard.serving import serve
