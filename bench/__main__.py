@@ -61,7 +61,7 @@ def main() -> int:
                 figures += measured
                 # At once: a long run that is broken off has shown what it had.
                 for figure in measured:
-                    progress.print(f"  {report.line(figure)}", markup=False, highlight=False)
+                    progress.print(f"  {report.line(figure)}", markup=False, highlight=False, soft_wrap=True)
     except BenchError as error:
         progress.print(f"bench: {error}", style="red", markup=False)
         return 1
