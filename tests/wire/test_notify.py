@@ -132,7 +132,8 @@ def test_what_a_killed_sidecar_left_is_told_by_the_next_one(
 
 
 def _ignoring(work: Callable[[], object]) -> None:
-    with contextlib.suppress(httpx.HTTPError):
+    # Killing the sidecar closes its clients, too, perhaps in the middle of a read; what that raises concerns nobody.
+    with contextlib.suppress(httpx.HTTPError, OSError, RuntimeError, ValueError):
         work()
 
 
