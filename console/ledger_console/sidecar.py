@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ledger_console import ledgers, options, rulesfiles, screen, secrets
+from ledger_console.lazily import loading
 from ledger_console.problems import USAGE, Problem
 
 if TYPE_CHECKING:
@@ -110,8 +111,9 @@ def run(
     more: dict[str, Any] = {"upstream_timeout": upstream_timeout, "peers": _peers(insecure_host, client_cert)}
     if transparent:
         more["ports"] = _ports(ports or "80,443")
-    settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca, **more)
-    from ledger_proxy.running import run_command
+    with loading():
+        settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca, **more)
+        from ledger_proxy.running import run_command
 
     return run_command(settings, command, transparent)
 
@@ -167,15 +169,17 @@ def proxy(
     where = Path(ca_dir).expanduser() if ca_dir else default_ca_dir()
     more |= {"upstream_timeout": upstream_timeout, "listen": address, "ca_dir": where, "drain": drain}
     more["trust_dir"] = Path(trust_dir).expanduser() if trust_dir else None
-    settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca, **more)
-    from ledger_proxy.listening import Handed
+    with loading():
+        settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca, **more)
+        from ledger_proxy.listening import Handed
 
     handed = Handed.found()
     if handed is not None:
         settings = replace(settings, listen=handed.address, handed=handed)
     elif workers is not None:
         return _supervise(settings, workers, log)
-    from ledger_proxy.running import serve
+    with loading():
+        from ledger_proxy.running import serve
 
     # Of a worker's admin server its parent tells.
     return serve(settings, lambda r: _ready((r.host, r.port), None if handed else r.admin), log)

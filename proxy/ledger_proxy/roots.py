@@ -7,6 +7,7 @@ import binascii
 import contextlib
 import re
 import ssl
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -82,10 +83,19 @@ def named_by(environ: Mapping[str, str], names: Sequence[str] = NAMING) -> list[
 def _at(place: Path) -> list[bytes]:
     with contextlib.suppress(OSError):
         if place.is_dir():
-            # OpenSSL's directories hold each file once more, as a link by its hash.
-            files = sorted({file.resolve() for file in place.iterdir() if file.is_file()})
-            return [cert for file in files for cert in _in_file(file)]
+            return [cert for file in _files(place) for cert in _in_file(file)]
     return _in_file(place)
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    """Each once: OpenSSL's directories hold a file once more, as a link by its hash."""
+    found: dict[tuple[int, int], Path] = {}
+    for file in folder.iterdir():
+        with contextlib.suppress(OSError):
+            about = file.stat()
+            if stat.S_ISREG(about.st_mode):
+                found.setdefault((about.st_dev, about.st_ino), file)
+    return sorted(found.values())
 
 
 def _in_file(file: Path) -> list[bytes]:

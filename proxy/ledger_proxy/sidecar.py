@@ -163,17 +163,24 @@ async def _telling(
             notify.filled(os.environ)
     except Missing as error:
         raise EngineError(str(error)) from None
-    upstream = AiohttpUpstream(
-        resolve=settings.resolve, ca_bundle=roots, proxy=settings.upstream_proxy, timeout=telling.SECONDS
+    upstream = partial(
+        AiohttpUpstream,
+        resolve=settings.resolve,
+        ca_bundle=roots,
+        proxy=settings.upstream_proxy,
+        timeout=telling.SECONDS,
     )
-    stack.push_async_callback(upstream.close)
-    notifier = Notifier(store, keeper, lambda: gate.rules.notify, telling.Teller(upstream, settings.db).tell)
+    teller = telling.Teller(upstream, settings.db)
+    stack.push_async_callback(teller.close)
+    notifier = Notifier(store, keeper, lambda: gate.rules.notify, teller.tell)
     stack.push_async_callback(_cancelled, asyncio.create_task(notifier.run()))
 
 
 def _settle_memory() -> None:
-    """What is loaded by now stays: a full collection that walks it again and again stops every connection for 50 ms."""
-    gc.collect()
+    """What is loaded by now stays: a full collection that walks it again and again stops every connection for 50 ms.
+
+    Nothing is collected first: what could be is a thousand objects, and looking for them takes a tenth of a second.
+    """
     gc.freeze()
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,10 +23,19 @@ MAX_ERROR = 300
 
 
 class Teller:
-    """Tells through this upstream. environment: where `${VARIABLE}`s are from. db: which ledger it is about."""
+    """Tells through an upstream that is made when it is needed: most sidecars never tell of anything.
 
-    def __init__(self, upstream: Upstream, db: str, environment: Mapping[str, str] = os.environ) -> None:
-        self._upstream, self._db, self._environment = upstream, db, environment
+    environment: where `${VARIABLE}`s are from. db: which ledger it is about.
+    """
+
+    def __init__(self, upstream: Callable[[], Upstream], db: str, environment: Mapping[str, str] = os.environ) -> None:
+        self._make, self._db, self._environment = upstream, db, environment
+        self._upstream: Upstream | None = None
+
+    async def close(self) -> None:
+        """Close its connections; what is being told breaks off."""
+        if self._upstream is not None:
+            await self._upstream.close()
 
     async def tell(self, notify: Notify, record: Record) -> Outcome:
         """Tell once. `failed` where it is certain that nothing was told. Raises nothing but when it is cancelled."""
@@ -47,6 +56,7 @@ class Teller:
     async def _post(self, notify: Notify, news: bytes) -> Outcome:
         url, given = notify.filled(self._environment)
         headers = [("Content-Type", "application/json"), ("User-Agent", "ledger-sidecar"), *given]
+        self._upstream = self._upstream or self._make()
         async with asyncio.timeout(SECONDS):
             answer = await self._upstream.send(_request(url, headers, news), headers=headers, resendable=False)
         if isinstance(answer, Streamed):
