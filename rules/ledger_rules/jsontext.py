@@ -19,6 +19,9 @@ _LONGEST_INT = 300
 _HIDDEN = re.compile(r"\\u00(?:2[dD]|3[aA])")
 """An escaped `-` or `:`: one that is not in the text and will be in what is written."""
 
+_CONTAINERS = frozenset({dict, list})
+"""What the decoders make, and nothing that is one of them only by inheritance."""
+
 type Writer = Callable[[Any], str]
 
 
@@ -88,17 +91,14 @@ def _check_depth(document: Any, text: str) -> None:
 def _too_deep(document: Any, text: str) -> bool:
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return False
-    level = [document]
+    level = [document] if type(document) in _CONTAINERS else []
     for _ in range(MAX_DEPTH):
-        level = [inner for value in level for inner in _containers(value)]
+        # Not a call for each value: a megabyte has 50,000 of them.
+        insides = [value.values() if type(value) is dict else value for value in level]
+        level = [inner for values in insides for inner in values if type(inner) in _CONTAINERS]
         if not level:
             return False
     return True
-
-
-def _containers(value: Any) -> list[Any]:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [one for one in inner if isinstance(one, dict | list)]
 
 
 def _written(value: Any) -> str:
