@@ -243,7 +243,7 @@ class TestUnstable:
             lambda: 1,
             Model(id=1, secret="s"),
         ],
-        ids=repr,
+        ids=["object", "in a list", "in a dict", "iterator", "file", "client", "lambda", "model"],
     )
     def test_it_is_named_and_asks_for_a_key(self, value: Any) -> None:
         with pytest.raises(UnstableArgument, match=r"pay\(\): argument 'amount' .*key="):
