@@ -12,7 +12,7 @@ from ledger.drivers import AsyncPort, Port, arun, run
 from ledger.errors import LedgerError
 from ledger.lifecycle import Change
 from ledger.ports import AsyncStore, Held, SyncStore
-from ledger.records import Record
+from ledger.records import Record, Status
 from ledger.steps import Finish
 
 BEAT_SECONDS = 5.0
@@ -65,6 +65,14 @@ class AsyncKeeper:
                 await self._store.renew(list(self._held), clock.now())
         finally:
             await self.pay()
+
+    async def confirm(self, record: Record) -> bool:
+        """Renew one claim now; whether it holds. Not where the store cannot say so."""
+        with contextlib.suppress(LedgerError):
+            await self._store.renew([_held(record)], clock.now())
+            now = await self._store.look(record)
+            return now is not None and now.status is Status.RUNNING and _held(now) == _held(record)
+        return False
 
     async def pay(self) -> None:
         """Try each owed outcome once; one that still cannot be written stays owed."""

@@ -242,6 +242,11 @@ def gone(record: Record, alive: bool | None, now: Instant) -> str | None:
     return f"its owner gave no sign of life for {silent:.0f} s" if silent > record.lease else None
 
 
+def fresh(record: Record, now: Instant) -> bool:
+    """Whether its last sign of life is so recent that nobody believes its owner gone, nor will in a moment."""
+    return now.longest_since(record.touched) < record.lease / 2
+
+
 def takes_late(record: Record, status: Status) -> bool:
     """Whether a record takes its last owner's late outcome; a resend is settled by success only.
 

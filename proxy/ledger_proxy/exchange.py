@@ -55,7 +55,7 @@ class Exchange:
         self, store: AsyncStore, keeper: AsyncKeeper, upstream: Upstream, secret: bytes, max_stored: int
     ) -> None:
         self._store, self._keeper, self._secret = store, keeper, secret
-        self._sender, self._questions = Sender(upstream, max_stored), Questions(upstream, max_stored)
+        self._sender, self._questions = Sender(upstream, max_stored, keeper.confirm), Questions(upstream, max_stored)
         self.tally, self.measures = Tally(), Measures()
         self._known = Recent()
         """Operations that were here: a hint that spares a duplicate the attempt to claim."""

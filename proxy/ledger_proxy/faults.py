@@ -20,6 +20,10 @@ from aiohttp import (
 from ledger_proxy.routes import Route
 
 
+class GivenUp(Exception):
+    """Whoever sends may not do so any more."""
+
+
 def not_sent(error: Exception, route: Route) -> str:
     """Say why no connection to the route's origin could be used."""
     proxy = f" through the proxy {route.proxy.label}" if route.proxy else ""
@@ -37,6 +41,8 @@ def not_sent(error: Exception, route: Route) -> str:
             return f"{where}: the proxy refused with status {error.status}"
         case TimeoutError():
             return f"{where}: cannot connect: no answer in time"
+        case GivenUp():
+            return f"{where}: nothing was sent, its claim does not hold any more"
         case _:
             return f"{where}: cannot connect: {str(error) or type(error).__name__}"
 

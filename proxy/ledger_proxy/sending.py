@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from ledger import clock, lifecycle
 from ledger.records import Record, Result, Status
 from ledger.steps import Opened, Outcome
 from ledger_proxy import answers
@@ -27,10 +28,13 @@ STOPPED = "the sidecar was stopped before an answer came"
 
 
 class Sender:
-    """Sends claimed requests. max_stored: bytes of a response body that are kept as the answer of duplicates."""
+    """Sends claimed requests. max_stored: bytes of a response body that are kept as the answer of duplicates.
 
-    def __init__(self, upstream: Upstream, max_stored: int) -> None:
-        self._upstream, self._max_stored = upstream, max_stored
+    confirm: whether a claim still holds; asked where so much time has gone by that others may think it does not.
+    """
+
+    def __init__(self, upstream: Upstream, max_stored: int, confirm: Callable[[Record], Awaitable[bool]]) -> None:
+        self._upstream, self._max_stored, self._confirm = upstream, max_stored, confirm
         self._sending: set[asyncio.Task[Any]] = set()
         self.stopping = False
         """Nothing is sent any more."""
@@ -55,7 +59,11 @@ class Sender:
             return _not_sent(record, None, "the sidecar is stopping, nothing was sent")
         headers = _headers(request, operation, record)
         keyed = _keyed(request, operation, record)
-        sending = self._upstream.send(keyed, headers=headers, resendable=operation.takes_key, body=body)
+
+        async def still() -> bool:
+            return lifecycle.fresh(record, clock.now()) or await self._confirm(record)
+
+        sending = self._upstream.send(keyed, headers=headers, resendable=operation.takes_key, body=body, still=still)
         answer = await self._outlived(record, sending)
         if isinstance(answer, Answer):
             return self._judged(rule, record, answer, answer.body)

@@ -8,7 +8,7 @@ written in one place, once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -33,6 +33,9 @@ from ledger_rules.request import Request
 FRESH_IDLE = 2.0
 RESENDABLE_IDLE = 30.0
 _POOLED_TRIES = 5
+
+type Still = Callable[[], Awaitable[bool]]
+"""Whether a request may still be sent: to connect can take long, and a process can stand still meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +89,20 @@ class Upstream(Protocol):
     """Sends each request once, at most."""
 
     async def send(
-        self, request: Request, *, headers: Sequence[tuple[str, str]], resendable: bool, body: Spool | None = None
+        self,
+        request: Request,
+        *,
+        headers: Sequence[tuple[str, str]],
+        resendable: bool,
+        body: Spool | None = None,
+        still: Still | None = None,
     ) -> Answer | Streamed:
         """Send the request with these fields instead of its own; read the whole answer, or its head if it streams.
 
         headers: as `headers.to_text` decodes them; Host, Content-Length and hop-by-hop fields are put right.
         resendable: the upstream honours a key of ours, so a connection that it may have just closed is worth trying.
-        body: the request's, where it is not in memory.
-        Raises NotSent or MaybeSent. A cancelled send may have been sent.
+        body: the request's, where it is not in memory. still: asked when there is a connection, before the first byte.
+        Raises NotSent, also where it may not be sent any more, or MaybeSent. A cancelled send may have been sent.
         """
         ...
 
@@ -137,7 +146,13 @@ class AiohttpUpstream:
         self._resendable = connector(keepalive_timeout=RESENDABLE_IDLE)
 
     async def send(
-        self, request: Request, *, headers: Sequence[tuple[str, str]], resendable: bool, body: Spool | None = None
+        self,
+        request: Request,
+        *,
+        headers: Sequence[tuple[str, str]],
+        resendable: bool,
+        body: Spool | None = None,
+        still: Still | None = None,
     ) -> Answer | Streamed:
         """Send the request once and read its answer; see `Upstream.send`."""
         route, head = self._prepare(request, headers, len(request.body) if body is None else body.size)
@@ -145,6 +160,9 @@ class AiohttpUpstream:
         try:
             async with asyncio.timeout(self._timeout):
                 conn = await self._connect(route, resendable)
+                if still is not None and not await still():
+                    conn.release()
+                    raise faults.GivenUp
                 no_body = request.method == "HEAD"
                 content = request.body if body is None else body.rewound()
                 answer, rest = await converse(conn, head, content, no_body=no_body, progress=progress)

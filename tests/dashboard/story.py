@@ -59,7 +59,13 @@ class World:
         self.weather = "fine"
 
     async def send(
-        self, request: Request, *, headers: Sequence[tuple[str, str]], resendable: bool, body: object = None
+        self,
+        request: Request,
+        *,
+        headers: Sequence[tuple[str, str]],
+        resendable: bool,
+        body: object = None,
+        still: object = None,
     ) -> Answer:
         self._time.passes(self._chance.uniform(0.12, 0.9))
         weather, self.weather = self.weather, "fine"

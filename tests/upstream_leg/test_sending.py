@@ -118,3 +118,16 @@ async def test_what_would_be_a_second_header_or_request_is_refused_before_anythi
             await send(upstream, request(origin.port, **fields))
         assert origin.connections == 0
     assert "Injected" not in str(refused.value).replace("X-Injected holds", "")
+
+
+async def test_what_may_not_be_sent_any_more_when_there_is_a_connection_is_not_sent(upstream):
+    async def still():
+        return False
+
+    async with Origin(ok()) as origin:
+        req = request(origin.port, body=b"amount=5")
+        with pytest.raises(NotSent, match="nothing was sent, its claim does not hold any more"):
+            await upstream.send(req, headers=(), resendable=False, still=still)
+        assert await send(upstream, request(origin.port, body=b"amount=6"))
+    assert b"amount=6" in origin.request
+    assert b"amount=5" not in origin.request

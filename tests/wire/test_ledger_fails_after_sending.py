@@ -35,7 +35,9 @@ class Upstream:
     def __init__(self, *gives: Answer | Exception) -> None:
         self._gives = list(gives)
 
-    async def send(self, request: Request, *, headers: object, resendable: bool, body: object = None) -> Answer:
+    async def send(
+        self, request: Request, *, headers: object, resendable: bool, body: object = None, still: object = None
+    ) -> Answer:
         given = self._gives.pop(0)
         if isinstance(given, Exception):
             raise given
