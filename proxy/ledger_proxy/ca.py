@@ -22,8 +22,9 @@ from ledger_proxy import certificates, roots
 logger = logging.getLogger(__name__)
 
 PERSISTENT_DAYS = 30
-EPHEMERAL_DAYS = 7
-"""How long a CA is good for: one in a directory that is kept, and one that ends with a single run."""
+EPHEMERAL_DAYS = 90
+"""How long a CA is good for: one in a directory that is kept, and one that is removed at the end of a single run. What
+that run starts may load it once, at its beginning, and must not outlive it."""
 
 _AUTHORITY = "mitmproxy-ca.pem"
 _DHPARAM = "mitmproxy-dhparam.pem"
@@ -39,6 +40,9 @@ YdEIqUuyyOP7uWrat2DX9GgdT0Kj3jlN9K5W7edjcrsZCwenyO4KbXCeAvzhzffi
 ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 -----END DH PARAMETERS-----
 """
+
+
+_TIME = "%Y-%m-%d %H:%M UTC"
 
 
 class CAError(LedgerError):
@@ -84,7 +88,7 @@ def ensure_ca(
     clients that trust it go on. One of ours that has ended, or does not cover the hosts, is replaced. environ: where
     the parent's roots are named, by default os.environ.
 
-    Raises CAError: no permission, not a CA, or one made by somebody else that cannot be used.
+    Raises CAError: no permission, not a CA, one made by somebody else that cannot be used, or one that begins later.
     """
     environ = os.environ if environ is None else environ
     authority = directory / _AUTHORITY
@@ -168,10 +172,17 @@ def _usable(authority: Path, hosts: Collection[str], now: datetime) -> bytes | N
     except FileNotFoundError:
         return None
     try:
+        begins = certificates.begins(pem)
         flaw = certificates.flaw(pem, hosts, now)
         ours = certificates.is_ours(pem)
     except ValueError as error:
         raise CAError(f"{authority}: {error}; remove the file or choose another directory") from error
+    if now < begins:
+        # A clock is wrong, here or where it was made. Others may share it: only a person replaces it.
+        raise CAError(
+            f"{authority}: the CA is not valid before {begins:{_TIME}}, and here it is {now:{_TIME}}; "
+            "set this machine's clock, or make another CA with `ledger ca rotate`"
+        )
     if flaw is None:
         return pem
     if not ours:

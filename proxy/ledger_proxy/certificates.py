@@ -104,11 +104,14 @@ def flaw(pem: bytes, hosts: Collection[str], now: datetime) -> str | None:
     end = cert.not_valid_after_utc
     if now >= end:
         return f"expired at {end:%Y-%m-%d %H:%M} UTC"
-    if now < cert.not_valid_before_utc:
-        return f"is not valid before {cert.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
     if not _vouches_for(cert, hosts):
         return "may not vouch for every host asked for"
     return None
+
+
+def begins(pem: bytes) -> datetime:
+    """From when on a CA is valid. Raises ValueError, in a few words, when it is no CA with its key at all."""
+    return _load(pem).not_valid_before_utc
 
 
 def ends_soon(pem: bytes, now: datetime) -> bool:

@@ -212,7 +212,7 @@ def _kept(folder: Path, shared: Path | None, now: datetime) -> CA:
 def _authority(settings: Settings, stack: contextlib.AsyncExitStack) -> Callable[[datetime], CA]:
     """What makes the CA right for a time: the one that stays, or one for this run alone.
 
-    The latter is short-lived, and able to speak for the ruled hosts only.
+    The latter is removed with the run, and able to speak for the ruled hosts only.
     """
     if settings.ca_dir is not None:
         return partial(_kept, settings.ca_dir, settings.trust_dir)

@@ -171,6 +171,12 @@ class TestFinding:
         assert certificate(make(tmp_path, now=NOW + timedelta(days=later))) != first
         assert "clients must trust the new ca-cert.pem" in caplog.text
 
+    def test_where_a_clock_is_behind_the_one_that_others_share_stays(self, tmp_path: Path) -> None:
+        first = certificate(make(tmp_path))
+        with pytest.raises(CAError, match=r"not valid before .*set this machine's clock, or .*`ledger ca rotate`"):
+            make(tmp_path, now=NOW - timedelta(days=1))
+        assert certificate(make(tmp_path)) == first
+
     def test_a_loose_key_file_is_made_private(self, tmp_path: Path) -> None:
         make(tmp_path)
         (tmp_path / AUTHORITY).chmod(0o644)
