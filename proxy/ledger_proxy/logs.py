@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import queue
+import sys
+import threading
 from datetime import UTC, datetime
 
 TOLD = ("rule", "record", "outcome", "wf", "caller", "status", "ms")
@@ -46,14 +50,74 @@ class Plain(logging.Formatter):
         return f"ledger: {record.getMessage()}{f' ({kind.__name__})' if kind else ''}"
 
 
+WAITING = 10_000
+"""Lines that wait to be written."""
+LEAVE_SECONDS = 1.0
+"""What a process that ends gives its log."""
+
+
+class Apart(logging.Handler):
+    """Writes from a thread of its own: a log that nobody reads must stop no exchange.
+
+    fd: where to. room: lines that may wait; what comes when they do is counted, and told when there is room again.
+    """
+
+    def __init__(self, fd: int, room: int = WAITING) -> None:
+        super().__init__()
+        self._fd, self._lost, self._counting = fd, 0, threading.Lock()
+        self._waiting: queue.Queue[str | None] = queue.Queue(room)
+        self._thread = threading.Thread(target=self._write_all, name="ledger-log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See `logging.Handler`."""
+        try:
+            self._waiting.put_nowait(self.format(record))
+        except queue.Full:
+            with self._counting:
+                self._lost += 1
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Write what waits, for a moment at most."""
+        try:
+            self._waiting.put(None, timeout=LEAVE_SECONDS)
+            self._thread.join(LEAVE_SECONDS)
+        except queue.Full:
+            pass  # nobody reads it
+        super().close()
+
+    def _write_all(self) -> None:
+        try:
+            while (line := self._waiting.get()) is not None:
+                self._write(line)
+                with self._counting:
+                    lost, self._lost = self._lost, 0
+                if lost:
+                    text = f"{lost} lines did not fit into the log, which was not read"
+                    self._write(self.format(logging.makeLogRecord({"msg": text, "levelname": "WARNING"})))
+        except OSError:
+            pass  # its reader is gone
+
+    def _write(self, line: str) -> None:
+        """Past Python's own buffers, whose lock a thread must not hold when the interpreter ends."""
+        rest = line.encode("utf-8", "backslashreplace") + b"\n"
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+
 def _operation(record: logging.LogRecord) -> dict[str, object]:
     found = ((name, getattr(record, name, None)) for name in TOLD)
     return {name: value for name, value in found if value is not None}
 
 
-def to_stderr(form: str | None) -> None:
-    """Where the log goes. form: `json` or `text`, each with a line for every operation; None for warnings alone."""
-    handler = logging.StreamHandler()
+def to_stderr(form: str | None, apart: bool = False) -> None:
+    """Where the log goes. form: `json` or `text`, each with a line for every operation; None for warnings alone.
+
+    apart: without waiting for whoever reads it.
+    """
+    handler = Apart(sys.stderr.fileno()) if apart else logging.StreamHandler()
     handler.setFormatter({"json": JsonLines(), "text": Text()}.get(form or "", Plain()))
     logging.basicConfig(level=logging.WARNING if form is None else logging.INFO, handlers=[handler], force=True)
     # mitmproxy's crash logs hold raw body bytes, and its connection log is noise.

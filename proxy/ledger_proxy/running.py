@@ -58,7 +58,7 @@ def run_command(settings: Settings, command: Sequence[str], enclosed: bool = Fal
 
 def serve(settings: Settings, ready: Callable[[Sidecar], None], log: str | None = None) -> int:
     """Run a sidecar until SIGTERM or SIGINT, then drain it. ready: told of it once it listens. log: see `logs`."""
-    to_stderr(log)
+    to_stderr(log, apart=True)
     return guarded(_serve(settings, ready), 1)
 
 

@@ -33,7 +33,7 @@ def supervise(settings: Settings, count: int, words: Sequence[str], ready: Ready
     words: the command line of a worker, which finds out by itself that it is one. ready: told where clients and where
     the admin server's connect, once every worker listens.
     """
-    to_stderr(log)
+    to_stderr(log, apart=True)
     return guarded(_supervise(settings, count, words, ready), 1)
 
 

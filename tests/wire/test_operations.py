@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import os
 import signal
 import sqlite3
 import sys
@@ -16,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ledger_proxy.logs import Plain
+from ledger_proxy.logs import Apart, Plain
 from ledger_rules.ruleset import Ruleset
 from tests.upstream import Upstream
 from tests.wire.sidecars import RULES, Sidecar, ledger, start
@@ -100,6 +102,44 @@ def test_the_log_has_a_line_for_each_operation_and_no_secret(tmp_path: Path, ups
     ]
     assert all(line["record"] and line["ms"] > 0 for line in operations)
     assert not any(secret in said for secret in ("sesame", "4242", "sk_live_secret"))
+
+
+def test_a_log_that_nobody_reads_stops_no_exchange(tmp_path: Path, upstream: Upstream) -> None:
+    sidecar = start(tmp_path / "s", upstream, RULES, None, "--log", "json")
+    with sidecar.client() as client:
+        answers = [client.post("https://api.stripe.com/v1/charges", json={"n": n // 400}) for n in range(800)]
+    sidecar.process.send_signal(signal.SIGTERM)
+    assert sidecar.process.wait(30) == 0
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(upstream.effects()) == 2
+    assert sidecar.process.stderr is not None
+    assert "executed" in sidecar.process.stderr.readline()
+    sidecar.stop()
+
+
+def test_what_does_not_fit_into_the_log_is_counted_there() -> None:
+    room, (reading, writing) = 10, os.pipe()
+    os.set_blocking(reading, False)
+    log = Apart(writing, room)
+    log.setFormatter(Plain())
+    long = "x" * 10_000
+    for number in range(100):
+        log.handle(logging.makeLogRecord({"msg": f"{number} {long}"}))
+    said = ""
+
+    def accounted() -> int:
+        nonlocal said
+        with contextlib.suppress(BlockingIOError):
+            said += os.read(reading, 1 << 16).decode()
+        lost = [int(line.split()[1]) for line in said.splitlines() if "did not fit" in line]
+        return sum(lost) + said.count(f" {long}\n")
+
+    until(lambda: accounted() == 100)
+    log.close()
+    os.close(reading)
+    os.close(writing)
+    assert said.startswith(f"ledger: 0 {long}\n")
+    assert "did not fit" in said
 
 
 def test_rules_change_while_it_runs_and_wrong_ones_change_nothing(
