@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable
 
 import ledger_proxy.light  # noqa: F401 - before mitmproxy
 
@@ -39,11 +38,14 @@ _REFUSED = "the destination may not be reached"
 
 
 class Connections:
-    """Hooks of the sidecar. opened: how many connections were accepted. patience: until when each must have spoken."""
+    """Hooks of the sidecar. opened: how many connections were accepted. patience: until when each must have spoken.
+
+    ends: tells which redirected connections are our own; None where none is redirected.
+    """
 
     def __init__(self, settings: Settings, destinations: Destinations, ends: Ends | None = None) -> None:
         self.destinations = destinations
-        self._ends = ends or Ends()
+        self._ends = ends
         self._ruled = RuledAddresses()
         self._saying: set[str] = set()
         self._turned_away: set[int] = set()
@@ -63,19 +65,15 @@ class Connections:
         self._rules = rules
         self.destinations.take(rules.egress)
 
-    def client_connected(self, client: connection.Client) -> Awaitable[None] | None:
+    def client_connected(self, client: connection.Client) -> None:
         self.opened += 1
         self._open += 1
         if self._open > MAX_CONNECTIONS:
             client.error = "too many connections"
         self.patience.expect(client.id, time.monotonic() + HEAD_SECONDS)
-        if client.error or client.proxy_mode.type_name != RedirectedMode.type_name:
-            return None
-        # Its own end is what it was on its way to.
-        address = client.sockname[:2]
-        client.error = self._turn_away(address)
-        # Elsewhere its first bytes tell, which come when whoever opened it knows that it is open.
-        return None if client.error or self._may_name(address[1], b"") else self._judge_origin(client, address)
+        if not client.error and client.proxy_mode.type_name == RedirectedMode.type_name:
+            # Its own end is what it was on its way to.
+            client.error = self._turn_away(client.sockname[:2]) or self._loop(client)
 
     def client_disconnected(self, client: connection.Client) -> None:
         self._open -= 1
@@ -113,10 +111,6 @@ class Connections:
         if not tunnelled or address is None:
             return
         data = nextlayer.data_client()
-        if by_address and self._is_ours(context.client):
-            context.server.error = _REFUSED
-            self._tunnel(nextlayer)
-            return
         # A client may have looked a ruled name up itself: then what it says inside tells.
         told_inside = by_address and is_address(address[0]) and self._may_name(address[1], data)
         if by_address and not told_inside and self._closed(address):
@@ -128,16 +122,12 @@ class Connections:
     def _may_name(self, port: int, data: bytes) -> bool:
         return (port in self._rules.ports or self.destinations.by_name) and may_name_a_host(data)
 
-    async def _judge_origin(self, client: connection.Client, address: Address) -> None:
-        await self._ends.opened(address)
-        if self._is_ours(client):
-            client.error = _REFUSED
-
-    def _is_ours(self, client: connection.Client) -> bool:
-        ours = self._ends.hold(client.peername)
-        if ours:
-            logger.error("the redirect catches the sidecar's own connections; exempt its user in the rules of nft")
-        return ours
+    def _loop(self, client: connection.Client) -> str | None:
+        """Why a redirected connection is not taken that this sidecar, or another worker of it, has opened itself."""
+        if self._ends is None or not self._ends.ours(client.peername, client.sockname):
+            return None
+        logger.error("the redirect catches the sidecar's own connections; exempt its user in the rules of nft")
+        return _REFUSED
 
     def _turn_away(self, address: Address) -> str | None:
         """Why a redirected connection is not taken, whoever it is from and whatever it will say."""
@@ -219,7 +209,6 @@ class Connections:
             await self._require_name(data.client, address)
             reached = self._settings.resolve.get((address[0].lower(), address[1]), address)
             data.server.address = await self.destinations.reach(reached)
-            self._ends.expect(data.server.id, data.server.address)
         except OSError as error:
             data.server.error = error.strerror or str(error)
 
@@ -227,10 +216,6 @@ class Connections:
         # By its name the front finds the connection again for the next request; otherwise it opens one for each.
         # mitmproxy guards the address of an open connection against being changed by accident.
         object.__setattr__(data.server, "address", self._named.pop(data.server.id, data.server.address))
-        self._ends.enter(data.server.id, None if data.server.error else data.server.sockname)
-
-    def server_disconnected(self, data: server_hooks.ServerConnectionHookData) -> None:
-        self._ends.leave(data.server.sockname)
 
     async def _require_name(self, client: connection.Client, address: Address) -> None:
         """Raise Forbidden where a client says no name to what is a ruled host's address: no rule would see it."""

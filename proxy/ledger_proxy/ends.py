@@ -1,60 +1,94 @@
-"""Our own ends of connections to upstreams: a redirect that catches them, too, would lead us to ourselves for ever."""
+"""Whose the far end of a redirected connection is: one that we opened ourselves would lead us to ourselves for ever.
+
+The kernel is asked, which knows a connection before it is accepted, and whichever worker opened it: sock_diag(7) gives
+the user and the inode of the socket at the far end, if it is on this machine, and /proc who has it open.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import os
 import socket
+import struct
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
-from aiohttp import AddrInfoType
+from ledger_proxy.errors import EngineError
 
-from ledger_proxy.settings import Address
+_SOCK_DIAG, _BY_FAMILY, _REQUEST = 4, 20, 1
+_HEADER = struct.Struct("=IHHII")
+_ASKED = struct.Struct("=BBBxI")
+_TOLD = struct.Struct("=4x48x12xII")
+"""inet_diag_msg: state and timers, the two ends, what is queued; then user and inode."""
+_ANY_STATE = 0xFFFFFFFF
+_NO_COOKIE = b"\xff" * 8
+_PROC = Path("/proc")
 
 
 class Ends:
-    """Those that are open. Our own leg asks for its sockets here; what the front opens is known once it is open."""
+    """Asks for one process, and for those of the same parent where it is a worker."""
 
-    def __init__(self) -> None:
-        self._opening: dict[str, tuple[Address, asyncio.Event]] = {}
-        self._entered: set[Address] = set()
-        self._made: WeakSet[socket.socket] = WeakSet()
+    def __init__(self, worker: bool) -> None:
+        """Raises EngineError where the kernel cannot be asked: then no loop would be noticed."""
+        self._worker = worker
+        try:
+            self._kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM, _SOCK_DIAG)
+            self._kernel.setblocking(False)
+            self._owner(("127.0.0.1", 1), ("127.0.0.1", 1))
+        except (OSError, AttributeError) as error:
+            raise EngineError(
+                f"transparent mode asks the kernel whose a connection is, and cannot here: {error}; "
+                "allow sockets of the family AF_NETLINK, and the kernel's inet_diag"
+            ) from None
 
-    def expect(self, connection: str, address: Address) -> None:
-        """The front opens one, known by this id, to there."""
-        self._opening[connection] = address, asyncio.Event()
+    def close(self) -> None:
+        """Ask no more."""
+        self._kernel.close()
 
-    def enter(self, connection: str, end: tuple[Any, ...] | None) -> None:
-        """It is open, or (None) it failed."""
-        if found := self._opening.pop(connection, None):
-            found[1].set()
-        if end:
-            self._entered.add(end[:2])
+    def ours(self, end: tuple[Any, ...], to: tuple[Any, ...]) -> bool:
+        """Say whether a connection from `end`, which was on its way to `to`, was opened by this sidecar."""
+        user, inode = self._owner(end, to)
+        # Reading who has what open is for the rare case alone: an agent usually is another user.
+        return bool(inode) and user == os.geteuid() and any(_has(process, inode) for process in self._crew())
 
-    def leave(self, end: tuple[Any, ...] | None) -> None:
-        """It is closed."""
-        if end:
-            self._entered.discard(end[:2])
+    def _owner(self, end: tuple[Any, ...], to: tuple[Any, ...]) -> tuple[int, int]:
+        """User and inode of the socket at `end`; no inode where it is not on this machine."""
+        family = socket.AF_INET6 if ":" in end[0] else socket.AF_INET
+        ports = struct.pack("!HH", end[1], to[1])
+        addresses = b"".join(socket.inet_pton(family, one[0].partition("%")[0]).ljust(16, b"\0") for one in (end, to))
+        interface = struct.pack("=I", end[3] if len(end) > 3 else 0)
+        asked = _ASKED.pack(family, socket.IPPROTO_TCP, 0, _ANY_STATE) + ports + addresses + interface + _NO_COOKIE
+        self._kernel.send(_HEADER.pack(_HEADER.size + len(asked), _BY_FAMILY, _REQUEST, 0, 0) + asked)
+        told = self._kernel.recv(4096)
+        if _HEADER.unpack_from(told)[1] != _BY_FAMILY:
+            return 0, 0
+        user, inode = _TOLD.unpack_from(told, _HEADER.size)
+        return user, inode
 
-    def make(self, address: AddrInfoType) -> socket.socket:
-        """A socket, as aiohttp's connector wants it made."""
-        family, kind, protocol, *_ = address
-        made = socket.socket(family, kind, protocol)
-        self._made.add(made)
-        return made
-
-    async def opened(self, address: Address) -> None:
-        """Wait until nothing is being opened to there: only then `hold` is sure."""
-        waiting = [event.wait() for to, event in list(self._opening.values()) if to == address]
-        await asyncio.gather(*waiting)
-
-    def hold(self, end: tuple[Any, ...]) -> bool:
-        """Say whether a connection that comes from there is one of ours."""
-        return end[:2] in self._entered or any(end[:2] == _name(one) for one in list(self._made))
+    def _crew(self) -> Iterator[int]:
+        yield os.getpid()
+        if self._worker:
+            parent = os.getppid()
+            yield from (process for process in _processes() if _parent(process) == parent)
 
 
-def _name(one: socket.socket) -> tuple[Any, ...] | None:
+def _processes() -> Iterator[int]:
+    return (int(one) for one in os.listdir(_PROC) if one.isdecimal())
+
+
+def _parent(process: int) -> int | None:
+    """Its parent; the name before it may hold anything: see proc_pid_stat(5)."""
     with suppress(OSError):
-        return one.getsockname()[:2]  # type: ignore[no-any-return]
-    return None  # closed
+        return int((_PROC / str(process) / "stat").read_bytes().rpartition(b")")[2].split()[1])
+    return None  # it has ended
+
+
+def _has(process: int, inode: int) -> bool:
+    wanted, folder = f"socket:[{inode}]", _PROC / str(process) / "fd"
+    with suppress(OSError):
+        for one in os.listdir(folder):
+            with suppress(OSError):
+                if os.readlink(folder / one) == wanted:
+                    return True
+    return False

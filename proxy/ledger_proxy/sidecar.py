@@ -28,6 +28,7 @@ from ledger_proxy.errors import EngineError
 from ledger_proxy.exchange import Exchange
 from ledger_proxy.listening import require_secret
 from ledger_proxy.measures import Histogram
+from ledger_proxy.modes import Kind
 from ledger_proxy.notifier import Notifier
 from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
@@ -98,13 +99,12 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
             timeout=settings.upstream_timeout,
             destinations=destinations,
             peers=settings.peers,
-            ends=(ends := Ends()),
         )
         stack.push_async_callback(upstream.close)
         exchange = Exchange(store, keeper, upstream, secret, settings.max_stored)
         exchange.measures.writes = writes
         observer = await _observer(settings, secret, stack) if settings.rules.observes else None
-        connections = Connections(settings, destinations, ends)
+        connections = Connections(settings, destinations, _ends(settings, stack))
         reception = Reception(settings, exchange, connections)
         shortcut = Shortcut(settings, reception)
         gate = Gate(settings, reception, relay, Passer(upstream), shortcut, observer)
@@ -200,6 +200,15 @@ def _destinations(settings: Settings, relay: Relay) -> Destinations:
     if behind is not None and found.is_own(behind.host or "", behind.port or 0):
         raise EngineError(f"the proxy to chain through, {behind.host}:{behind.port}, is this sidecar; name another")
     return found
+
+
+def _ends(settings: Settings, stack: contextlib.AsyncExitStack) -> Ends | None:
+    """What knows our own connections, where a redirect may lead them back to us. Raises EngineError."""
+    if settings.mode.kind is not Kind.TRANSPARENT:
+        return None
+    ends = Ends(worker=settings.handed is not None)
+    stack.callback(ends.close)
+    return ends
 
 
 def _kept(folder: Path, shared: Path | None, now: datetime) -> CA:

@@ -20,7 +20,6 @@ from aiohttp.connector import Connection
 from ledger_proxy import faults
 from ledger_proxy.conversation import Body, Progress, converse, usable
 from ledger_proxy.destinations import CheckedResolver, Destinations
-from ledger_proxy.ends import Ends
 from ledger_proxy.headers import RawHeaders
 from ledger_proxy.peers import Peers
 from ledger_proxy.resolver import Endpoint
@@ -119,7 +118,7 @@ class AiohttpUpstream:
     proxy: `http[s]://[user:password@]host[:port]` to chain through; environment variables are not read.
     timeout, connect_timeout: seconds for the whole exchange, and for its connection.
     destinations: judges the addresses that names resolve to. peers: hosts that are verified otherwise, or shown a
-    certificate; not through a proxy that is reached by TLS itself. ends: told of every socket.
+    certificate; not through a proxy that is reached by TLS itself.
     Raises ValueError, in one line, for a proxy or a bundle that cannot be used.
     """
 
@@ -133,7 +132,6 @@ class AiohttpUpstream:
         connect_timeout: float = 30,
         destinations: Destinations | None = None,
         peers: Peers | None = None,
-        ends: Ends | None = None,
     ) -> None:
         chained = parse_proxy(proxy) if proxy else None
         find = partial(find_route, resolve=dict(resolve), proxy=chained, context=trusts(ca_bundle, peers or Peers()))
@@ -141,7 +139,7 @@ class AiohttpUpstream:
         self._timeout = timeout
         self._connect_timeout = ClientTimeout(total=None, connect=connect_timeout)
         resolver = CheckedResolver(destinations or Destinations())
-        connector = partial(TCPConnector, limit=0, resolver=resolver, socket_factory=(ends or Ends()).make)
+        connector = partial(TCPConnector, limit=0, resolver=resolver)
         self._fresh = connector(keepalive_timeout=FRESH_IDLE)
         self._resendable = connector(keepalive_timeout=RESENDABLE_IDLE)
 

@@ -198,14 +198,18 @@ def redirect(net: Network, port: int) -> None:
     apply(net, rules.replace('"eth1"', '"inside"'), port)
 
 
-def redirect_own(net: Network, port: int, exempt: str | None) -> None:
-    """What examples/kubernetes/transparent.yaml has a pod do. exempt: a user, None for nobody."""
+def redirect_own(net: Network, port: int, exempt: str | None, only: str = "") -> None:
+    """What examples/kubernetes/transparent.yaml has a pod do. exempt: a user, None for nobody.
+
+    only: what else to ask of a connection that is redirected.
+    """
     text = (ROOT / "examples" / "kubernetes" / "transparent.yaml").read_text()
     *_, deployment = yaml.safe_load_all(text)
     (script,) = deployment["spec"]["template"]["spec"]["initContainers"][1]["args"]
     found = re.search(r"<<'EOF'\n(.*?)^EOF$", script, re.MULTILINE | re.DOTALL)
     assert found is not None
     rules = found[1].replace("10001", exempt or "4294967294").replace("80, 443", "80, 443, 8443")
+    rules = rules.replace("tcp dport", f"{only} tcp dport")
     apply(net, rules, port)
 
 

@@ -1,4 +1,4 @@
-"""Duplicates that arrive at once at several sidecars on one ledger: each round has one effect, and nobody is turned away.
+"""Duplicates that arrive at once at several sidecars on one ledger: one effect a round, and nobody is turned away.
 
 `--workers` is several processes too, but of one parent and one port: tests/wire/test_workers.py.
 """

@@ -11,6 +11,10 @@ import pytest
 from tests.wire.namespaces import OTHER, RULED, Network, network, redirect, redirect_own, transparent
 from tests.wire.sidecars import Sidecar, command
 
+TIMED_OUT = 28
+"""What curl ends with."""
+HELD = 1
+"""Of the five requests, those that are not sent again: a plain one to a ruled host, whose first is unknown."""
 PYTHON = """
 import sys, urllib.request
 for _ in range(2):
@@ -128,20 +132,30 @@ def test_when_it_is_killed_nothing_passes(net: Network, tmp_path: Path) -> None:
     assert net.effects("/ok/killed/charges") == 1
 
 
-def test_a_redirect_that_catches_the_sidecar_itself_ends(net: Network, tmp_path: Path) -> None:
-    """An agent on the same host, and a rule that forgot to exempt the sidecar: refused, not for ever."""
-    with transparent(net, tmp_path / "s", listen="127.0.0.1:0") as sidecar:
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_redirect_that_catches_the_sidecar_itself_is_refused_at_the_first_turn(
+    net: Network, tmp_path: Path, workers: int
+) -> None:
+    """An agent on the same host, and a rule that forgot to exempt the sidecar, whichever worker gets the connection."""
+    with transparent(net, tmp_path / "s", "--workers", workers, listen="127.0.0.1:0") as sidecar:
         redirect_own(net, sidecar.port, exempt=None)
         # The last is a port that no rule names, where nothing is waited for.
         urls = ["https://other.example/ok/x", "https://api.stripe.com/ok/x/charges", "http://other.example/"]
-        for url in [*urls, "http://hooks.example.com/ok/x", "http://other.example:8443/ok/x"]:
+        for url in [*urls, "http://hooks.example.com/ok/x", "http://other.example:8443/ok/x"] * workers:
             ended = net.gateway.run(
                 "curl", "-sSk", "-m", "20", "-d", "x=1", "-o", "/dev/null", "-w", "%{http_code}", url
             )
-            assert ended.returncode or ended.stdout.startswith("5"), (url, ended)
+            assert ended.returncode or ended.stdout.startswith(("409", "5")), (url, ended)
+            assert ended.returncode != TIMED_OUT, url
         assert net.effects("/ok/x") == net.effects("/ok/x/charges") == 0
-        # With its user exempted, the agent being another, it works.
-    with transparent(net, tmp_path / "s", listen="127.0.0.1:0") as sidecar:
+        sidecar.process.terminate()
+        said = sidecar.process.communicate(timeout=30)[1].splitlines()
+        loops = [line for line in said if "the redirect catches the sidecar's own connections" in line]
+        assert len(loops) == 5 * workers - HELD * (workers - 1), said
+
+
+def test_with_the_sidecars_user_exempted_an_agent_of_another_user_works(net: Network, tmp_path: Path) -> None:
+    with transparent(net, tmp_path / "s", "--workers", 2, listen="127.0.0.1:0") as sidecar:
         redirect_own(net, sidecar.port, exempt="0")
         for family in ("-4", "-6"):
             path = f"/ok/same{family}/charges"
@@ -149,6 +163,16 @@ def test_a_redirect_that_catches_the_sidecar_itself_ends(net: Network, tmp_path:
             words += ["-o", "/dev/null", "-w", "%header{ledger-outcome}", f"https://api.stripe.com{path}"]
             assert [net.gateway.run(*words).stdout for _ in range(2)] == ["executed", "replayed"]
             assert net.effects(path) == 1
+
+
+def test_an_agent_of_the_sidecars_own_user_is_no_loop(net: Network, tmp_path: Path) -> None:
+    """Where a redirect tells them apart by something else: here, by the ports that the agent goes out from."""
+    with transparent(net, tmp_path / "s", "--workers", 2, listen="127.0.0.1:0") as sidecar:
+        redirect_own(net, sidecar.port, exempt=None, only="tcp sport 20000-20100")
+        words = ["curl", "-sSk", "-4", "--local-port", "20000-20100", "-d", "amount=7", "-m", "20", "-o", "/dev/null"]
+        words += ["-w", "%header{ledger-outcome}", "https://api.stripe.com/ok/own/charges"]
+        assert [net.gateway.run(*words).stdout for _ in range(2)] == ["executed", "replayed"]
+        assert net.effects("/ok/own/charges") == 1
 
 
 def test_lists_of_names_hold_for_addresses(net: Network, tmp_path: Path) -> None:
