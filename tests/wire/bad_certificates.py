@@ -165,10 +165,10 @@ def open_shop(folder: Path) -> Iterator[Shop]:
 
 
 @contextlib.contextmanager
-def open_club(folder: Path) -> Iterator[Shop]:
+def open_club(folder: Path, server: socket.socket | None = None) -> Iterator[Shop]:
     """An origin that serves only who shows a certificate of its CA: `folder/member.pem`, `folder/member.key`.
 
-    The member's certificate comes by an intermediate, which must be shown, too.
+    The member's certificate comes by an intermediate, which must be shown, too. server: what it listens on, elsewhere.
     """
     folder.mkdir(parents=True, exist_ok=True)
     root = authority("root")
@@ -183,13 +183,15 @@ def open_club(folder: Path) -> Iterator[Shop]:
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(folder / "root.pem")
     context.load_cert_chain(folder / "club.pem")
-    with _serving(context, folder / "root.pem", [CLUB, "stranger.test"]) as shop:
+    with _serving(context, folder / "root.pem", [CLUB, "stranger.test"], server) as shop:
         yield shop
 
 
 @contextlib.contextmanager
-def _serving(context: ssl.SSLContext, root: Path, hosts: list[str]) -> Iterator[Shop]:
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+def _serving(
+    context: ssl.SSLContext, root: Path, hosts: list[str], server: socket.socket | None = None
+) -> Iterator[Shop]:
+    with server or socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         shop = Shop(server.getsockname()[1], root, hosts)
         thread = threading.Thread(target=_serve, args=(server, context, shop))
         thread.start()

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,9 @@ from tests.wire.sidecars import Sidecar, command
 
 ROOT = Path(__file__).parents[2]
 RULED, OTHER = ("10.77.0.2", "fd77::2"), ("10.77.0.3", "fd77::3")
-NAMES = {"api.stripe.com": RULED, "hooks.example.com": RULED, "other.example": OTHER}
+CLUB = ("10.77.0.4", "fd77::4")
+"""Where nobody listens, until a test does: as club.test."""
+NAMES = {"api.stripe.com": RULED, "hooks.example.com": RULED, "other.example": OTHER, "club.test": CLUB}
 RULES = """
 version: 1
 rules:
@@ -51,8 +55,10 @@ netns add {world}
 -n {gateway} address add fd77::1/64 dev outside nodad
 -n {world} address add 10.77.0.2/24 dev eth0
 -n {world} address add 10.77.0.3/24 dev eth0
+-n {world} address add 10.77.0.4/24 dev eth0
 -n {world} address add fd77::2/64 dev eth0 nodad
 -n {world} address add fd77::3/64 dev eth0 nodad
+-n {world} address add fd77::4/64 dev eth0 nodad
 -n {agent} link set eth0 up
 -n {gateway} link set inside up
 -n {gateway} link set outside up
@@ -77,6 +83,18 @@ class Host:
     def run(self, *words: object, timeout: float = 60, **more: Any) -> subprocess.CompletedProcess[str]:
         """Run one there to its end."""
         return subprocess.run(self.words(*words), capture_output=True, text=True, timeout=timeout, check=False, **more)
+
+    def listening(self, address: str, port: int) -> socket.socket:
+        """A socket of this process that listens there: a thread steps inside for as long as it takes to make it."""
+
+        def made() -> socket.socket:
+            with open(f"/run/netns/{self.name}") as inside:
+                os.setns(inside.fileno(), os.CLONE_NEWNET)
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            return socket.create_server((address, port), family=family)
+
+        with ThreadPoolExecutor(1) as stepping:
+            return stepping.submit(made).result()
 
     @contextmanager
     def serving(self, *words: object) -> Iterator[subprocess.Popen[str]]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.wire.namespaces import OTHER, RULED, Network, network, redirect, redirect_own, transparent
+from tests.wire.bad_certificates import open_club
+from tests.wire.namespaces import CLUB, OTHER, RULED, Network, network, redirect, redirect_own, transparent
 from tests.wire.sidecars import Sidecar, command
 
 TIMED_OUT = 28
@@ -194,3 +195,40 @@ def test_a_secret_that_nobody_could_show_is_refused_at_the_start(net: Network, t
     ended = net.gateway.run(*asked)
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].startswith("ledger: clients of a transparent sidecar cannot show a secret")
+
+
+def test_only_a_host_that_is_named_goes_unverified(net: Network, tmp_path: Path) -> None:
+    """The sidecar trusts the CA of api.stripe.com alone: other.example shows one of a CA that nobody knows."""
+    rules = tmp_path / "ledger.yaml"
+    rules.write_text(
+        f'{net.rules.read_text()}  - {{name: other, match: {{url: "https://other.example/**/charges"}}}}\n'
+    )
+    for options, wanted in (([], "502 failed"), (["--insecure-host", "other.example"], "200 executed")):
+        with transparent(net, tmp_path / "s", "--rules", rules, *options) as sidecar:
+            redirect(net, sidecar.port)
+            ca = sidecar.ca / "bundle.pem"
+            for family in ("-4", "-6"):
+                path = f"/ok/insecure{family}/charges"
+                assert net.curl(ca, family, "-d", "amount=7", f"https://other.example{path}") == wanted
+                assert net.effects(path) == (wanted == "200 executed")
+            assert net.curl(ca, "-d", f"o={wanted}", "https://api.stripe.com/ok/verified/charges") == "200 executed"
+
+
+def test_a_certificate_is_shown_to_the_host_it_is_for(net: Network, tmp_path: Path) -> None:
+    rules, trusted = tmp_path / "ledger.yaml", tmp_path / "trusted.pem"
+    rules.write_text('rules: [{name: club, match: {method: POST, url: "https://club.test/orders"}}]')
+    with open_club(tmp_path / "club", net.world.listening(CLUB[0], 443)) as club:
+        trusted.write_bytes(club.ca_file.read_bytes())
+        more = ("--rules", rules, "--upstream-ca", trusted)
+        shown = ("--client-cert", f"club.test={club.ca_file.with_name('whole.pem')}")
+        with transparent(net, tmp_path / "s", *more, *shown) as sidecar:
+            redirect(net, sidecar.port)
+            words = [sidecar.ca / "bundle.pem", "-4", "-d", "n=1", "https://club.test/orders"]
+            assert [net.curl(*words) for _ in range(2)] == ["200 executed", "200 replayed"]
+        assert club.asked == {"club.test": 1}
+        with transparent(net, tmp_path / "other", *more) as sidecar:
+            redirect(net, sidecar.port)
+            told = net.curl(sidecar.ca / "bundle.pem", "-4", "-d", "n=2", "https://club.test/orders")
+            # In TLS 1.3 the refusal comes after the handshake: a request may be on its way by then.
+            assert told.split()[1] in ("failed", "unknown")
+        assert club.asked == {"club.test": 1}
