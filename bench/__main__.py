@@ -21,6 +21,7 @@ from bench import (
     rules,
     screens,
     starting,
+    streams,
     tunnel,
     workers,
 )
@@ -34,6 +35,7 @@ SCENARIOS = {
     "tunnel": tunnel.run,
     "workers": workers.run,
     "half-open": half_open.run,
+    "streams": streams.run,
     "memory": memory.run,
     "starting": starting.run,
     "guard": guard_calls.run,

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import chain
 from statistics import median
 from typing import Any
 
@@ -124,6 +127,44 @@ def latencies(routes: list[Route], requests: int) -> list[float]:
     return [median(times) for times in took]
 
 
+def first_pieces(route: Route, streams: int, at_once: int, accept: str, marker: str, name: str) -> list[float]:
+    """Milliseconds from when the origin sent the first piece of an answer that streams until it was here, in order.
+
+    Both read the same monotonic clock. marker: what the head of every answer must hold. name: makes the bodies unique.
+    """
+
+    def follow(numbers: range) -> list[float]:
+        with open_socket(route) as sock:
+            return [
+                _first_piece(sock, route.post((BODY % (name, n)).encode(), accept.encode()), marker) for n in numbers
+            ]
+
+    shares = [range(start, streams, at_once) for start in range(at_once)]
+    with ThreadPoolExecutor(at_once) as pool:
+        return sorted(chain.from_iterable(pool.map(follow, shares)))
+
+
+def _first_piece(sock: ssl.SSLSocket, request: bytes, marker: str) -> float:
+    sock.sendall(request)
+    came, told = b"", None
+    while told is None:
+        came += _more(sock)
+        here = time.monotonic_ns()
+        told = re.search(rb"\r\n\r\n.*@(.+?)@", came, re.DOTALL)
+    if not came.startswith(b"HTTP/1.1 200") or marker not in came.decode("latin-1").lower():
+        raise SystemExit(f"a wrong answer: {came[:300]!r}")
+    while not came.endswith(b"\r\n0\r\n\r\n"):
+        came += _more(sock)
+    return (here - int(told[1])) / 1e6
+
+
+def _more(sock: ssl.SSLSocket) -> bytes:
+    data = sock.recv(65536)
+    if not data:
+        raise SystemExit("the answer broke off")
+    return data
+
+
 def download(route: Route, size: int) -> float:
     """Seconds for `size` bytes."""
     sock = open_socket(route)
@@ -168,6 +209,10 @@ def perform(job: dict[str, Any]) -> Any:
             return asdict(asyncio.run(asyncio.wait_for(run.result(), DEADLINE)))
         case "latencies":
             return latencies(routes, job["requests"])
+        case "first_pieces":
+            return first_pieces(
+                routes[0], **{name: job[name] for name in ("streams", "at_once", "accept", "marker", "name")}
+            )
         case "download":
             return download(routes[0], job["size"])
         case "downloads":

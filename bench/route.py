@@ -33,12 +33,12 @@ class Route:
         context.set_alpn_protocols(["http/1.1"])
         return context
 
-    def post(self, body: bytes) -> bytes:
+    def post(self, body: bytes, accept: bytes = b"*/*") -> bytes:
         """Return an agent's POST, whole."""
         return (
-            b"POST /orders HTTP/1.1\r\nHost: %s:%d\r\nUser-Agent: agent/1.0\r\nAccept: */*\r\n"
+            b"POST /orders HTTP/1.1\r\nHost: %s:%d\r\nUser-Agent: agent/1.0\r\nAccept: %s\r\n"
             b"Authorization: Bearer sk_test_4eC39HqLyjWDarjtT1zdp7dc\r\nContent-Type: application/json\r\n"
-            b"Content-Length: %d\r\n\r\n%s" % (HOST.encode(), self.port, len(body), body)
+            b"Content-Length: %d\r\n\r\n%s" % (HOST.encode(), self.port, accept, len(body), body)
         )
 
     def get(self, path: str) -> bytes:

@@ -33,6 +33,14 @@ class BenchError(Exception):
     """A measurement that cannot be trusted; str() is one line that says why."""
 
 
+def _cpu(process: psutil.Process) -> float:
+    """Exact where the kernel has a clock for it, which clock_getcpuclockid(3) names; elsewhere in hundredths."""
+    if sys.platform == "linux":
+        return time.clock_gettime(~process.pid << 3 | 2)
+    times = process.cpu_times()
+    return times.user + times.system
+
+
 @dataclass(frozen=True, slots=True)
 class Proxy:
     """A running proxy."""
@@ -44,7 +52,7 @@ class Proxy:
     def cpu(self) -> float:
         """CPU seconds it has used so far, its workers' included."""
         everyone = [self.process, *self.process.children(recursive=True)]
-        return sum(t.user + t.system for t in (p.cpu_times() for p in everyone))
+        return sum(_cpu(p) for p in everyone)
 
     def rss(self) -> float:
         """Resident MiB, children included."""

@@ -1,7 +1,8 @@
 """The origin, a process of its own: TLS, fixed answers, a count of effects; as little work as asyncio allows.
 
 `python -m bench.upstream CERTIFICATE-AND-KEY` prints its port, then serves until it is terminated.
-POST is an effect and is counted; `GET /effects` tells the count; `GET /bytes/N` sends N bytes; any other GET is small.
+POST is an effect and is counted, and one that accepts a STREAMED type is answered in pieces, the first of which says
+when it was sent; `GET /effects` tells the count; `GET /bytes/N` sends N bytes; any other GET is small.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import contextlib
 import ssl
 import sys
+import time
 
 CHUNK = bytes(256 * 1024)
 HEAD = (
@@ -20,6 +22,11 @@ BODY = (
     b'{"id": "or_%012d", "object": "order", "status": "accepted", "amount": 1299, "currency": "eur", "created": '
     b'1704067200, "livemode": false, "metadata": {}, "customer": "cus_9s6XKzkNRiz8i3", "lines": []}'
 )
+
+STREAMED = (b"text/event-stream", b"application/x-ndjson")
+STREAM = b"HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n"
+REST_SECONDS = 0.15
+"""Until the rest of a streamed answer follows its first piece: nothing on the way may wait for that."""
 
 _counted = 0
 
@@ -50,7 +57,7 @@ class Origin(asyncio.Protocol):
         self._paused = False
         self._send_owed()
 
-    def _next_request(self) -> tuple[bytes, bytes] | None:
+    def _next_request(self) -> tuple[bytes, bytes, bytes] | None:
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
             return None
@@ -61,13 +68,14 @@ class Origin(asyncio.Protocol):
             return None
         method, target, _ = self._buffer.split(b" ", 2)
         self._buffer = self._buffer[whole:]
-        return method, target
+        return method, target, head
 
-    def _answer(self, method: bytes, target: bytes) -> None:
+    def _answer(self, method: bytes, target: bytes, head: bytes) -> None:
         global _counted  # noqa: PLW0603
         if method == b"POST":
             _counted += 1
-            self._send(BODY % _counted)
+            streamed = [kind for kind in STREAMED if b"\r\naccept: " + kind in head]
+            self._stream(streamed[0]) if streamed else self._send(BODY % _counted)
         elif target == b"/effects":
             self._send(b"%d" % _counted)
         elif target.startswith(b"/bytes/"):
@@ -79,6 +87,12 @@ class Origin(asyncio.Protocol):
 
     def _send(self, body: bytes) -> None:
         self._transport.write(HEAD % len(body) + body)
+
+    def _stream(self, kind: bytes) -> None:
+        piece = b"data: @%d@\n\n" % time.monotonic_ns()
+        self._transport.write(STREAM % kind + b"%x\r\n%s\r\n" % (len(piece), piece))
+        rest = b"a\r\ndata: end\n\r\n0\r\n\r\n"
+        asyncio.get_running_loop().call_later(REST_SECONDS, self._transport.write, rest)
 
     def _send_owed(self) -> None:
         while self._owed and not self._paused:
