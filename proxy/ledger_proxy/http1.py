@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Generator
 from copy import copy
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import h11
 from h11._readers import ChunkedReader
@@ -19,6 +21,7 @@ import ledger_proxy.light  # noqa: F401 - before mitmproxy
 
 # isort: split
 from mitmproxy import http
+from mitmproxy.connection import Connection
 from mitmproxy.net.http import status_codes
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers import http as http_layer
@@ -32,6 +35,8 @@ MAX_HEAD = 65_536
 """Bytes of one head, or of what stands between two chunks."""
 MAX_AHEAD = 1 << 20
 """Bytes that a client may send ahead while its request is being answered."""
+FRESH_IDLE = 2.0
+"""Seconds that an origin's connection may be idle and be used again: `upstream` has the same."""
 
 type Commands = Generator[commands.Command, Any, None]
 
@@ -42,6 +47,7 @@ _BAD_IN_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|\n[ \t]")
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^ \t\r\n]+ HTTP/1\.[01]\r?\n")
 _HOST = re.compile(rb"\nhost[ \t]*:", re.IGNORECASE)
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
+_quiet_since: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
 _ONE_HOP = frozenset((b"connection", b"keep-alive", b"te", b"trailer", b"proxy-connection", b"proxy-authorization"))
 
 
@@ -131,11 +137,32 @@ class Client(_http1.Http1Client):
         elif self.buf or not isinstance(event, events.DataReceived):
             yield from super().read_headers(event)
 
+    def mark_done(self, *, request: bool = False, response: bool = False) -> Commands:
+        """Remember since when it is idle."""
+        if response:
+            _quiet_since[self.conn] = time.monotonic()
+        yield from super().mark_done(request=request, response=response)
+
     def send(self, event: Any) -> Commands:
         """Write no field that is of one hop, unless it asks for another protocol."""
         if isinstance(event, RequestHeaders):
             event = RequestHeaders(event.stream_id, _request(event.request), event.end_stream)
         yield from super().send(event)
+
+
+_get_connection = http_layer.HttpLayer.get_connection
+
+
+def get_connection(self: Any, event: http_layer.GetHttpConnection, *, reuse: bool = True) -> Commands:
+    """Use no connection again that its origin may be closing: the agent would be hung up on for nothing.
+
+    How long an origin keeps them it may say in Keep-Alive, a field of one hop, so the agent cannot go by it.
+    """
+    now = time.monotonic()
+    for one in list(self.connections):
+        if one.connected and now - _quiet_since.get(one, now) > FRESH_IDLE:
+            yield commands.CloseConnection(one)
+    yield from _get_connection(self, event, reuse=reuse)
 
 
 class Stream(http_layer.HttpStream):
@@ -197,6 +224,7 @@ def apply() -> None:
         (http_layer, "Http1Server", Server),
         (http_layer, "Http1Client", Client),
         (http_layer, "HttpStream", Stream),
+        (http_layer.HttpLayer, "get_connection", get_connection),
         (_http1, "ChunkedReader", Chunks),
         (_http1, "make_error_response", error_page),
     ):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,6 +184,18 @@ def test_one_connection_serves_many_requests_until_it_is_closed(world: World, wh
         last = ask(connection, request("GET", f"/{where}/last/plain", b"Connection: close"))
         assert last.body == b"hello"
         assert connection.recv(1) == b""
+
+
+def test_a_connection_that_an_origin_may_be_closing_is_not_used_again(world: World) -> None:
+    """Many close what was idle for five seconds, and a request that crosses that would be hung up on for nothing."""
+    with through(world.sidecar) as connection:
+        for idle in (0, 0, 2.5):
+            time.sleep(idle)
+            answer = ask(connection, request("POST", "/free/idle/plain", *sized(b"x"), body=b"x"))
+            assert (answer.body, answer.whole) == (b"hello", True)
+    seen = [one.connection for one in world.origin.requests(b"/idle/")]
+    assert len(seen) == 3
+    assert seen[2] not in seen[:2], "after two seconds another one is opened"
 
 
 @pytest.mark.parametrize("where", PATHS)
