@@ -210,9 +210,7 @@ def perform(job: dict[str, Any]) -> Any:
         case "latencies":
             return latencies(routes, job["requests"])
         case "first_pieces":
-            return first_pieces(
-                routes[0], **{name: job[name] for name in ("streams", "at_once", "accept", "marker", "name")}
-            )
+            return first_pieces(routes[0], **job["told"])
         case "download":
             return download(routes[0], job["size"])
         case "downloads":

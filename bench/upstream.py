@@ -23,7 +23,7 @@ BODY = (
     b'1704067200, "livemode": false, "metadata": {}, "customer": "cus_9s6XKzkNRiz8i3", "lines": []}'
 )
 
-STREAMED = (b"text/event-stream", b"application/x-ndjson")
+STREAMED = (b"text/event-stream", b"application/x-ndjson", b"application/json")
 STREAM = b"HTTP/1.1 200 OK\r\nServer: origin\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n"
 REST_SECONDS = 0.15
 """Until the rest of a streamed answer follows its first piece: nothing on the way may wait for that."""

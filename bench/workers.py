@@ -1,4 +1,8 @@
-"""Several processes on one ledger: what a request costs in CPU with two workers, against one sidecar."""
+"""Several processes on one ledger: what a request costs in CPU with two workers, against one sidecar.
+
+Each of the two has half of those who wait, so it shares commits and turns of the loop among fewer: a first call costs
+as much in one sidecar with 8 connections as in two workers with 16.
+"""
 
 from __future__ import annotations
 

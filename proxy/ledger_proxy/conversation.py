@@ -26,6 +26,11 @@ AT_ONCE = 65_536
 """Bytes of a body that are waited for before it is handed on as a stream."""
 PATIENCE = 0.05
 """Seconds that a body of unknown length has to come whole, before it is handed on as a stream."""
+COMES_BIT_BY_BIT = frozenset({
+    "text/event-stream", "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
+    "application/json-seq", "application/stream+json", "application/vnd.amazon.eventstream",
+})  # fmt: skip
+"""Types of bodies that are read as they come, so that nobody waits for one to come whole."""
 
 
 @dataclass(slots=True)
@@ -57,7 +62,7 @@ class Body:
         size = self._message.headers.get(hdrs.CONTENT_LENGTH)
         if size is not None and not self._message.chunked:
             return await self.whole() if int(size) <= AT_ONCE or self._payload is EMPTY_PAYLOAD else None
-        if self._payload is not EMPTY_PAYLOAD and _is_event_stream(self._message):
+        if self._payload is not EMPTY_PAYLOAD and _comes_bit_by_bit(self._message):
             return None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
@@ -200,8 +205,8 @@ async def _write_file(conn: Connection, protocol: ResponseHandler, head: bytes, 
         await writer.drain()
 
 
-def _is_event_stream(message: RawResponseMessage) -> bool:
-    return message.headers.get(hdrs.CONTENT_TYPE, "").lower().startswith("text/event-stream")
+def _comes_bit_by_bit(message: RawResponseMessage) -> bool:
+    return message.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower() in COMES_BIT_BY_BIT
 
 
 def _require_whole(protocol: ResponseHandler, message: RawResponseMessage, payload: StreamReader) -> None:
