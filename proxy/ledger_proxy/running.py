@@ -9,11 +9,12 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from ledger.errors import LedgerError
+from ledger_proxy import descriptors
 from ledger_proxy.child_env import SHIMS, child_environment, upstream_proxy
 from ledger_proxy.enclosing import enclosure
 from ledger_proxy.errors import EngineError, guarded
@@ -115,6 +116,7 @@ def _take(settings: Settings, running: Sidecar, rules: Ruleset) -> None:
 
 
 async def _run(settings: Settings, command: Sequence[str], enclosed: bool) -> int:
+    usual = descriptors.limit()
     async with contextlib.AsyncExitStack() as stack:
         within = await stack.enter_async_context(enclosure()) if enclosed else None
         if within is not None:
@@ -126,8 +128,8 @@ async def _run(settings: Settings, command: Sequence[str], enclosed: bool) -> in
         env["LEDGER_WORKFLOW"] = settings.workflow
         with _caught_signals() as caught:
             try:
-                starting = within.start(command, env) if within else asyncio.create_subprocess_exec(*command, env=env)
-                child = await starting
+                with descriptors.usual(usual):
+                    child = await (within.start(command, env) if within else _started(command, env))
             except OSError as error:
                 print(f"ledger run: {command[0]}: {error.strerror}", file=sys.stderr)
                 return NOT_EXECUTABLE
@@ -136,6 +138,10 @@ async def _run(settings: Settings, command: Sequence[str], enclosed: bool) -> in
             forwarding.cancel()
     _print_summary(running, settings)
     return code if code >= 0 else 128 - code
+
+
+async def _started(command: Sequence[str], env: Mapping[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(*command, env=env)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from pathlib import Path
 from ledger.beside import observed_db
 from ledger.keeper import AsyncKeeper
 from ledger.stores.sqlite_async import AsyncSqliteStore
-from ledger_proxy import telling
+from ledger_proxy import descriptors, telling
 from ledger_proxy.addon import Gate
 from ledger_proxy.ca import CA, EPHEMERAL_DAYS, ensure_ca, share, upstream_bundle
 from ledger_proxy.connecting import Connections
@@ -73,6 +73,7 @@ async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     if settings.observe:
         settings = replace(settings, rules=settings.rules.observing())
     require_secret(settings)
+    descriptors.widen()
     if settings.mode.chained is not None:
         settings = replace(settings, upstream_proxy=settings.mode.chained)
     async with contextlib.AsyncExitStack() as stack:

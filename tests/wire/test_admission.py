@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import resource
 import shutil
 import socket
 import subprocess
@@ -15,9 +17,15 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
+from mitmproxy.test import tflow
 
 from ledger_proxy.auth import Auth
+from ledger_proxy.connecting import Connections
+from ledger_proxy.destinations import Destinations
 from ledger_proxy.exchange import Caller
+from ledger_proxy.limits import MAX_CONNECTIONS
+from ledger_proxy.settings import Settings
+from ledger_rules.ruleset import Ruleset
 from tests.upstream import Upstream
 from tests.wire.sidecars import RULES, Sidecar, ledger, start
 
@@ -132,3 +140,31 @@ def test_no_other_word_opens(user: str, caller: str, password: str) -> None:
     assert auth.admit(password, NOBODY) is None
     told = auth.admit_pair(quote(user, safe=""), f"{quote(caller, safe='')}:{TOKEN}", NOBODY)
     assert told == Caller(user or "default", caller or None)
+
+
+def test_more_connections_than_a_process_may_usually_have(tmp_path: Path, upstream: Upstream) -> None:
+    """The limit that a shell sets is raised, as far as it may be."""
+    few = 300
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (few, before[1]))
+    try:
+        sidecar = start(tmp_path / "s", upstream)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    with contextlib.ExitStack() as stack:
+        stack.callback(sidecar.kill)
+        for _ in range(2 * few):
+            stack.enter_context(socket.create_connection(("127.0.0.1", sidecar.port), 10))
+        assert sidecar.post("/ok/charges").headers["ledger-outcome"] == "executed"
+
+
+def test_beyond_its_own_limit_a_connection_is_closed_at_once_and_others_stay() -> None:
+    connections = Connections(Settings(rules=Ruleset(), db=""), Destinations())
+    clients = [tflow.tclient_conn() for _ in range(MAX_CONNECTIONS + 2)]
+    for client in clients:
+        connections.client_connected(client)
+    assert [bool(client.error) for client in clients] == [False] * MAX_CONNECTIONS + [True] * 2
+    for client in clients[-3:]:
+        connections.client_disconnected(client)
+    connections.client_connected(late := tflow.tclient_conn())
+    assert not late.error

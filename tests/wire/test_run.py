@@ -49,6 +49,13 @@ def test_a_signal_reaches_the_child(tmp_path: Path) -> None:
     assert child.returncode == 7
 
 
+def test_a_command_may_open_as_many_files_as_without_ledger(tmp_path: Path) -> None:
+    asked = command("run", "--db", tmp_path / "ledger.db", "--", "sh", "-c", "ulimit -Sn")
+    limited = ["sh", "-c", 'ulimit -Sn 300; exec "$@"', "sh", *asked]
+    ended = subprocess.run(limited, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == "300\n"
+
+
 def test_a_run_that_no_request_came_through_says_so(tmp_path: Path) -> None:
     assert "no request came through" in run(tmp_path, "true").stderr
 
