@@ -4,7 +4,7 @@
 
 python := .venv/bin/python
 # What has a long form, or costs one sidecar for many cases; everything else `make test` runs as it is.
-wire := backup broken_origins clock_jumps crashes fidelity http_cache pressure recovery smuggling streaming upstream_faults
+wire := backup broken_origins clock_jumps crashes fidelity four_processes http_cache pressure recovery smuggling streaming upstream_faults
 long := $(wire:%=tests/wire/test_%.py) tests/core/test_model.py tests/core/test_bit_rot.py tests/test_planted_bugs.py
 # What was cached, compiled or measured; never a ledger.
 litter := .tools .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .demo dist

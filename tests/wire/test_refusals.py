@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ import pytest
 from tests.privileges import without_roots_privileges
 from tests.upstream import Upstream, running_upstream
 from tests.wire.sidecars import RULES, Sidecar, command, ledger, running, start
+from tests.wire.test_operations import until
 
 
 def test_an_upstream_that_refuses_is_a_failure_and_a_retry_executes(tmp_path: Path) -> None:
@@ -85,6 +87,23 @@ def test_a_full_disk_refuses_and_sends_nothing(tmp_path: Path, upstream: Upstrea
         _limit_files(sidecar, resource.RLIM_INFINITY)
         assert sidecar.post("/ok/charges", {"n": 1}).status_code == 200
     assert len(upstream.effects(path="/ok/charges")) == 2
+
+
+def test_a_disk_that_fills_after_sending_takes_no_answer_away(tmp_path: Path, upstream: Upstream) -> None:
+    folder = tmp_path / "s"
+    with running(folder, upstream, RULES.replace("20s", "1s")) as sidecar, ThreadPoolExecutor(1) as agents:
+        sidecar.post("/ok/charges", {"n": 0})
+        first = agents.submit(sidecar.post, "/slow/1000/charges", {"n": 1})
+        upstream.wait_for(lambda u: u.effects(path="/slow/1000/charges"))
+        _limit_files(sidecar, (folder / "ledger.db-wal").stat().st_size)
+        assert first.result().status_code == 200
+        told = [sidecar.post("/slow/1000/charges", {"n": 1}) for _ in range(2)]
+        assert {a.headers["ledger-outcome"] for a in told} <= {"replayed", "held", "in-flight", "refused"}
+        _limit_files(sidecar, resource.RLIM_INFINITY)
+        until(lambda: "running" not in [record["status"] for record in sidecar.records()], 60)
+        again = sidecar.post("/slow/1000/charges", {"n": 1})
+        assert again.headers["ledger-outcome"] in ("replayed", "held")
+    assert len(upstream.effects(path="/slow/1000/charges")) == 1
 
 
 def test_a_ledger_that_was_deleted_refuses_and_sends_nothing(sidecar: Sidecar, upstream: Upstream) -> None:
