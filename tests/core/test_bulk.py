@@ -1,4 +1,5 @@
-"""What is written together comes to what it comes to one by one: every answer, row, sum and journal line."""
+"""What is written together, or alone in one statement, comes to what it comes to one by one: every answer, row, sum
+and journal line."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 from ledger import Event, Result, lifecycle
 from ledger.lifecycle import Claimant
 from ledger.records import EventType, Instant, Record, Status
-from ledger.stores import bulk, schema
-from ledger.stores.engine import Append, Insert, Op, Put, Replace, Write, commit
+from ledger.stores import atonce, bulk, schema
+from ledger.stores.engine import Append, Insert, Op, Put, Replace, Write, commit, commit_alone
 from ledger.stores.files import open_ledger
 from ledger.stores.rows import COLUMNS
 
@@ -40,16 +41,20 @@ def answers(*ids: str) -> Append:
     return Append([Event(EventType.BLOCKED, id, "charge", "default", 100.0, None, {"epoch": 1}) for id in ids])
 
 
-def told(folder: Path, batches: list[list[Op]]) -> tuple[list[Any], dict[str, Any]]:
+def told(folder: Path, batches: list[list[Op]], alone: bool = False) -> tuple[list[Any], dict[str, Any]]:
     """What each op came to, and what the ledger then holds; order of journal lines aside."""
     path = str(folder / "ledger.db")
     Path(path).unlink(missing_ok=True)
     db = open_ledger(path, "normal")
+    atonce.prepare(db)
     commit(db, path, [Write(Put(record)) for record in STANDING.values()])
     done = []
     for batch in batches:
         writes = [Write(op) for op in batch]
-        commit(db, path, writes)
+        if alone:
+            commit_alone(db, path, writes[0])
+        else:
+            commit(db, path, writes)
         done += [bool(write.result()) for write in writes]
     lines = "SELECT at, event, record, tool, wf, caller, detail, actions, attempts, runs, failed, refused FROM events"
     held = {
@@ -75,7 +80,9 @@ OPS: list[Op] = [
 def test_a_batch_comes_to_the_same_as_one_by_one(tmp_path_factory: pytest.TempPathFactory, ops: list[Op]) -> None:
     folder = tmp_path_factory.getbasetemp()
     ops.sort(key=lambda op: (isinstance(op, Append), isinstance(op, Insert), OPS.index(op)))
-    assert told(folder, [ops]) == told(folder, [[op] for op in ops])
+    one_by_one = told(folder, [[op] for op in ops])
+    assert told(folder, [ops]) == one_by_one
+    assert told(folder, [[op] for op in ops], alone=True) == one_by_one
 
 
 def test_one_that_was_overtaken_costs_nobody_else_an_outcome(tmp_path: Path) -> None:

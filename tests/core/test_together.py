@@ -50,10 +50,10 @@ class Told:
 class Interrupted(files.Connection):
     """A connection whose thread gets Ctrl-C at its next commit: just before, or just after it is durable."""
 
-    when = ""
+    when, at = "", "COMMIT"
 
     def execute(self, sql: str, *values: Any) -> Any:
-        if sql != "COMMIT" or not Interrupted.when:
+        if not sql.startswith(self.at) or not Interrupted.when:
             return super().execute(sql, *values)
         when, Interrupted.when = Interrupted.when, ""
         if when == "after":
@@ -80,6 +80,27 @@ def test_who_waits_for_an_interrupted_leader_hears_what_really_happened(
     kept = {record.id for record in store.all()}
     assert kept == names if when == "after" else kept == names - {interrupted}
     assert store.insert(claim("ffff")), "the ledger is still led"
+    store.close()
+
+
+class InterruptedAlone(Interrupted):
+    """As `Interrupted`, at its next claim in one statement."""
+
+    at = "INSERT INTO claimed"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_claim_alone_that_is_broken_off_is_whole_or_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    monkeypatch.setattr(files, "Connection", InterruptedAlone)
+    store = SqliteStore(tmp_path / "ledger.db")
+    Interrupted.when = when
+    with pytest.raises(KeyboardInterrupt):
+        store.insert(claim("aa"))
+    assert [(r.id, r.attempts) for r in store.all()] == ([("aa", 1)] if when == "after" else [])
+    assert len(store.events()) == (when == "after")
+    assert store.insert(claim("bb")), "the ledger is still led"
     store.close()
 
 

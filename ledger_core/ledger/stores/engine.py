@@ -11,7 +11,7 @@ from ledger.errors import LedgerError, StoreBusy, StoreUnavailable
 from ledger.lifecycle import ANSWERED, Change, Guard
 from ledger.ports import CLOSED, NO_REASON, Held
 from ledger.records import Event, EventType, Instant, Record, Status
-from ledger.stores import adding, bulk, filing, purging, schema
+from ledger.stores import adding, atonce, bulk, filing, purging, schema
 from ledger.stores.files import refuse_unsound, stop_if_not_synced, translated
 from ledger.stores.rows import (
     COLUMNS,
@@ -139,6 +139,30 @@ def commit(db: sqlite3.Connection, path: str, writes: Sequence[Write]) -> None:
             commit(db, path, [write])
 
 
+def commit_alone(db: sqlite3.Connection, path: str, write: Write) -> None:
+    """As `commit`, for the one write of the thread that calls: in one statement where it can be.
+
+    If it is broken off, by Ctrl-C, it was written whole or not at all, and only this thread is not told which.
+    """
+    op = write.op
+    try:
+        with translated(path):
+            if type(op) is Insert and not _has_content(op.change.record):
+                refuse_unsound(db, path)
+                write.done = atonce.claim(db, op.change)
+            elif type(op) is Replace and op.change.guard is Guard.OWNER and not op.change.opens:
+                refuse_unsound(db, path)
+                write.done = atonce.finish(db, op.change)
+            else:
+                commit(db, path, [write])
+    except LedgerError as error:
+        if isinstance(error.__cause__, sqlite3.Error):
+            stop_if_not_synced(db, error.__cause__)
+        write.done = error
+    except _UNWRITABLE as error:
+        write.done = _cannot_be_written(path, error)
+
+
 def _transaction(db: sqlite3.Connection, path: str, writes: Sequence[Write]) -> None:
     applied: list[int] | None = None
     try:
@@ -179,8 +203,8 @@ def begin(db: sqlite3.Connection, path: str, ops: Sequence[Op]) -> list[int]:
             return [_apply(db, ops[0])] if len(ops) == 1 else _apply_all(db, ops)
         except BaseException as error:
             _roll_back(db)
-            if isinstance(error, UnicodeError | OverflowError | TypeError | ValueError | RecursionError):
-                raise StoreUnavailable(f"a record cannot be written to {path}: {error}") from error
+            if isinstance(error, _UNWRITABLE):
+                raise _cannot_be_written(path, error) from error
             raise
 
 
@@ -192,6 +216,14 @@ def end(db: sqlite3.Connection, path: str) -> None:
         except BaseException as error:
             _not_committed(db, error)
             raise
+
+
+_UNWRITABLE = (UnicodeError, OverflowError, TypeError, ValueError, RecursionError)
+"""What a record raises that has no form in a row."""
+
+
+def _cannot_be_written(path: str, error: BaseException) -> StoreUnavailable:
+    return StoreUnavailable(f"a record cannot be written to {path}: {error}")
 
 
 def _not_committed(db: sqlite3.Connection, error: BaseException) -> None:

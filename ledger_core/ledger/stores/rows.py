@@ -22,6 +22,7 @@ OWNED = ("status", "spent", "released", "touched", "touched_mono", "touched_boot
 """Those of `STATE` that the owner of a claim changes: what it came to, and the head of an answer that streams."""
 COUNTERS = ("attempts", "runs", "failed", "unknown", "replayed", "refused", "held", "conflicts")
 COLUMNS = (*FIXED, *STATE, *COUNTERS)
+_NO_COUNTS = (0,) * len(COUNTERS)
 COUNTED = ("actions", *COUNTERS)
 """What a journal line adds to the sums; `actions` is the number of records."""
 
@@ -59,9 +60,9 @@ def _about(r: Record, was: Record | None) -> str | None:
     return dumps(r.about) if r.about else "{}"
 
 
-def count_row(counts: Mapping[str, int]) -> list[int]:
+def count_row(counts: Mapping[str, int]) -> tuple[int, ...]:
     """What is added to `COUNTERS`, in order."""
-    return [counts.get(name, 0) for name in COUNTERS]
+    return tuple(map(counts.get, COUNTERS, _NO_COUNTS))
 
 
 def counter_row(r: Record) -> tuple[int, ...]:

@@ -14,11 +14,24 @@ from ledger.lifecycle import Change, Claimant, first_claim
 from ledger.owners import new_token
 from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
 from ledger.records import Event, Instant, Record, Status
-from ledger.stores import counting, filing, ledger_once, reading, secret
-from ledger.stores.engine import Add, Append, File, Insert, Purge, Put, Remove, Renew, Replace, commit
+from ledger.stores import atonce, counting, filing, ledger_once, reading, secret
+from ledger.stores.engine import (
+    Add,
+    Append,
+    File,
+    Insert,
+    Purge,
+    Put,
+    Remove,
+    Renew,
+    Replace,
+    Write,
+    commit,
+    commit_alone,
+)
 from ledger.stores.files import open_ledger, open_reader, translated
 from ledger.stores.sealed import Cipher
-from ledger.stores.together import Ticket, Together
+from ledger.stores.together import Together
 
 FLUSH_SECONDS = 0.1
 MUCH_UNFILED, BATCHES_FOR_A_SCREEN = 10_000, 8
@@ -39,6 +52,7 @@ class SqliteStore:
         """
         self.path, self._durability, self._cipher = str(path), durability, cipher
         self._writer = open_ledger(self.path, durability, create, cipher)
+        atonce.prepare(self._writer)
         self.imported = ledger_once.was_imported(self._writer)
         """Whether there are records under the ids that Ledger-Once gave them."""
         self._reader = open_reader(self.path, cipher)
@@ -226,6 +240,9 @@ class SqliteStore:
         with contextlib.suppress(LedgerError):
             self.flush()
 
-    def _commit(self, tickets: Sequence[Ticket]) -> None:
+    def _commit(self, tickets: Sequence[Write]) -> None:
         with self._writing:
-            commit(self._writer, self.path, tickets)
+            if len(tickets) == 1:
+                commit_alone(self._writer, self.path, tickets[0])
+            else:
+                commit(self._writer, self.path, tickets)

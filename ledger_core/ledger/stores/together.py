@@ -43,11 +43,11 @@ class Ticket(Write):
 class Together:
     """The writes of many threads; safe for them."""
 
-    def __init__(self, commit: Callable[[Sequence[Ticket]], None]) -> None:
+    def __init__(self, commit: Callable[[Sequence[Write]], None]) -> None:
         """commit: see `engine.commit`; called by one thread at a time. A write without `done` was not written."""
         self._commit = commit
         self._waiting: list[Ticket] = []
-        self._leader: Ticket | None = None
+        self._leader: Write | None = None
         self._crowd = 1
         self._mutex = threading.Lock()
 
@@ -60,6 +60,24 @@ class Together:
 
         After a KeyboardInterrupt it was written or will not be.
         """
+        write = Write(op)
+        try:
+            if self._leads_alone(write):
+                self._commit((write,))
+                return write.result()
+        finally:
+            if self._leader is write:
+                self._leave(write)
+        return self._write_with_others(op)
+
+    def _leads_alone(self, write: Write) -> bool:
+        """While nobody else writes, and nobody wrote with the last leader, there is no crowd to gather."""
+        with self._mutex:
+            if self._leader is None and self._crowd == 1 and not self._waiting:
+                self._leader = write
+            return self._leader is write
+
+    def _write_with_others(self, op: Op) -> int:
         ticket = Ticket(op)
         try:
             with self._mutex:
@@ -103,7 +121,7 @@ class Together:
             seen = len(self._waiting)
             time.sleep(GATHER_SECONDS)
 
-    def _leave(self, ticket: Ticket) -> None:
+    def _leave(self, ticket: Write) -> None:
         """Nobody waits for it any more; if it led, or was called to, another one is called."""
         with self._mutex:
             if ticket.done is None and ticket in self._waiting:
