@@ -24,6 +24,8 @@ MAX_STORED = 8 * 1024 * 1024
 """Bytes of the largest result that is kept."""
 _dumps = encoder(allow_nan=False)
 _AS_THEY_ARE = frozenset({str, bool, type(None)})
+_LONG = 1 << 64
+"""Whole numbers from here on are written in hexadecimal."""
 _TAG = "$"
 _META = {"codec": 1}
 
@@ -58,14 +60,14 @@ def _pack(value: Any) -> Any:
     kind = type(value)
     if kind in _AS_THEY_ARE:
         return value
+    if kind is dict:
+        return _pack_dict(value)
     if kind is int:
-        return value if value.bit_length() <= 64 else {_TAG: "int", "v": hex(value)}
+        return value if -_LONG < value < _LONG else {_TAG: "int", "v": hex(value)}
     if kind is float:
         return value if math.isfinite(value) else {_TAG: "float", "v": repr(value)}
     if kind is list:
         return [_pack(item) for item in value]
-    if kind is dict:
-        return _pack_dict(value)
     if kind in _SCALARS:
         name, pack, _ = _SCALARS[kind]
         return {_TAG: name, "v": pack(value)}
@@ -77,7 +79,8 @@ def _pack_dict(value: dict[Any, Any]) -> Any:
     for k, v in value.items():
         if type(k) is not str or k == _TAG:
             return {_TAG: "dict", "v": [[_pack(k), _pack(v)] for k, v in value.items()]}
-        told[k] = v if type(v) in _AS_THEY_ARE else _pack(v)
+        kind = type(v)
+        told[k] = v if kind in _AS_THEY_ARE or (kind is int and -_LONG < v < _LONG) else _pack(v)
     return told
 
 

@@ -72,6 +72,10 @@ def run(step: Step, port: Port) -> Reply:  # noqa: PLR0912 - one branch for each
                 step = step.next(port.execute(step.record), port.now())
             case Finish():
                 step = step.next(port.finish(step))
+            case Reply():
+                if step.event is not None:
+                    port.note(step.event)
+                return step
             case Wait():
                 step = step.next(port.wait(step.record, step.seconds), port.now())
             case Swap():
@@ -82,10 +86,6 @@ def run(step: Step, port: Port) -> Reply:  # noqa: PLR0912 - one branch for each
                 step = step.next(port.look(step.record), port.now())
             case Announce() | Follow():
                 raise TypeError("a synchronous call has no answer that streams")
-            case Reply():
-                if step.event is not None:
-                    port.note(step.event)
-                return step
             case _:
                 assert_never(step)
 
@@ -113,6 +113,10 @@ async def aopen(step: Step, port: AsyncPort) -> Reply | Follow:  # noqa: PLR0912
                 return step
             case Finish():
                 step = step.next(await port.finish(step))
+            case Reply():
+                if step.event is not None:
+                    port.note(step.event)
+                return step
             case Wait():
                 step = step.next(await port.wait(step.record, step.seconds), port.now())
             case Swap():
@@ -121,9 +125,5 @@ async def aopen(step: Step, port: AsyncPort) -> Reply | Follow:  # noqa: PLR0912
                 step = step.next(await port.verify(step.record), port.now())
             case Overtaken():
                 step = step.next(await port.look(step.record), port.now())
-            case Reply():
-                if step.event is not None:
-                    port.note(step.event)
-                return step
             case _:
                 assert_never(step)

@@ -54,7 +54,7 @@ class Engine:
         """Drive one call; see `answers.value_of`. Where `fn` turns out to be async, a coroutine."""
         if intent.function in self._returns_awaitables:
             return self.acall(intent, fn)
-        itself = intent.id in _executing.get()
+        itself = intent.draft.id in _executing.get()
         attempt = intent.attempt(itself)
         call = Call(self.store, self.keeper, _effect(intent, fn), partial(verdicts.ask, intent.verify))
         with watchers.around(attempt.draft) as watched:
@@ -76,7 +76,7 @@ class Engine:
 
     async def acall(self, intent: Intent, fn: Callable[[], Awaitable[Any]]) -> Any:
         """As `call`, awaiting."""
-        itself = intent.id in _executing.get()
+        itself = intent.draft.id in _executing.get()
         attempt = intent.attempt(itself)
         return await self._drive(self._begin(attempt), attempt, intent, fn, itself)
 

@@ -83,6 +83,16 @@ class Transition:
     claims: bool = False
     new_generation: bool = False
 
+    @property
+    def spends(self) -> int:
+        """Effects that may have happened: entering success or unknown adds one, leaving unknown takes it back.
+
+        Claims from unknown have taken theirs back in `claim`.
+        """
+        if self.claims or self.start is self.end:
+            return 0
+        return int(self.end in (S, U)) - int(self.start is U)
+
 
 R, S, F, U = Status.RUNNING, Status.SUCCESS, Status.FAILED, Status.UNKNOWN
 _T, _E, _OWNER, _SEEN = Trigger, EventType, Guard.OWNER, Guard.SEEN
@@ -124,6 +134,8 @@ TABLE: tuple[Transition, ...] = (
 # fmt: on
 
 _ROWS = {(row.start, row.trigger): row for row in TABLE}
+_SPENDS = {key: row.spends for key, row in _ROWS.items()}
+_FIRST = _ROWS[None, Trigger.CLAIM]
 
 ANSWERED: Mapping[EventType, Mapping[str, int]] = {
     EventType.REPLAYED: {"attempts": 1, "replayed": 1},
@@ -172,7 +184,7 @@ class Claimant:
 def first_claim(draft: Record, by: Claimant, now: Instant) -> Change:
     """The insert of an operation nobody has seen; `draft` carries its identity."""
     record = draft.but(created=now)
-    return _change(_ROWS[None, Trigger.CLAIM], record, None, now, by)
+    return _change(_FIRST, record, None, now, by)
 
 
 def claim(
@@ -311,13 +323,16 @@ def _change(
         record.touched = now
     if by is not None:
         _give_to(record, by, row, now)
-    record.spent = max(0, record.spent + _spends(row))
+    spends = _SPENDS[row.start, row.trigger]
+    if spends:
+        record.spent = max(0, record.spent + spends)
     told: dict[str, object] = {"epoch": record.epoch}
     if record.error:
         told["why"] = record.error
     if detail:
         told.update(detail)
-    return Change(record, was, row.guard, _event(record, row.event, now, told), _counts(row, was))
+    counts = row.counts if was is None or not was.resent else _counts(row, was)
+    return Change(record, was, row.guard, _event(record, row.event, now, told), counts)
 
 
 def _give_to(record: Record, by: Claimant, row: Transition, now: Instant) -> None:
@@ -329,19 +344,9 @@ def _give_to(record: Record, by: Claimant, row: Transition, now: Instant) -> Non
         record.upstream_key = by.key or (mint_key(record.id, record.generation, by.nonce) if by.nonce else None)
 
 
-def _spends(row: Transition) -> int:
-    """Effects that may have happened: entering success or unknown adds one, leaving unknown takes it back.
-
-    Claims from unknown have taken theirs back in `claim`.
-    """
-    if row.claims or row.start is row.end:
-        return 0
-    return int(row.end in (S, U)) - int(row.start is U)
-
-
-def _counts(row: Transition, was: Record | None) -> Mapping[str, int]:
+def _counts(row: Transition, was: Record) -> Mapping[str, int]:
     """A resend that is lost again answers its own attempt as held: the operation has one unknown, not two."""
-    if was is not None and was.resent and was.status is R and row.counts.get("unknown", 0) > 0:
+    if was.status is R and row.counts.get("unknown", 0) > 0:
         return {**row.counts, "unknown": 0, "held": 1}
     return row.counts
 

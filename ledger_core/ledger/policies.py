@@ -10,6 +10,7 @@ from ledger import settings
 from ledger.functions import Tool
 from ledger.keys import KeyRule, key_rule
 from ledger.policy import OnUnknown, Policy
+from ledger.records import Kind, Record
 
 CRASH_TIMEOUT = 300.0
 """Seconds without a heartbeat after which a call whose process died may run again (Ledger-Once's contract)."""
@@ -17,9 +18,13 @@ CRASH_TIMEOUT = 300.0
 
 @dataclass(frozen=True, slots=True)
 class CallPolicy:
-    """How calls of one tool are answered. collect: run a generator to its end, its items being the result."""
+    """How calls of one tool are answered. collect: run a generator to its end, its items being the result.
+
+    draft: the row of a call, without what differs from call to call.
+    """
 
     policy: Policy
+    draft: Record
     verify: Callable[..., Any] | None = None
     key: KeyRule | None = None
     collect: bool = False
@@ -38,7 +43,7 @@ class Policies:
     def tell(self, name: str, changes: Mapping[str, Any]) -> None:
         """Change what holds for the tools of this name. Raises ValueError, TypeError; then nothing is changed."""
         together = {**self._told.get(name, {}), **changes}
-        _compile(together, strict=False)
+        _compile(name, together, strict=False)
         self._told[name] = together
         # Not an emptied one: what another thread is compiling from the old words goes into the old one.
         self.compiled = {}
@@ -53,11 +58,11 @@ class Policies:
             told: dict[str, Any] = {}
             for name in tool.aliases if self._told else ():
                 told.update(self._told.get(name, {}))
-            found = compiled[tool.identity] = _compile(told, self._strict)
+            found = compiled[tool.identity] = _compile(tool.name, told, self._strict)
         return found
 
 
-def _compile(told: Mapping[str, Any], strict: bool) -> CallPolicy:
+def _compile(name: str, told: Mapping[str, Any], strict: bool) -> CallPolicy:
     rest = dict(told)
     verify, key, collect = rest.pop("verify", None), rest.pop("key", None), rest.pop("collect", False)
     if verify is not None and not callable(verify):
@@ -67,7 +72,8 @@ def _compile(told: Mapping[str, Any], strict: bool) -> CallPolicy:
     # Who can ask the world asks it after a crash, too, instead of running again.
     timeout = None if strict or verify is not None else CRASH_TIMEOUT
     policy = Policy(**{"timeout": timeout, "wait": wait, **({} if verify is None else _VERIFIED), **rest})
-    return CallPolicy(policy, verify, None if key is None else key_rule(key), collect)
+    draft = Record(id="", tool=name, kind=Kind.CALL, lease=policy.lease, timeout=policy.timeout, window=policy.window)
+    return CallPolicy(policy, draft, verify, None if key is None else key_rule(key), collect)
 
 
 _VERIFIED = {"on_unknown": OnUnknown.VERIFY}

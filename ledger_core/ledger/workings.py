@@ -87,7 +87,7 @@ class Workings:
         tool = frameworks.tool_of(target, self) if frameworks.is_tool(target) else behind or function.tool
         if key is not None and function.takes_key:
             kwargs["key"], key = key, None
-        return self._intent(fn, function, tool, self.policies.of(tool), args, kwargs, key, None, True).id
+        return self._intent(fn, function, tool, self.policies.of(tool), args, kwargs, key, None, True).draft.id
 
     def tool_of(self, target: Any) -> Tool:
         """Which tool a function or a framework's tool object is."""
@@ -135,18 +135,14 @@ class Workings:
         normal = None if key is not None else fingerprint.normalised(function, tool, arguments)
         if normal is not None and not self.observers.quiet and not forced and not told.policy.unlimited:
             self._warn_of_varying(tool, normal)
-        return Intent(
+        draft = told.draft.but(
             id=before or fingerprint.identify(tool, fn, wf, normal, key),
-            function=tool.identity,
-            tool=tool.name,
             wf=wf,
             caller=self._caller.value(),
-            policy=told.policy,
             about=_about(tool, function, arguments, key),
-            blocked=blocked,
-            forced=forced,
-            verify=None if told.verify is None else lambda: told.verify(*args, **kwargs),  # type: ignore[misc]
         )
+        verify = None if told.verify is None else partial(told.verify, *args, **kwargs)
+        return Intent(draft, tool.identity, told.policy, blocked, forced, verify)
 
     def _recorded_by_ledger_once(
         self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], wf: str, key: str | None

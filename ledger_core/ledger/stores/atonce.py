@@ -17,8 +17,8 @@ from ledger.stores.rows import (
     COUNTERS,
     OWNED,
     count_row,
-    dumps,
     fixed_row,
+    line_row,
     owned_row,
     result_row,
     state_row,
@@ -73,7 +73,7 @@ def prepare(db: sqlite3.Connection) -> None:
 def claim(db: sqlite3.Connection, change: Change) -> bool:
     """A first claim of a call, which has no content to compare; False if its id is there."""
     r = change.record
-    return _write(db, _CLAIMED, (*fixed_row(r), *state_row(r), *count_row(change.counts), *_event(change)))
+    return _write(db, _CLAIMED, (*fixed_row(r), *state_row(r), *count_row(change.counts), *line_row(change.event)))
 
 
 def finish(db: sqlite3.Connection, change: Change) -> bool:
@@ -83,12 +83,9 @@ def finish(db: sqlite3.Connection, change: Change) -> bool:
         raise ValueError("a replacement needs the row it replaces")
     result = result_row(r, cipher_of(db)) or _NO_RESULT
     seen = (was.id, was.owner, was.epoch, was.status._value_)
-    return _write(db, _FINISHED, (*owned_row(r, was), *count_row(change.counts), *seen, *result, *_event(change)))
-
-
-def _event(change: Change) -> tuple[Any, ...]:
-    e = change.event
-    return (e.at, e.event._value_, e.record, e.tool, e.wf, e.caller, dumps(e.detail))
+    return _write(
+        db, _FINISHED, (*owned_row(r, was), *count_row(change.counts), *seen, *result, *line_row(change.event))
+    )
 
 
 def _write(db: sqlite3.Connection, sql: str, row: tuple[Any, ...]) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
 from ledger.errors import LedgerError, StoreBusy, StoreUnavailable
@@ -12,7 +11,7 @@ from ledger.lifecycle import ANSWERED, Change, Guard
 from ledger.ports import CLOSED, NO_REASON, Held
 from ledger.records import Event, EventType, Instant, Record, Status
 from ledger.stores import adding, atonce, bulk, filing, purging, schema
-from ledger.stores.files import refuse_unsound, stop_if_not_synced, translated
+from ledger.stores.files import ours, refuse_broken, refuse_unsound, stop_if_not_synced, translated
 from ledger.stores.rows import (
     COLUMNS,
     COUNTERS,
@@ -26,30 +25,31 @@ from ledger.stores.rows import (
     state_row,
 )
 from ledger.stores.sealed import cipher_of
+from ledger.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Insert:
     """A first claim."""
 
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Replace:
     """A guarded change."""
 
     change: Change
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Append:
     """Answered attempts to journal and count."""
 
     events: Sequence[Event]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Renew:
     """Heartbeats."""
 
@@ -57,14 +57,14 @@ class Renew:
     now: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Put:
     """A whole record, as the six-method API writes it."""
 
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Add:
     """Whole records from elsewhere; those whose id is there stay out. why: for the journal."""
 
@@ -72,7 +72,7 @@ class Add:
     why: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Remove:
     """Records to delete if their status is among these. why: for the journal."""
 
@@ -82,19 +82,19 @@ class Remove:
     why: Mapping[str, str] = NO_REASON
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class File:
     """One batch of rows to enter the screens' indexes and sums."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Purge:
     """A look at the next rows, to forget those whose time is over."""
 
     now: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Probe:
     """A durable write that means nothing: whether the ledger can be written now."""
 
@@ -146,19 +146,21 @@ def commit_alone(db: sqlite3.Connection, path: str, write: Write) -> None:
     """
     op = write.op
     try:
-        with translated(path):
-            if type(op) is Insert and not _has_content(op.change.record):
-                refuse_unsound(db, path)
-                write.done = atonce.claim(db, op.change)
-            elif type(op) is Replace and op.change.guard is Guard.OWNER and not op.change.opens:
-                refuse_unsound(db, path)
-                write.done = atonce.finish(db, op.change)
-            else:
-                commit(db, path, [write])
+        if type(op) is Insert and not _has_content(op.change.record):
+            refuse_unsound(db, path)
+            write.done = atonce.claim(db, op.change)
+        elif type(op) is Replace and op.change.guard is Guard.OWNER:
+            # Not whether the file was replaced: its owner's end belongs where its claim is, and nowhere else.
+            refuse_broken(db, path)
+            write.done = atonce.finish(db, op.change)
+        else:
+            commit(db, path, [write])
     except LedgerError as error:
-        if isinstance(error.__cause__, sqlite3.Error):
-            stop_if_not_synced(db, error.__cause__)
         write.done = error
+    except (sqlite3.Error, OSError) as error:
+        if isinstance(error, sqlite3.Error):
+            stop_if_not_synced(db, error)
+        write.done = ours(error, path)
     except _UNWRITABLE as error:
         write.done = _cannot_be_written(path, error)
 

@@ -34,10 +34,11 @@ class translated:  # small letters: used like the functions of contextlib, which
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, sqlite3.Error | OSError):
-            raise _ours(error, self.path) from error
+            raise ours(error, self.path) from error
 
 
-def _ours(error: sqlite3.Error | OSError, path: str) -> LedgerError:
+def ours(error: sqlite3.Error | OSError, path: str) -> LedgerError:
+    """What an error of SQLite or of the file system means for a ledger."""
     if isinstance(error, OSError):
         return StoreUnavailable(f"the ledger {path} cannot be used: {error.strerror or error}")
     text = " ".join(str(error).split())  # SQLite quotes a damaged schema over several lines
@@ -123,14 +124,17 @@ def refuse_unsound(db: sqlite3.Connection, path: str) -> None:
 
     A claim in a file that was deleted or replaced is not seen by the next process, which would claim again.
     """
-    if not isinstance(db, Connection):
-        return
-    if db.broken:
+    refuse_broken(db, path)
+    if isinstance(db, Connection) and db.file != _identity(path):
+        raise StoreUnavailable(f"the ledger {path} was replaced while it was open; restart Ledger")
+
+
+def refuse_broken(db: sqlite3.Connection, path: str) -> None:
+    """Raise StoreUnavailable where the disk lost a write."""
+    if isinstance(db, Connection) and db.broken:
         raise StoreUnavailable(
             f"the ledger {path} is not written any more: {db.broken}; check the disk, restart Ledger"
         )
-    if db.file != _identity(path):
-        raise StoreUnavailable(f"the ledger {path} was replaced while it was open; restart Ledger")
 
 
 def stop_if_not_synced(db: sqlite3.Connection, error: sqlite3.Error) -> None:

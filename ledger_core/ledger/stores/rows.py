@@ -72,15 +72,26 @@ def counter_row(r: Record) -> tuple[int, ...]:
 
 def event_row(e: Event, actions: int, counts: Mapping[str, int]) -> tuple[Any, ...]:
     """One journal line without its seq, and what it adds to the sums: see `COUNTED`."""
+    return (*line_row(e), actions, *count_row(counts))
+
+
+def line_row(e: Event) -> tuple[Any, ...]:
+    """One journal line without its seq, and without what it adds."""
     detail = dumps(e.detail if type(e.detail) is dict else dict(e.detail))
-    return (e.at, e.event._value_, e.record, e.tool, e.wf, e.caller, detail, actions, *count_row(counts))
+    return (e.at, e.event._value_, e.record, e.tool, e.wf, e.caller, detail)
 
 
 def result_row(r: Record, cipher: Cipher | None = None) -> tuple[Any, ...] | None:
     """The result's epoch, so that no later claim can answer from it, meta and body, and whose it is."""
     if r.result is None:
         return None
-    meta, body = closed(dumps(dict(r.result.meta)), r.result.body, r.id, r.epoch, cipher)
+    meta, body = closed(
+        dumps(r.result.meta if type(r.result.meta) is dict else dict(r.result.meta)),
+        r.result.body,
+        r.id,
+        r.epoch,
+        cipher,
+    )
     return (r.epoch, meta, body, r.id)
 
 
