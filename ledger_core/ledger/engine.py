@@ -45,6 +45,8 @@ class Engine:
         observe: hears of every reply before the caller does.
         """
         self.store, self._owns, self._observe = store, owns, observe
+        self.imported = bool(getattr(store, "imported", False))
+        """Whether there are records under the ids that Ledger-Once gave them."""
         self.keeper = Keeper(store)
         self._returns_awaitables: set[str] = set()
         self._recorded: dict[str, None] = {}
@@ -56,7 +58,8 @@ class Engine:
             return self.acall(intent, fn)
         itself = intent.draft.id in _executing.get()
         attempt = intent.attempt(itself)
-        call = Call(self.store, self.keeper, _effect(intent, fn), partial(verdicts.ask, intent.verify))
+        effect = _effect(fn, intent.policy.replay)
+        call = Call(self.store, self.keeper, effect, partial(verdicts.ask, intent.verify))
         with watchers.around(attempt.draft) as watched:
             try:
                 reply = run(self._begin(attempt), call)
@@ -163,13 +166,13 @@ class _Unawaited:
         self._call.rescue(self.attempt)
 
 
-def _effect(intent: Intent, fn: Callable[[], Any]) -> Callable[[Record], Outcome]:
+def _effect(fn: Callable[[], Any], keep: bool) -> Callable[[Record], Outcome]:
     pid = forks.pid()
 
     def effect(record: Record) -> Outcome:
         token = _executing.set(_executing.get() | {record.id})
         try:
-            outcome = effects.perform(fn, intent.policy.replay)
+            outcome = effects.perform(fn, keep)
         finally:
             _executing.reset(token)
         if forks.pid() != pid:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Container, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -34,7 +33,7 @@ class Arguments:
     """
 
     named: dict[str, Any]
-    given: AbstractSet[str]
+    given: Container[str]
 
 
 def operation_id(
@@ -85,17 +84,24 @@ def _bound_plainly(function: Function, args: tuple[Any, ...], kwargs: Mapping[st
     names, by_position = function.plain
     if len(args) > by_position:
         return None
-    passed = dict(zip(names, args, strict=False))
+    named = dict(zip(names, args, strict=False))
+    given: Container[str] = names[: len(args)]
     if kwargs:
-        passed.update(kwargs)
-        if len(passed) < len(args) + len(kwargs):
+        passed = {**named, **kwargs}
+        if len(passed) < len(args) + len(kwargs) or len({**passed, **function.defaults}) > len(names):
             return None
-    named = passed if len(passed) == len(names) else {**function.defaults, **passed}
+        given = passed.keys()
+    else:
+        passed = named
     # In the order of the signature, whatever the order of the call.
-    try:
-        return Arguments({name: named[name] for name in names}, passed.keys()) if len(named) == len(names) else None
-    except KeyError:
-        return None
+    for name in names[len(args) :]:
+        if name in passed:
+            named[name] = passed[name]
+        elif name in function.defaults:
+            named[name] = function.defaults[name]
+        else:
+            return None
+    return Arguments(named, given)
 
 
 def normalised(function: Function, tool: Tool, arguments: Arguments) -> list[tuple[str, str]]:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from types import FunctionType
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from ledger import clock, fingerprint, frameworks, notices, settings, wrapping
+from ledger.engine import Engine
 from ledger.fingerprint import Arguments
 from ledger.functions import Function, Shape, Tool, known
 from ledger.intents import Intent
@@ -24,8 +25,12 @@ from ledger.varying import CALLS, SECONDS, Watch
 
 
 class _Seen(NamedTuple):
-    """What was found out about a plain function at its last call, for as long as its name and the policies stay."""
+    """What was found out about a plain function at its last call, for as long as its name and the policies stay.
 
+    whose: the function; another one may have its id once it is gone.
+    """
+
+    whose: ref[Callable[..., Any]]
     name: str
     policies: dict[str, CallPolicy]
     function: Function
@@ -40,7 +45,8 @@ class Workings:
         self.policies, self.observers = Policies(strict), Observers()
         self.opening = Opening(store, self.observers.hear)
         self._watch = Watch()
-        self._seen: WeakKeyDictionary[Callable[..., Any], _Seen] = WeakKeyDictionary()
+        self._seen: dict[int, _Seen] = {}
+        """By the function's id, which is found in a quarter of the time that a WeakKeyDictionary takes."""
 
     def run(
         self,
@@ -54,16 +60,22 @@ class Workings:
         forced: bool = False,
     ) -> Any:
         """Put one call through the engine; a coroutine where the function is async. See `Guard.__call__`."""
-        seen = self._seen.get(fn) if tool is None and type(fn) is FunctionType else None
-        if seen is not None and seen.name == fn.__name__ and seen.policies is self.policies.compiled:
-            function, told, tool, work = seen.function, seen.told, seen.function.tool, fn
+        seen = self._seen.get(id(fn)) if tool is None else None
+        if (
+            seen is not None
+            and seen.whose() is fn
+            and seen.name == fn.__name__
+            and seen.policies is self.policies.compiled
+        ):
+            function, told, work = seen.function, seen.told, fn
+            tool = function.tool
         else:
             fn, function, told, tool, work = self._look_at(fn, tool)
         if key is not None and function.takes_key:
             kwargs["key"], key = key, None
-        intent = self._intent(fn, function, tool, told, args, kwargs, key, blocked, forced)
-        engine = self.opening.engine
-        return (engine.acall if function.awaited else engine.call)(intent, partial(work, *args, **kwargs))
+        engine, intent = self._intent(fn, function, tool, told, args, kwargs, key, blocked, forced)
+        done = partial(work, *args, **kwargs)
+        return engine.acall(intent, done) if function.awaited else engine.call(intent, done)
 
     def _look_at(
         self, called: Callable[..., Any], tool: Tool | None
@@ -74,7 +86,9 @@ class Workings:
         told = self.policies.of(tool or behind or function.tool)
         work = _work(fn, function, tool or behind or function.tool, told.collect)
         if tool is None and work is called and type(fn) is FunctionType:
-            self._seen[fn] = _Seen(fn.__name__, policies, function, told)
+            number = id(fn)
+            whose: ref[Callable[..., Any]] = ref(fn, lambda _: self._seen.pop(number, None))
+            self._seen[number] = _Seen(whose, fn.__name__, policies, function, told)
         return fn, function, told, tool or behind or function.tool, work
 
     def id_of(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], key: str | None) -> str:
@@ -87,7 +101,8 @@ class Workings:
         tool = frameworks.tool_of(target, self) if frameworks.is_tool(target) else behind or function.tool
         if key is not None and function.takes_key:
             kwargs["key"], key = key, None
-        return self._intent(fn, function, tool, self.policies.of(tool), args, kwargs, key, None, True).draft.id
+        _, intent = self._intent(fn, function, tool, self.policies.of(tool), args, kwargs, key, None, True)
+        return intent.draft.id
 
     def tool_of(self, target: Any) -> Tool:
         """Which tool a function or a framework's tool object is."""
@@ -126,10 +141,11 @@ class Workings:
         key: str | None,
         blocked: object,
         forced: bool,
-    ) -> Intent:
+    ) -> tuple[Engine, Intent]:
         arguments = fingerprint.bind(fn, function, tool.name, args, kwargs)
         wf = self._workflow.value() or settings.workflow()
-        before = self._recorded_by_ledger_once(fn, args, kwargs, wf, key)
+        engine = self.opening.engine
+        before = self._recorded_by_ledger_once(engine.store, fn, args, kwargs, wf, key) if engine.imported else None
         if key is None and told.key is not None:
             key = told.key(tool.name, args, kwargs, lambda: arguments.named)
         normal = None if key is not None else fingerprint.normalised(function, tool, arguments)
@@ -142,15 +158,18 @@ class Workings:
             about=_about(tool, function, arguments, key),
         )
         verify = None if told.verify is None else partial(told.verify, *args, **kwargs)
-        return Intent(draft, tool.identity, told.policy, blocked, forced, verify)
+        return engine, Intent(draft, tool.identity, told.policy, blocked, forced, verify)
 
+    @staticmethod
     def _recorded_by_ledger_once(
-        self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], wf: str, key: str | None
+        store: SyncStore,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        wf: str,
+        key: str | None,
     ) -> str | None:
         """The id of this call's record from before an upgrade: what ran then must not run again now."""
-        store = self.opening.engine.store
-        if not getattr(store, "imported", False):
-            return None
         if key is None and known(fn).takes_key:
             # Ledger-Once took `key` for itself, whatever the function's own arguments were.
             kwargs = dict(kwargs)
