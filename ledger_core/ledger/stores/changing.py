@@ -17,13 +17,20 @@ def holds(change: Change, found: Record | None) -> bool:
     return change.guard is Guard.OWNER or (was.touched.wall, was.released) == (found.touched.wall, found.released)
 
 
+def moved(change: Change, found: Record) -> Record:
+    """The row after the change, but for its counters. A result stays with its epoch."""
+    record = change.record
+    if record.result is None and found.result is not None and found.epoch == record.epoch:
+        return record.but(result=found.result)
+    return record
+
+
 def changed(change: Change, found: Record) -> Record:
-    """The row after the change. Counters are added to what is there; a result stays with its epoch."""
-    kept = found.result if change.record.result is None and found.epoch == change.record.epoch else None
+    """The row after the change. Counters are added to what is there."""
     counts = counters(found)
     for name, delta in change.counts.items():
         counts[name] += delta
-    return change.record.but(**counts, result=change.record.result or kept)
+    return moved(change, found).but(**counts)
 
 
 def counters(record: Record) -> dict[str, int]:

@@ -12,61 +12,64 @@ from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
 from ledger.records import Event, EventType, Instant, Record, Status
 from ledger.stores import changing, listing
 from ledger.stores.listing import Journal
+from ledger.stores.rows import COUNTERS
 
 _OPEN = (Status.RUNNING, Status.UNKNOWN)
+_NOTHING = dict.fromkeys(COUNTERS, 0)
 
 
 class MemoryStore:
     """A `SyncStore` in a dict. Safe for threads."""
 
     def __init__(self) -> None:
-        self._records: dict[str, Record] = {}
+        self._rows: dict[str, _Row] = {}
         self._journal = Journal()
         self._lock = threading.RLock()
 
     def insert(self, change: Change) -> bool:
         with self._lock:
-            if change.record.id in self._records or self._open_twin(change.record) is not None:
+            record = change.record
+            if record.id in self._rows or self._open_twin(record) is not None:
                 return False
-            self._records[change.record.id] = changing.counted(change.record, change.counts)
+            self._rows[record.id] = _Row(record, {**_NOTHING, **change.counts})
             self._journal.add(change.event, 1, change.counts)
             return True
 
     def replace(self, change: Change) -> bool:
         with self._lock:
-            found = self._records.get(change.record.id)
-            if found is None or not changing.holds(change, found):
+            row = self._rows.get(change.record.id)
+            if row is None or not changing.holds(change, row.record):
                 return False
             if change.opens and self._open_twin(change.record) is not None:
                 return False
-            self._records[found.id] = changing.changed(change, found)
+            row.record = changing.moved(change, row.record)
+            row.count(change.counts)
             self._journal.add(change.event, 0, change.counts)
             return True
 
     def look(self, record: Record) -> Record | None:
         with self._lock:
-            found = self._records.get(record.id)
-            found = found or self._open_twin(record)
-            return found.but() if found else None
+            found = self._rows.get(record.id) or self._open_twin(record)
+            return found.whole() if found else None
 
     def append(self, event: Event) -> None:
         with self._lock:
-            found = self._records.get(event.record)
+            found = self._rows.get(event.record)
             counts = ANSWERED.get(event.event, {}) if found is not None else {}
             if found is not None:
-                self._records[found.id] = changing.counted(found, counts)
+                found.count(counts)
             self._journal.add(event, 0, counts)
 
     def renew(self, claims: Collection[Held], now: Instant) -> None:
         with self._lock:
             for claim in claims:
-                found = self._records.get(claim.record)
-                if found and found.status is Status.RUNNING and (found.owner, found.epoch) == claim[1:]:
-                    self._records[found.id] = found.but(touched=now)
+                row = self._rows.get(claim.record)
+                if row and row.record.status is Status.RUNNING and (row.record.owner, row.record.epoch) == claim[1:]:
+                    row.record = row.record.but(touched=now)
 
     def running(self) -> list[Record]:
         with self._lock:
-            return [r.but() for r in self._records.values() if r.status is Status.RUNNING]
+            return [row.whole() for row in self._rows.values() if row.record.status is Status.RUNNING]
 
     def events(self, after: int = 0, limit: int = 1000, query: Query = Query()) -> list[Event]:  # noqa: B008
         return self._journal.events(after, limit, query)
@@ -76,27 +79,27 @@ class MemoryStore:
 
     def page(self, query: Query) -> list[Record]:
         with self._lock:
-            return listing.page(self._records.values(), query)
+            return listing.page(self._whole(), query)
 
     def stats(self, query: Query) -> dict[str, int]:
         with self._lock:
-            return listing.stats(self._records.values(), self._journal.lines(), query)
+            return listing.stats(self._whole(), self._journal.lines(), query)
 
     def breakdown(self, query: Query, by: Dimension) -> dict[str, dict[str, int]]:
         with self._lock:
-            return listing.breakdown(self._records.values(), self._journal.lines(), query, by)
+            return listing.breakdown(self._whole(), self._journal.lines(), query, by)
 
     def activity(self, query: Query, seconds: int) -> dict[float, dict[str, int]]:
         with self._lock:
-            return listing.activity(self._records.values(), self._journal.lines(), query, seconds)
+            return listing.activity(self._whole(), self._journal.lines(), query, seconds)
 
     def remove(
         self, ids: Sequence[str], now: Instant, among: Collection[Status] = CLOSED, why: Mapping[str, str] = NO_REASON
     ) -> int:
         with self._lock:
-            gone = [r for i in ids if (r := self._records.get(i)) and r.status in among]
+            gone = [row.whole() for i in ids if (row := self._rows.get(i)) and row.record.status in among]
             for r in gone:
-                del self._records[r.id]
+                del self._rows[r.id]
                 taken = {name: -count for name, count in changing.counters(r).items()}
                 self._journal.add(Event(EventType.CLEARED, r.id, r.tool, r.wf, now.wall, r.caller, why), -1, taken)
             return len(gone)
@@ -112,8 +115,8 @@ class MemoryStore:
 
     def get(self, id: str) -> Record | None:
         with self._lock:
-            found = self._records.get(id)
-            return found.but() if found else None
+            found = self._rows.get(id)
+            return found.whole() if found else None
 
     def claim(self, r: Record) -> bool:
         token = new_token()
@@ -121,10 +124,10 @@ class MemoryStore:
 
     def put(self, r: Record) -> None:
         with self._lock:
-            before = self._records.get(r.id)
-            was = changing.counters(before) if before else {}
-            added = {name: count - was.get(name, 0) for name, count in changing.counters(r).items()}
-            self._records[r.id] = r.but()
+            before = self._rows.get(r.id)
+            was, now = before.counts if before else {}, changing.counters(r)
+            added = {name: count - was.get(name, 0) for name, count in now.items()}
+            self._rows[r.id] = _Row(r.but(), now)
             written = Event(EventType.WRITTEN, r.id, r.tool, r.wf, r.touched.wall, r.caller)
             self._journal.add(written, 0 if before else 1, added)
 
@@ -137,10 +140,31 @@ class MemoryStore:
     def clear(self, wf: str | None = None) -> None:
         self.remove([r.id for r in self.all(wf)], clock.now(), ENDED)
 
-    def _open_twin(self, record: Record) -> Record | None:
+    def _whole(self) -> list[Record]:
+        return [row.whole() for row in self._rows.values()]
+
+    def _open_twin(self, record: Record) -> _Row | None:
         for name in ("payload_id", "content_id"):
             wanted = getattr(record, name)
-            for r in self._records.values() if wanted is not None else ():
-                if getattr(r, name) == wanted and r.status in _OPEN:
-                    return r
+            for row in self._rows.values() if wanted is not None else ():
+                if getattr(row.record, name) == wanted and row.record.status in _OPEN:
+                    return row
         return None
+
+
+class _Row:
+    """A record as it was written last, and its counters, which every write adds to. As in SQL, the record's own
+    counters are those that its writer had seen."""
+
+    __slots__ = ("counts", "record")
+
+    def __init__(self, record: Record, counts: dict[str, int]) -> None:
+        self.record, self.counts = record, counts
+
+    def count(self, counts: Mapping[str, int]) -> None:
+        for name, delta in counts.items():
+            self.counts[name] = self.counts.get(name, 0) + delta
+
+    def whole(self) -> Record:
+        """A copy of its own for who reads."""
+        return self.record.but(**self.counts)
