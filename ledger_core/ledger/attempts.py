@@ -14,6 +14,8 @@ from ledger.values import value
 class Answer(StrEnum):
     """How an attempt ended for its caller."""
 
+    __hash__ = str.__hash__
+
     EXECUTED = "executed"
     FAILED = "failed"
     UNKNOWN = "unknown"

@@ -43,6 +43,8 @@ from ledger.values import value
 class Trigger(StrEnum):
     """What makes a record change."""
 
+    __hash__ = str.__hash__
+
     CLAIM = "first attempt"
     HEAD = "owner has the head of an answer that streams"
     SUCCEED = "owner finishes: success"

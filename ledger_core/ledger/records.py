@@ -16,6 +16,8 @@ from ledger.values import value
 class Status(StrEnum):
     """What is durably known about an operation."""
 
+    __hash__ = str.__hash__  # that of an Enum is a function of Python's, and tables are asked at every call
+
     RUNNING = "running"
     SUCCESS = "success"
     FAILED = "failed"
@@ -31,6 +33,8 @@ class Kind(StrEnum):
 
 class EventType(StrEnum):
     """The lines of the append-only journal."""
+
+    __hash__ = str.__hash__
 
     CLAIMED = "claimed"
     STREAMING = "streaming"

@@ -7,9 +7,9 @@ their leader waits for. There are few sizes, so that SQLite keeps all of their t
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
+from operator import add
 from typing import Any
 
 from ledger.lifecycle import ANSWERED, Change
@@ -21,6 +21,7 @@ from ledger.stores.rows import (
     count_row,
     event_row,
     fixed_row,
+    line_row,
     owned_row,
     result_row,
     state_row,
@@ -65,15 +66,28 @@ def finish(db: sqlite3.Connection, changes: Sequence[Change]) -> None:
 def answered(db: sqlite3.Connection, events: Sequence[Event]) -> None:
     """Journal attempts that executed nothing, and count them. What was removed meanwhile counts nowhere, so that the
     sums stay those of the records."""
-    sums: dict[str, Counter[str]] = {}
+    sums: dict[str, tuple[int, ...]] = {}
     for event in events:
-        if counts := ANSWERED.get(event.event):
-            sums.setdefault(event.record, Counter()).update(counts)
-    rows = [(*count_row(counts), id) for id, counts in sums.items()]
-    if _write(db, _count, rows) < len(rows):
+        counts = _ANSWERED.get(event.event)
+        if counts is not None:
+            before = sums.get(event.record)
+            sums[event.record] = counts if before is None else tuple(map(add, before, counts))
+    alike: dict[tuple[int, ...], list[str]] = {}
+    for id, counts in sums.items():
+        alike.setdefault(counts, []).append(id)
+    if sum(_count_all(db, counts, ids) for counts, ids in alike.items()) < len(sums):
         sums = {id: counts for id, counts in sums.items() if db.execute(schema.IS_THERE, (id,)).fetchone()}
-    nothing: Mapping[str, int] = {}
-    _journal(db, [event_row(e, 0, ANSWERED.get(e.event, nothing) if e.record in sums else nothing) for e in events])
+    counted = [_ANSWERED.get(e.event, _NOTHING) if e.record in sums else _NOTHING for e in events]
+    _journal(db, [(*line_row(e), 0, *counts) for e, counts in zip(events, counted, strict=True)])
+
+
+def _count_all(db: sqlite3.Connection, counts: tuple[int, ...], ids: Sequence[str]) -> int:
+    """Add the same to all of them; how many of them are there."""
+    return sum(db.execute(_count(len(some)), (*counts, *some)).rowcount for some in _chunks(ids))
+
+
+_ANSWERED = {event: count_row(counts) for event, counts in ANSWERED.items()}
+_NOTHING = count_row({})
 
 
 def _journal(db: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
@@ -88,7 +102,7 @@ def _write(db: sqlite3.Connection, sql: Any, rows: Sequence[Sequence[Any]]) -> i
     return changed
 
 
-def _chunks(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+def _chunks[T](rows: Sequence[T]) -> Iterator[Sequence[T]]:
     at = 0
     while at < len(rows):
         size = next(size for size in SIZES if size <= len(rows) - at)
@@ -123,9 +137,7 @@ def _update_owned(count: int) -> str:
 
 @cache
 def _count(count: int) -> str:
-    added = ", ".join(f"{c} = {c} + v.column{number}" for number, c in enumerate(COUNTERS, start=1))
-    values = _values(len(COUNTERS) + 1, count)
-    return f"UPDATE records SET {added} FROM ({values}) v WHERE records.id = v.column{len(COUNTERS) + 1}"
+    return schema.COUNT.replace("id = ?", f"id IN ({', '.join('?' * count)})")
 
 
 @cache
