@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ledger import Event, Result, lifecycle
 from ledger.lifecycle import Claimant
 from ledger.records import EventType, Instant, Record, Status
-from ledger.stores import atonce, bulk, schema
+from ledger.stores import bulk, schema
 from ledger.stores.engine import Append, Insert, Op, Put, Replace, Write, commit, commit_alone
 from ledger.stores.files import open_ledger
 from ledger.stores.rows import COLUMNS
@@ -46,7 +46,6 @@ def told(folder: Path, batches: list[list[Op]], alone: bool = False) -> tuple[li
     path = str(folder / "ledger.db")
     Path(path).unlink(missing_ok=True)
     db = open_ledger(path, "normal")
-    atonce.prepare(db)
     commit(db, path, [Write(Put(record)) for record in STANDING.values()])
     done = []
     for batch in batches:
@@ -105,7 +104,7 @@ def test_in_bulk_rows_are_found_by_their_id(tmp_path: Path) -> None:
     db = sqlite3.connect(":memory:")
     for script in schema.MIGRATIONS:
         db.executescript(script)
-    for sql in (bulk._update_owned(8), bulk._count(8), bulk._put_results(8)):
+    for sql in (bulk._count(8), schema.FINISH, schema.PUT_RESULT):
         plan = [row[-1] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * sql.count("?"))]
         assert any("SEARCH" in line and "(id=?)" in line for line in plan), plan
         assert not any("SCAN r" in line for line in plan), plan

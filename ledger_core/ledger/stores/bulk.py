@@ -14,23 +14,17 @@ from typing import Any
 
 from ledger.lifecycle import ANSWERED, Change
 from ledger.records import Event
-from ledger.stores import schema
+from ledger.stores import atonce, schema
 from ledger.stores.rows import (
-    COUNTERS,
-    OWNED,
     count_row,
     event_row,
     fixed_row,
     line_row,
-    owned_row,
-    result_row,
     state_row,
 )
 from ledger.stores.sealed import cipher_of
 
 SIZES = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
-UPDATES_FROM_VALUES = sqlite3.sqlite_version_info >= (3, 33)
-"""See https://sqlite.org/lang_update.html#upfrom."""
 
 
 class Uneven(Exception):
@@ -51,16 +45,10 @@ def claim(db: sqlite3.Connection, changes: Sequence[Change]) -> list[bool]:
 
 def finish(db: sqlite3.Connection, changes: Sequence[Change]) -> None:
     """Changes by the owners of claims. Raises Uneven where one of them is its owner's no more."""
-    rows = [
-        (*owned_row(c.record, was), *count_row(c.counts), was.id, was.owner, was.epoch, was.status.value)
-        for c in changes
-        if (was := c.was) is not None
-    ]
-    if _write(db, _update_owned, rows) != len(changes):
+    cipher, before = cipher_of(db), db.total_changes
+    _write(db, _finished, [atonce.end_row(change, cipher) for change in changes])
+    if db.total_changes - before != sum(map(atonce.rows_of, changes)):
         raise Uneven
-    cipher = cipher_of(db)
-    _write(db, _put_results, [row for c in changes if (row := result_row(c.record, cipher)) is not None])
-    _journal(db, [event_row(c.event, 0, c.counts) for c in changes])
 
 
 def answered(db: sqlite3.Connection, events: Sequence[Event]) -> None:
@@ -126,23 +114,11 @@ def _insert_events(count: int) -> str:
 
 
 @cache
-def _update_owned(count: int) -> str:
-    names = (*OWNED, *COUNTERS, "id", "owner", "epoch", "status_before")
-    told = {name: f"v.column{number}" for number, name in enumerate(names, start=1)}
-    owned = [f"{c} = coalesce({told[c]}, about)" if c == "about" else f"{c} = {told[c]}" for c in OWNED]
-    return f"""UPDATE records SET {", ".join(owned)}, {", ".join(f"{c} = {c} + {told[c]}" for c in COUNTERS)}
-        FROM ({_values(len(names), count)}) v WHERE records.id = {told["id"]} AND records.owner = {told["owner"]}
-        AND records.epoch = {told["epoch"]} AND records.status = {told["status_before"]}"""
+def _finished(count: int) -> str:
+    head, _, row = atonce.FINISHED.partition("VALUES ")
+    return f"{head}{_values(row.count('?'), count)}"
 
 
 @cache
 def _count(count: int) -> str:
     return schema.COUNT.replace("id = ?", f"id IN ({', '.join('?' * count)})")
-
-
-@cache
-def _put_results(count: int) -> str:
-    # CROSS, so that the few values are gone through and not the records.
-    return f"""INSERT OR REPLACE INTO results (seq, epoch, meta, body)
-        SELECT r.seq, v.column1, v.column2, v.column3
-        FROM ({_values(4, count)}) v CROSS JOIN records r ON r.id = v.column4"""

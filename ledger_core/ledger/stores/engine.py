@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import assert_never
 
 from ledger.errors import LedgerError, StoreBusy, StoreUnavailable
-from ledger.lifecycle import ANSWERED, Change, Guard
+from ledger.lifecycle import Change, Guard
 from ledger.ports import CLOSED, NO_REASON, Held
 from ledger.records import Event, EventType, Instant, Record, Status
 from ledger.stores import adding, atonce, bulk, filing, purging, schema
@@ -241,8 +241,6 @@ def _roll_back(db: sqlite3.Connection) -> None:
 
 def _apply_all(db: sqlite3.Connection, ops: Sequence[Op]) -> list[int]:
     """In bulk what can be. Nobody who waits was told an order, so any is right."""
-    if not bulk.UPDATES_FROM_VALUES:
-        return [_apply(db, op) for op in ops]
     ends = {at: op.change for at, op in enumerate(ops) if isinstance(op, Replace) and op.change.guard is Guard.OWNER}
     claims = {
         at: op.change for at, op in enumerate(ops) if isinstance(op, Insert) and not _has_content(op.change.record)
@@ -265,7 +263,8 @@ def _apply(db: sqlite3.Connection, op: Op) -> int:
         case Replace(change):
             return _replace(db, change)
         case Append(events):
-            return _append(db, events)
+            bulk.answered(db, events)
+            return True
         case Renew(claims, now):
             stamp = (now.wall, now.mono, now.boot)
             db.executemany(schema.RENEW, [(*stamp, c.record, c.owner, c.epoch) for c in claims])
@@ -339,17 +338,6 @@ def _put_result(db: sqlite3.Connection, record: Record) -> None:
     row = result_row(record, cipher_of(db))
     if row is not None:
         db.execute(schema.PUT_RESULT, row)
-
-
-def _append(db: sqlite3.Connection, events: Sequence[Event]) -> bool:
-    if bulk.UPDATES_FROM_VALUES:
-        bulk.answered(db, events)
-        return True
-    for event in events:
-        counts = ANSWERED.get(event.event, {})
-        counted = counts and db.execute(schema.COUNT, (*count_row(counts), event.record)).rowcount
-        db.execute(schema.PUT_EVENT, event_row(event, 0, counts if counted else {}))
-    return True
 
 
 def _remove(db: sqlite3.Connection, op: Remove) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ledger.errors import LedgerError, NotALedger, StoreBusy, StoreUnavailable
-from ledger.stores import ledger_once, schema
+from ledger.stores import atonce, ledger_once, schema
 from ledger.stores.places import refuse_remote
 from ledger.stores.sealed import Cipher
 
@@ -82,6 +82,7 @@ def open_ledger(path: str, durability: str = "full", create: bool = True, cipher
             _prepare(db, durability)
             _migrate(db)
             _refuse_damaged(db, path)
+            atonce.prepare(db)
         except BaseException:
             db.close()
             raise

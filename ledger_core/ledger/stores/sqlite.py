@@ -14,7 +14,7 @@ from ledger.lifecycle import Change, Claimant, first_claim
 from ledger.owners import new_token
 from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
 from ledger.records import Event, Instant, Record, Status
-from ledger.stores import atonce, counting, filing, ledger_once, reading, secret
+from ledger.stores import counting, filing, ledger_once, reading, secret
 from ledger.stores.engine import (
     Add,
     Append,
@@ -52,7 +52,6 @@ class SqliteStore:
         """
         self.path, self._durability, self._cipher = str(path), durability, cipher
         self._writer = open_ledger(self.path, durability, create, cipher)
-        atonce.prepare(self._writer)
         self.imported = ledger_once.was_imported(self._writer)
         """Whether there are records under the ids that Ledger-Once gave them."""
         self._reader = open_reader(self.path, cipher)
