@@ -150,15 +150,12 @@ def _chain(error: BaseException, met: set[int]) -> Iterator[BaseException]:
             yield from _chain(earlier, met)
 
 
-_GENERATORS = (GeneratorType, AsyncGeneratorType)
-
-
 def _kept(value: object, keep: bool) -> Result | None:
     try:
-        if isinstance(value, _GENERATORS):
-            tell("⚠  it returned a generator: what that does is not guarded; guard what runs it to its end")
         return codec.encode(value)
     except Exception as error:  # whatever a value does when it is looked at, its effect has happened
+        if isinstance(value, GeneratorType | AsyncGeneratorType):
+            tell("⚠  it returned a generator: what that does is not guarded; guard what runs it to its end")
         if keep:
             tell(f"⚠  the result cannot be kept, so it cannot be replayed: {_text(error)}")
         return None

@@ -124,7 +124,7 @@ class Together:
     def _leave(self, ticket: Write) -> None:
         """Nobody waits for it any more; if it led, or was called to, another one is called."""
         with self._mutex:
-            if ticket.done is None and ticket in self._waiting:
+            if isinstance(ticket, Ticket) and ticket.done is None and ticket in self._waiting:
                 self._waiting.remove(ticket)
             if self._leader is ticket:
                 self._leader = None
