@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -25,7 +25,7 @@ from bench.stage import BenchError, Stage, first_line, spawn
 from ledger import clock, lifecycle
 from ledger.lifecycle import Change, Claimant
 from ledger.records import Kind, Record, Result, Status
-from ledger.stores.engine import Insert, Replace, commit
+from ledger.stores.engine import Insert, Op, Replace, Write, commit
 from ledger.stores.files import open_ledger
 from ledger.stores.sqlite import SqliteStore
 
@@ -95,8 +95,10 @@ def _ended(claimed: Change) -> Change:
     return lifecycle.finish(record, status, record.touched, result=result, error=None if result else "it failed")
 
 
-def _commit(db: Any, path: Path, ops: list[Any]) -> None:
-    if not all(done is True or done == 1 for done in commit(db, str(path), ops)):
+def _commit(db: Any, path: Path, ops: Sequence[Op]) -> None:
+    writes = [Write(op) for op in ops]
+    commit(db, str(path), writes)
+    if not all(write.result() == 1 for write in writes):
         raise BenchError("the ledger could not be filled")
 
 

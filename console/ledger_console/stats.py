@@ -178,7 +178,7 @@ def _breakdown(store: ledgers.Reader, query: Query, by: str) -> None:
     """The groups, where there is more than one: of one the totals tell."""
     from ledger.ports import Dimension
 
-    found = store.breakdown(query, Dimension(by))
+    found = store.breakdown(query, Dimension(by), standing=False)
     if len(found) > 1:
         screen.line("")
         _table(dict(list(found.items())[:GROUPS]), by)
@@ -191,7 +191,7 @@ def _grouped(store: ledgers.Reader, query: Query, by: str, json: bool) -> None:
 
     if by not in tuple(Dimension):
         raise Problem(f"--by {by}: give {', '.join(Dimension)}", USAGE)
-    found = store.breakdown(query, Dimension(by))
+    found = store.breakdown(query, Dimension(by), standing=json)
     if not json:
         _table(found, by)
         return

@@ -158,10 +158,11 @@ class SyncStore(Protocol):
         """
         ...
 
-    def breakdown(self, query: Query, by: Dimension) -> dict[str, dict[str, int]]:
+    def breakdown(self, query: Query, by: Dimension, standing: bool = True) -> dict[str, dict[str, int]]:
         """`stats` for each tool, workflow or caller ("" for none), the one with most attempts first.
 
-        By caller they are what each caller asked, as with `Query.caller`.
+        By caller they are what each caller asked, as with `Query.caller`. standing: False leaves `running` and `open`
+        at 0: to know whose these are, each such record must be read.
         """
         ...
 

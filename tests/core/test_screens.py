@@ -202,6 +202,8 @@ class TestSums:
         assert list({name: sums["attempts"] for name, sums in told.items()}.items()) == list(attempts.items())
         assert list(store.breakdown(Query(limit=1), by)) == list(attempts)[:1]
         assert sum(sums["running"] for sums in told.values()) == 1
+        quick = store.breakdown(Query(), by, standing=False)
+        assert quick == {name: {**sums, "running": 0, "open": 0} for name, sums in told.items()}
 
     def test_breakdown_of_a_part(self, store: SyncStore) -> None:
         told = store.breakdown(Query(since=at(3000).wall, until=at(6000).wall), Dimension.CALLER)

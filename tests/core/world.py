@@ -126,9 +126,9 @@ class AwaitedStore:
         self.flush()
         return self._screen.timeline(id)
 
-    def breakdown(self, query: Query, by: Dimension) -> dict[str, dict[str, int]]:
+    def breakdown(self, query: Query, by: Dimension, standing: bool = True) -> dict[str, dict[str, int]]:
         self.flush()
-        return self._screen.breakdown(query, by)
+        return self._screen.breakdown(query, by, standing)
 
     def activity(self, query: Query, seconds: int) -> dict[float, dict[str, int]]:
         self.flush()

@@ -53,7 +53,9 @@ def activity(view: SqliteView, recent: Recent, name: str, now: float) -> dict[st
 def callers(view: SqliteView, most: int) -> list[str]:
     """Who asked lately."""
     return [
-        name for name in view.breakdown(Query(limit=most, since=clock.now().wall - LATELY), Dimension.CALLER) if name
+        name
+        for name in view.breakdown(Query(limit=most, since=clock.now().wall - LATELY), Dimension.CALLER, standing=False)
+        if name
     ]
 
 
@@ -85,7 +87,7 @@ def _found(view: SqliteView, by: Dimension) -> Mapping[str, Mapping[str, int]]:
         names, _ = latest_workflows(view, None, TOP)
         return {name: view.stats(Query(wf=name)) for name in names}
     lately = clock.now().wall - LATELY if by is Dimension.CALLER else None
-    return view.breakdown(Query(limit=TOP, since=lately), by)
+    return view.breakdown(Query(limit=TOP, since=lately), by, standing=False)
 
 
 def _group(view: SqliteView, by: Dimension) -> list[dict[str, Any]] | None:

@@ -64,7 +64,7 @@ async def operations(request: web.Request) -> web.StreamResponse:
     def read(view: SqliteView) -> dict[str, Any]:
         return _paged(find(view, filters.query(now), PAGE), filters) | {
             "waiting": _waiting(view),
-            "tools": list(view.breakdown(Query(limit=_SUGGESTED), Dimension.TOOL)),
+            "tools": list(view.breakdown(Query(limit=_SUGGESTED), Dimension.TOOL, standing=False)),
             "callers": summary.callers(view, _SUGGESTED),
         }
 

@@ -30,14 +30,14 @@ def stats(db: sqlite3.Connection, query: Query) -> dict[str, int]:
     return totals((*row, *_open(db, query, "''").get("", (0, 0))))
 
 
-def breakdown(db: sqlite3.Connection, query: Query, by: Dimension) -> dict[str, dict[str, int]]:
+def breakdown(db: sqlite3.Connection, query: Query, by: Dimension, standing: bool) -> dict[str, dict[str, int]]:
     """Totals of each tool, workflow or caller, most attempts first."""
     source, values = _source(query, by)
     column = f"ifnull({by.value}, '')"
     sql = f"SELECT {column}, {_SUMS} FROM ({source}) GROUP BY 1 HAVING sum(actions) <> 0 OR sum(attempts) <> 0"
     limit = -1 if query.limit is None else query.limit
     rows = db.execute(f"{sql} ORDER BY sum(attempts) DESC, 1 LIMIT ?", (*values, limit)).fetchall()
-    open_ = _open(db, query, f"ifnull(r.{by.value}, '')")
+    open_ = _open(db, query, f"ifnull(r.{by.value}, '')") if standing else {}
     return {name: totals((*sums, *open_.get(name, (0, 0)))) for name, *sums in rows}
 
 

@@ -110,8 +110,8 @@ class LiftedStore:
     def stats(self, query: Query) -> dict[str, int]:
         return listing.stats(self._all(query.wf), self._journal.lines(), query)
 
-    def breakdown(self, query: Query, by: Dimension) -> dict[str, dict[str, int]]:
-        return listing.breakdown(self._all(query.wf), self._journal.lines(), query, by)
+    def breakdown(self, query: Query, by: Dimension, standing: bool = True) -> dict[str, dict[str, int]]:
+        return listing.breakdown(self._all(query.wf), self._journal.lines(), query, by, standing)
 
     def activity(self, query: Query, seconds: int) -> dict[float, dict[str, int]]:
         return listing.activity(self._all(query.wf), self._journal.lines(), query, seconds)

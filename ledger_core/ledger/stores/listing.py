@@ -78,11 +78,11 @@ def stats(records: Iterable[Record], lines: Iterable[Line], query: Query) -> dic
 
 
 def breakdown(
-    records: Iterable[Record], lines: Iterable[Line], query: Query, by: Dimension
+    records: Iterable[Record], lines: Iterable[Line], query: Query, by: Dimension, standing: bool
 ) -> dict[str, dict[str, int]]:
     """Totals of each tool, workflow or caller, most attempts first."""
     rows = list(records)
-    grouped, open_ = _grouped(rows, lines, query, by), _open(rows, query, by)
+    grouped, open_ = _grouped(rows, lines, query, by), _open(rows, query, by) if standing else {}
     most = sorted(grouped.items(), key=lambda item: (-item[1][1], item[0]))
     told = [(name, totals((*sums, *open_.get(name, (0, 0))))) for name, sums in most if sums[0] or sums[1]]
     return dict(told[: query.limit])

@@ -85,9 +85,9 @@ class MemoryStore:
         with self._lock:
             return listing.stats(self._whole(), self._journal.lines(), query)
 
-    def breakdown(self, query: Query, by: Dimension) -> dict[str, dict[str, int]]:
+    def breakdown(self, query: Query, by: Dimension, standing: bool = True) -> dict[str, dict[str, int]]:
         with self._lock:
-            return listing.breakdown(self._whole(), self._journal.lines(), query, by)
+            return listing.breakdown(self._whole(), self._journal.lines(), query, by, standing)
 
     def activity(self, query: Query, seconds: int) -> dict[float, dict[str, int]]:
         with self._lock:

@@ -137,10 +137,10 @@ class SqliteStore:
         with self._screen() as db:
             return counting.stats(db, query)
 
-    def breakdown(self, query: Query, by: Dimension) -> dict[str, dict[str, int]]:
+    def breakdown(self, query: Query, by: Dimension, standing: bool = True) -> dict[str, dict[str, int]]:
         """See `SyncStore`."""
         with self._screen() as db:
-            return counting.breakdown(db, query, by)
+            return counting.breakdown(db, query, by, standing)
 
     def activity(self, query: Query, seconds: int) -> dict[float, dict[str, int]]:
         """See `SyncStore`."""

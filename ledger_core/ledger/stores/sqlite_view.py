@@ -90,10 +90,10 @@ class SqliteView:
         with self._reading() as db:
             return counting.stats(db, query)
 
-    def breakdown(self, query: Query, by: Dimension) -> dict[str, dict[str, int]]:
+    def breakdown(self, query: Query, by: Dimension, standing: bool = True) -> dict[str, dict[str, int]]:
         """As `SyncStore.breakdown`. Raises ReadTooLong."""
         with self._reading() as db:
-            return counting.breakdown(db, query, by)
+            return counting.breakdown(db, query, by, standing)
 
     def activity(self, query: Query, seconds: int) -> dict[float, dict[str, int]]:
         """As `SyncStore.activity`. Raises ReadTooLong."""
