@@ -27,6 +27,7 @@ from ledger_proxy.reloading import Reloader
 from ledger_proxy.settings import Settings
 from ledger_proxy.sidecar import Sidecar, sidecar
 from ledger_proxy.summary import observed_summary, summary
+from ledger_proxy.telling import can_tell
 from ledger_rules.ruleset import Ruleset
 
 OWN_FAILURE = 125
@@ -112,6 +113,7 @@ def _take(settings: Settings, running: Sidecar, rules: Ruleset) -> None:
     rules = rules.observing() if settings.observe else rules
     if rules.observes and running.observer is None:
         raise EngineError("nothing was observed so far; start the sidecar again to observe")
+    can_tell(rules.notify, os.environ)
     running.gate.take(rules)
 
 

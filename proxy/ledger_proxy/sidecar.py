@@ -40,7 +40,6 @@ from ledger_proxy.sealing import sealer
 from ledger_proxy.settings import Address, Settings
 from ledger_proxy.shortcut import Shortcut
 from ledger_proxy.upstream import AiohttpUpstream
-from ledger_rules.notify import Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +158,7 @@ async def _telling(
 
     Raises EngineError where a variable that the rules name is not set.
     """
-    try:
-        for notify in filter(lambda one: one.webhook, settings.rules.notify):
-            notify.filled(os.environ)
-    except Missing as error:
-        raise EngineError(str(error)) from None
+    telling.can_tell(settings.rules.notify, os.environ)
     upstream = partial(
         AiohttpUpstream,
         resolve=settings.resolve,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -143,3 +144,42 @@ def test_a_variable_that_is_not_set_is_said_before_anything_listens(
     os.environ.pop("OPS_TOKEN", None)
     with pytest.raises(AssertionError, match="OPS_TOKEN, which notify: needs, is not set"):
         start(tmp_path / "sidecar", upstream, webhook(receiver))
+
+
+def test_whom_to_tell_changes_with_the_rules_while_it_runs(
+    tmp_path: Path, upstream: Upstream, receiver: Upstream
+) -> None:
+    """Added, pointed elsewhere and removed; a change that cannot be told by is refused, and the others go on."""
+
+    def named(*receivers: tuple[str, str]) -> str:
+        lines = (f'  - {{name: {name}, webhook: "{url}"}}\n' for name, url in receivers)
+        return f"{RULES}notify:\n{''.join(lines)}" if receivers else RULES
+
+    def hook(path: str) -> str:
+        return f"http://localhost:{receiver.port}/ok/{path}"
+
+    def told(path: str) -> int:
+        return len(receiver.effects(path=f"/ok/{path}"))
+
+    with running(tmp_path / "sidecar", upstream) as sidecar:
+
+        def rules(text: str, said: str = "rules reloaded") -> None:
+            (tmp_path / "sidecar" / "ledger.yaml").write_text(text)
+            sidecar.process.send_signal(signal.SIGHUP)
+            assert any(said in line for line in sidecar.process.stderr or ())
+
+        rules(named(("ops", hook("first"))))
+        sidecar.post("/lose-response/1/charges")
+        until(lambda: told("first") == 1)
+        rules(named(("ops", hook("second")), ("boss", hook("boss"))))
+        until(lambda: told("boss") == 1)
+        sidecar.post("/lose-response/2/charges")
+        until(lambda: told("second") == 1 and told("boss") == 2)
+        rules(named(("ops", "${NOWHERE_SET}")), "NOWHERE_SET, which notify: needs, is not set")
+        sidecar.post("/lose-response/3/charges")
+        until(lambda: told("second") == 2 and told("boss") == 3)
+        rules(named(("boss", hook("boss"))))
+        sidecar.post("/lose-response/4/charges")
+        until(lambda: told("boss") == 4)
+        rules(named())
+    assert (told("first"), told("second"), told("boss")) == (1, 2, 4), "nobody twice, and ops once under either address"
