@@ -8,22 +8,22 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 from ledger_console import ledgers, options, screen
+from ledger_console.batches import every
 from ledger_console.problems import USAGE, Problem, ReaderGone
 from ledger_console.progress import Advance, bar
 from ledger_console.when import moment
 
 if TYPE_CHECKING:
     from ledger.ports import Query
-    from ledger.records import Record
 
-PAGE = 2000
+ADVANCED = 2000
+"""Records between two words to the progress bar."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -75,7 +75,7 @@ def export(
 def _write(store: ledgers.Reader, query: Query, form: Format, whole: bool, out: TextIO, advance: Advance) -> int:
     total, count = store.stats(query)["actions"], 0
     lines = _csv(out) if form is Format.CSV else None
-    for record in pages(store, query):
+    for record in every(store, query):
         if lines is not None:
             lines.writerow([_cell(value) for value in record.as_dict().values()])
         elif whole:
@@ -84,19 +84,9 @@ def _write(store: ledgers.Reader, query: Query, form: Format, whole: bool, out: 
         else:
             out.write(f"{json.dumps(record.as_dict())}\n")
         count += 1
-        if count % PAGE == 0:
+        if count % ADVANCED == 0:
             advance(count, total)
     return count
-
-
-def pages(store: ledgers.Reader, query: Query) -> Iterator[Record]:
-    """Every record that a query means, newest first, never more than a page of them in memory."""
-    from ledger.ports import cursor
-
-    before = query.before
-    while found := store.page(replace(query, limit=PAGE, before=before)):
-        yield from found
-        before = cursor(found[-1])
 
 
 def _csv(out: TextIO) -> Any:

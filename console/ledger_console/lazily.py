@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -11,6 +9,8 @@ from typing import Any, ClassVar
 
 import typer
 from typer.core import TyperGroup
+
+from ledger_console.loading import loading
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,6 @@ class _Commands(MutableMapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._table)
-
-
-@contextlib.contextmanager
-def loading() -> Iterator[None]:
-    """While much is imported that stays: to walk it again and again for garbage is a tenth of the start."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _made(name: str, lazy: Lazy) -> Any:

@@ -8,12 +8,15 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar
 
-import typer
+from ledger_console.loading import loading
 
-from ledger.errors import LedgerError
-from ledger_console.lazily import Lazily, Lazy
-from ledger_console.problems import FAILED, Problem, ReaderGone
-from ledger_console.text import visible
+with loading():
+    import typer
+
+    from ledger.errors import LedgerError
+    from ledger_console.lazily import Lazily, Lazy
+    from ledger_console.problems import FAILED, Problem, ReaderGone
+    from ledger_console.text import visible
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""

@@ -1,13 +1,21 @@
-"""A progress bar on stderr for what can last over a second; nothing where nobody watches."""
+"""A progress bar on stderr for what lasts over a second; nothing where nobody watches."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 type Advance = Callable[[int, int], None]
 """Told how much is done, and of how much."""
+
+SECONDS = 0.5
+"""What is over sooner needs no bar."""
 
 
 @contextlib.contextmanager
@@ -16,10 +24,23 @@ def bar(what: str) -> Iterator[Advance]:
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
+    with contextlib.ExitStack() as drawn:
+        began, progress = time.monotonic(), None
+
+        def advance(done: int, total: int) -> None:
+            nonlocal progress
+            if progress is None and time.monotonic() - began > SECONDS:
+                progress = drawn.enter_context(_drawn())
+                progress.add_task(what)
+            if progress is not None:
+                progress.update(progress.task_ids[0], completed=done, total=total)
+
+        yield advance
+
+
+def _drawn() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -71,23 +71,26 @@ def aside(text: str) -> None:
         raise ReaderGone from None
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Rows under a header. Plain: columns aligned by spaces, nothing cut, `-` where there is nothing."""
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], header: bool = True) -> None:
+    """Rows, under a header. Plain: columns aligned by spaces, nothing cut, `-` where there is nothing.
+
+    header: False for the rest of a list that comes in parts; each part has its own widths.
+    """
     rows = [[visible(cell) for cell in row] for row in rows]
     if fancy():
-        _rich_table(columns, rows)
+        _rich_table(columns, rows, header)
     else:
-        _plain_table(columns, rows)
+        _plain_table(columns, rows, header)
 
 
-def _plain_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+def _plain_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], header: bool) -> None:
     cells = [[c.title.upper() for c in columns], *([cell or EMPTY for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
-    for row in cells:
+    for row in cells if header else cells[1:]:
         line((" " * GAP).join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _rich_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+def _rich_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], header: bool) -> None:
     """Columns that are empty in every row are left out; long text goes below its row where a terminal is narrow."""
     from rich.cells import cell_len
     from rich.text import Text
@@ -106,7 +109,8 @@ def _rich_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Non
             row.append(text, style=style or STYLES.get(cells[i], "")).append(" " * GAP)
         return row
 
-    screen.print(padded([column.title for column in columns], "bold"), soft_wrap=True)
+    if header:
+        screen.print(padded([column.title for column in columns], "bold"), soft_wrap=True)
     for cells in rows:
         screen.print(padded(cells), soft_wrap=True)
         for i in used:

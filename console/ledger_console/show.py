@@ -11,6 +11,7 @@ import typer
 
 from ledger.records import Kind, Record, Status
 from ledger_console import ledgers, options, screen
+from ledger_console.batches import batches, every
 from ledger_console.problems import USAGE, Problem
 from ledger_console.screen import Column
 from ledger_console.text import age, short_ids, visible
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 SCREENFUL = 200
 """Records a terminal is given unless `--limit` says otherwise."""
+COMMANDS = 10
+"""Records below a list that come with the command to settle them; the others are counted."""
 
 Before = Annotated[str | None, typer.Option("--before", metavar="CURSOR", help="The page after that one.")]
 Oldest = Annotated[bool, typer.Option("--oldest", help="The oldest first.")]
@@ -83,26 +86,45 @@ def show(
 
 
 def _list(store: ledgers.Reader, query: Query, limit: int | None, where: ledgers.Place, json: bool) -> None:
+    if json:
+        for record in every(store, replace(query, limit=limit or None)):
+            screen.json_line(record.as_dict())
+        return
     if limit is None:
-        limit = SCREENFUL if screen.fancy() and not json else 0
+        limit = SCREENFUL if sys.stdout.isatty() else 0
+    if limit:
+        _first(store, query, limit, where)
+        return
+    stuck: list[Record] = []
+    header = True
+    for records in batches(store, query):
+        _table(records, header)
+        stuck += _stuck(records)
+        header = False
+    if header:
+        _nothing(query)
+    _settling(stuck, where)
+
+
+def _first(store: ledgers.Reader, query: Query, limit: int, where: ledgers.Place) -> None:
     from ledger.ports import cursor
 
     # One more than is shown, to know whether there is more.
-    records = store.page(replace(query, limit=limit + 1 if limit else None))
-    shown = records[:limit] if limit else records
-    if json:
-        for record in shown:
-            screen.json_line(record.as_dict())
-        return
+    records = list(every(store, replace(query, limit=limit + 1)))
+    shown = records[:limit]
     if not shown:
-        screen.aside("no records" if query in (type(query)(), type(query)(oldest=True)) else "no records match")
+        _nothing(query)
         return
     _table(shown)
     if len(shown) < len(records):
         first = "oldest" if query.oldest else "newest"
         screen.aside(f"Only the {first} {limit} are shown; --limit 0 shows all, and this goes on:")
         screen.aside(f"  --before {cursor(shown[-1])}")
-    _settling(shown, where)
+    _settling(_stuck(shown), where)
+
+
+def _nothing(query: Query) -> None:
+    screen.aside("no records" if query in (type(query)(), type(query)(oldest=True)) else "no records match")
 
 
 def _cursor(before: str | None) -> str | None:
@@ -116,7 +138,7 @@ def _cursor(before: str | None) -> str | None:
     return before
 
 
-def _table(records: Sequence[Record]) -> None:
+def _table(records: Sequence[Record], header: bool = True) -> None:
     from ledger import clock
 
     now, short = clock.now(), short_ids([r.id for r in records])
@@ -136,7 +158,7 @@ def _table(records: Sequence[Record]) -> None:
         )
         for r in records
     ]
-    screen.table(COLUMNS, rows)
+    screen.table(COLUMNS, rows, header)
 
 
 def _one(store: ledgers.Reader, record: Record, where: ledgers.Place, json: bool) -> None:
@@ -146,7 +168,7 @@ def _one(store: ledgers.Reader, record: Record, where: ledgers.Place, json: bool
     from ledger_console.record import tell
 
     tell(record, store.timeline(record.id), request(record), gone(record))
-    _settling([record], where)
+    _settling(_stuck([record]), where)
 
 
 def request(record: Record) -> str:
@@ -171,15 +193,20 @@ def gone(record: Record) -> str | None:
     return lifecycle.gone(record, owners.alive(record.owner), clock.now())
 
 
-def _settling(records: Sequence[Record], where: ledgers.Place) -> None:
+def _stuck(records: Sequence[Record]) -> list[Record]:
+    return [r for r in records if not r.released and (r.status is Status.UNKNOWN or gone(r))]
+
+
+def _settling(stuck: Sequence[Record], where: ledgers.Place) -> None:
     """The command to settle each record that only a person can settle."""
-    stuck = [r for r in records if not r.released and (r.status is Status.UNKNOWN or gone(r))]
     if not stuck:
         return
-    short = short_ids([r.id for r in records])
+    short = short_ids([r.id for r in stuck])
     sys.stdout.flush()
     screen.aside(f"{len(stuck)} without a known outcome: the effect may have happened. Ask the provider, then settle:")
-    for record in stuck:
+    for record in stuck[:COMMANDS]:
         what = request(record) if record.kind is Kind.HTTP else record.tool
         command = where.hint(f"resolve {short[record.id]}")
         screen.aside(f"  {command} --done   # or --not-done: {visible(what)}")
+    if len(stuck) > COMMANDS:
+        screen.aside(f"  and {len(stuck) - COMMANDS} more: `{where.hint('unknown')}` lists them")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ledger_console import ledgers, options, rulesfiles, screen, secrets
-from ledger_console.lazily import loading
+from ledger_console.loading import loading
 from ledger_console.problems import USAGE, Problem
 
 if TYPE_CHECKING:

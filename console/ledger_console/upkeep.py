@@ -10,8 +10,8 @@ import typer
 
 from ledger_console import actions, ledgers, options, screen
 from ledger_console.actions import Reason
+from ledger_console.batches import every
 from ledger_console.clear import Yes, ask
-from ledger_console.export import pages
 from ledger_console.problems import USAGE, Problem
 from ledger_console.progress import bar
 from ledger_console.when import moment
@@ -55,7 +55,7 @@ def purge(
     limit = moment("--older-than", older_than) or time.time()
     where = ledgers.only_place(db, word)
     with ledgers.opened(where) as store:
-        old = [r for r in pages(store, Query(until=limit)) if r.status in actions.CLOSED and r.touched.wall < limit]
+        old = [r for r in every(store, Query(until=limit)) if r.status in actions.CLOSED and r.touched.wall < limit]
         if not old:
             screen.line("Nothing is that old.")
             return

@@ -11,12 +11,12 @@ import pytest
 
 from ledger.records import Record, Result, Status
 from ledger.steps import Outcome
-from ledger_console import export
+from ledger_console import batches
 from tests.console.conftest import Agent, Ledger
 
 
 def test_every_record_once_however_many_pages(agent: Agent, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "PAGE", 3)
+    monkeypatch.setattr(batches, "PAGE", 3)
     for n in range(10):
         agent.ask(f"a{n}")
     ids = [record["id"] for record in ledger("export").json]

@@ -33,7 +33,6 @@ def groups(found: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]]:
             "attempts": totals["attempts"],
             "executed": totals["executed"],
             "blocked": totals["blocked"],
-            "waiting": totals["open"],
             "share": round(100 * totals["attempts"] / most, 1),
         }
         for name, totals in found.items()

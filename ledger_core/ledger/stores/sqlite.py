@@ -132,6 +132,11 @@ class SqliteStore:
         with self._screen() as db:
             return reading.page(db, query)
 
+    def scan(self, query: Query, width: int) -> tuple[list[Record], str | None]:
+        """See `reading.scan`."""
+        with self._screen() as db:
+            return reading.scan(db, query, width)
+
     def stats(self, query: Query) -> dict[str, int]:
         """See `SyncStore`."""
         with self._screen() as db:
