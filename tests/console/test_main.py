@@ -187,3 +187,15 @@ def test_the_help_of_every_command_has_examples() -> None:
     found = list(commands(typer.main.get_command(console.app)))
     assert len(found) > 25
     assert [command.name for command in found if "Examples:" not in (command.help or "")] == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [("ledger pro", "proxy"), ("ledger ca ro", "rotate"), ("ledger proxy --upstream-t", "--upstream-timeout")],
+)
+def test_a_shell_completes_commands_and_options(typed: str, wanted: str) -> None:
+    """What bash asks of the command itself, once `ledger --install-completion` has told it to."""
+    asked = {"_LEDGER_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    words = [Path(sys.executable).with_name("ledger")]
+    ended = subprocess.run(words, env={**os.environ, **asked}, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.split() == [wanted]
