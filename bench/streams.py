@@ -25,7 +25,7 @@ def run(stage: Stage, plan: Plan) -> list[Figure]:
 
 
 def _figure(stage: Stage, plan: Plan, kind: str) -> Figure:
-    streams = plan.scaled(400)
+    streams = plan.scaled(200)
     pairs = []
     with stage.ledger() as proxy:
         for number in range(plan.repetitions):
