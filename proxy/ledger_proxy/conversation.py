@@ -24,7 +24,7 @@ _LOOK_EVERY = 1.0
 _PIECE = 65_536
 AT_ONCE = 65_536
 """Bytes of a body that are waited for before it is handed on as a stream."""
-PATIENCE = 0.05
+PATIENCE = 0.03
 """Seconds that a body of unknown length has to come whole, before it is handed on as a stream."""
 COMES_BIT_BY_BIT = frozenset({
     "text/event-stream", "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines",
