@@ -52,7 +52,8 @@ def _pair(stage: Stage, plan: Plan, outcome: str, requests: int) -> tuple[float,
     ruled = bool(outcome)
     with stage.ledger(ruled=ruled) as one, stage.ledger("--workers", "2", ruled=ruled) as two:
         for proxy in (one, two) if outcome == "replayed" else ():
-            send(Load("replay", DISTINCT, distinct=DISTINCT), proxy.route)
+            # More than once: a worker learns of what another has executed when a duplicate of it first comes by.
+            send(Load("replay", 4 * DISTINCT, distinct=DISTINCT), proxy.route)
         spent: dict[int, list[float]] = {0: [], 1: []}
         for number in range(plan.slices):
             for side, proxy in sorted(enumerate((one, two)), reverse=bool(number % 2)):
