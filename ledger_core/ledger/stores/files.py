@@ -110,6 +110,15 @@ def patient(db: sqlite3.Connection) -> Iterator[None]:
         impatient(db)
 
 
+def checkpoint_seldom(db: sqlite3.Connection) -> None:
+    """For who writes for long: a checkpoint syncs twice, and of four times the pages a quarter of the claims waits.
+
+    Not for the others: until its first checkpoint the log grows, and to sync a file with its new size takes twice as
+    long as to sync one that is written over.
+    """
+    db.execute("PRAGMA wal_autocheckpoint = 4000")
+
+
 def impatient(db: sqlite3.Connection) -> None:
     """From now on, StoreBusy at once while somebody else writes."""
     db.execute("PRAGMA busy_timeout = 0")
@@ -168,8 +177,6 @@ def _prepare(db: sqlite3.Connection, durability: str) -> None:
     db.execute(f"PRAGMA synchronous = {'NORMAL' if durability == 'normal' else 'FULL'}")
     db.execute("PRAGMA fullfsync = 1")
     db.execute("PRAGMA journal_size_limit = 67108864")
-    # A checkpoint syncs twice: four times as many pages a time are a quarter of the claims that wait for one.
-    db.execute("PRAGMA wal_autocheckpoint = 4000")
 
 
 def _write_ahead(db: sqlite3.Connection) -> None:

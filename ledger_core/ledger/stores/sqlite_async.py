@@ -35,7 +35,7 @@ from ledger.stores.engine import (
     commit,
     end,
 )
-from ledger.stores.files import impatient, open_ledger, open_reader, patient, translated
+from ledger.stores.files import checkpoint_seldom, impatient, open_ledger, open_reader, patient, translated
 from ledger.stores.sealed import Cipher
 from ledger.stores.worker import Worker
 
@@ -63,6 +63,7 @@ class AsyncSqliteStore:
         self.path, self._took = str(path), took
         self._write_db = open_ledger(self.path, durability, cipher=cipher)
         impatient(self._write_db)
+        checkpoint_seldom(self._write_db)
         self._read_db = open_reader(self.path, cipher)
         self._look_db = open_reader(self.path, cipher)
         self._writer = Worker("ledger-writer")
