@@ -154,7 +154,7 @@ def _kept(value: object, keep: bool) -> Result | None:
     try:
         return codec.encode(value)
     except Exception as error:  # whatever a value does when it is looked at, its effect has happened
-        if isinstance(value, GeneratorType | AsyncGeneratorType):
+        if type(value) in (GeneratorType, AsyncGeneratorType):  # not isinstance, which asks the value itself
             tell("⚠  it returned a generator: what that does is not guarded; guard what runs it to its end")
         if keep:
             tell(f"⚠  the result cannot be kept, so it cannot be replayed: {_text(error)}")
