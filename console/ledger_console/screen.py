@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from ledger_console.problems import ReaderGone
@@ -91,7 +92,10 @@ def _plain_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], heade
 
 
 def _rich_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], header: bool) -> None:
-    """Columns that are empty in every row are left out; long text goes below its row where a terminal is narrow."""
+    """Columns that are empty in every row are left out; where a terminal is narrow, long text goes below its row.
+
+    Where not even the short columns fit, those that do not go below, too, each with its title.
+    """
     from rich.cells import cell_len
     from rich.text import Text
 
@@ -99,7 +103,10 @@ def _rich_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], header
     used = [i for i in range(len(columns)) if any(row[i] for row in rows)]
     widths = {i: max(cell_len(text) for text in (columns[i].title, *(row[i] for row in rows))) for i in used}
     narrow = sum(widths.values()) + GAP * len(used) > screen.width
-    beside = [i for i in used if not (narrow and columns[i].long)]
+    short = [i for i in used if not (narrow and columns[i].long)]
+    ends = list(accumulate(widths[i] + GAP for i in short))
+    beside = [i for n, i in enumerate(short) if n == 0 or ends[n] - GAP <= screen.width]
+    titled = [i for i in short if i not in beside]
 
     def padded(cells: Sequence[str], style: str = "") -> Text:
         row = Text()
@@ -113,6 +120,21 @@ def _rich_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], header
         screen.print(padded([column.title for column in columns], "bold"), soft_wrap=True)
     for cells in rows:
         screen.print(padded(cells), soft_wrap=True)
+        for line in _packed([f"{columns[i].title} {cells[i]}" for i in titled if cells[i]], screen.width - GAP):
+            screen.print(Text(f"{' ' * GAP}{line}"), soft_wrap=True)
         for i in used:
-            if i not in beside and cells[i]:
+            if i not in short and cells[i]:
                 screen.print(Text(f"  {cells[i]}", style="dim"), soft_wrap=True)
+
+
+def _packed(words: Sequence[str], width: int) -> list[str]:
+    """As many words on a line as fit into it; one that is longer has its own."""
+    from rich.cells import cell_len
+
+    lines: list[str] = []
+    for word in words:
+        if lines and cell_len(lines[-1]) + GAP + cell_len(word) <= width:
+            lines[-1] += f"{' ' * GAP}{word}"
+        else:
+            lines.append(word)
+    return lines

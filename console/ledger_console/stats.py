@@ -138,7 +138,7 @@ def _bar(totals: Mapping[str, int], width: int) -> None:
     attempts, blocked = totals["attempts"], totals["blocked"]
     rate = blocked / attempts if attempts else 0.0
     said = f"{rate:.1%}  ({blocked} of {attempts} attempts were answered without running again)"
-    if not screen.fancy():
+    if not screen.fancy() or screen.console().width < width + BAR:
         screen.line(f"{'duplicates':<{width}}  {said}")
         return
     from rich.text import Text

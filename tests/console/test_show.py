@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from ledger.records import Result, Status
@@ -161,3 +162,21 @@ def test_on_a_narrow_terminal_nothing_is_cut(agent: Agent) -> None:
     assert "caller" not in show.seen
     for whole in ("stripe.charges", "order-42", "POST https://api.stripe.com/v1/charges", "the connection was lost"):
         assert whole in show.seen
+
+
+def test_on_a_terminal_of_twenty_columns_no_row_is_broken_in_the_middle(agent: Agent) -> None:
+    agent.ask("ab12" * 16, Outcome(Status.SUCCESS), wf="order-42", caller="agent-7", times=3)
+    with running("show", terminal=True, COLUMNS="20") as show:
+        assert show.sees("charges\x1b[0m\r\n")
+        assert show.process.wait(PATIENCE) == 0
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in show.seen.splitlines()]
+    assert lines[:2] == ["record", "ab12ab12ab12"]
+    assert lines[2:] == [
+        "  status success",
+        "  tool stripe.charges",
+        "  attempts 3  runs 1",
+        "  blocked 2  age 0s",
+        "  wf order-42",
+        "  caller agent-7",
+        "  POST https://api.stripe.com/v1/charges",
+    ]
