@@ -27,7 +27,7 @@ check: env-check ## linters, types, import contracts, sizes, the Dockerfile
 bench: env ## the measurements, each as a ratio in one run
 	@$(python) -m bench
 
-screenshots: env ## the pictures of the docs anew (needs chromium)
+screenshots: env ## the pictures of the docs anew (needs chromium, fonts-dejavu-core)
 	@LOGNAME=ada $(python) scripts/screenshots.py
 
 clean: ## remove environments and caches

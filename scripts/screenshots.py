@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -53,6 +54,9 @@ class Picture:
 def main() -> int:
     """Draw all, or those whose names contain the first argument."""
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    if not any(map(shutil.which, browsers.NAMES)):
+        print(f"screenshots: {browsers.MISSING}", file=sys.stderr)
+        return 1
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="ledger-pictures-") as folder, _elsewhere(Path(folder)):
         db = Path("ledger.db")

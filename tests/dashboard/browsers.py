@@ -17,17 +17,17 @@ from playwright.sync_api import Browser, sync_playwright
 
 PATIENCE = 20_000
 """Milliseconds until what should happen is taken not to."""
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+MISSING = "there is no chromium on PATH (Debian: apt-get install chromium)"
 
 
 def executable() -> str:
     """Chromium's path. Skips the test, or fails it under LEDGER_REQUIRE_REAL=1, on a machine without it."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found:
+    for found in filter(None, map(shutil.which, NAMES)):
         return found
-    message = "there is no chromium on PATH (Debian: apt-get install chromium)"
     if os.environ.get("LEDGER_REQUIRE_REAL") == "1":
-        pytest.fail(message)
-    pytest.skip(message)
+        pytest.fail(MISSING)
+    pytest.skip(MISSING)
 
 
 @contextmanager

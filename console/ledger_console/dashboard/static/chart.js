@@ -43,7 +43,9 @@ function column(bar, seconds, box, scale, tip) {
   });
   const words = told(bar, seconds);
   const hit = svg("rect", { x: box.left, y: EDGE.top, width: box.width, height: box.bottom - EDGE.top, class: "hit" });
-  const group = svg("g", { class: "column stack", role: "img", "aria-label": words.join(", ") }, hit, ...parts);
+  // A screen reader is told of what happened, not of each quarter of a minute in which nothing did.
+  const heard = parts.length ? { role: "img", "aria-label": words.join(", ") } : { "aria-hidden": "true" };
+  const group = svg("g", { class: "column stack", ...heard }, hit, ...parts);
   group.addEventListener("pointerenter", () => tip(words, box.left + box.width / 2));
   group.addEventListener("pointerleave", () => tip(null));
   return group;
