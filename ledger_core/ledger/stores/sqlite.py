@@ -58,7 +58,7 @@ class SqliteStore:
         self._writes = Together(self._commit)
         self._events: list[Event] = []
         self._timer: threading.Timer | None = None
-        self._mutex = threading.Lock()
+        self._mutex, self._flushing = threading.Lock(), threading.Lock()
         self._writing = threading.Lock()
         self._reading = threading.Lock()
 
@@ -91,7 +91,14 @@ class SqliteStore:
                 self._timer.start()
 
     def flush(self) -> None:
-        """See `SyncStore`. What cannot be written now is kept and tried again."""
+        """See `SyncStore`. What cannot be written now is kept and tried again.
+
+        Who closes waits here for what another thread took to write it, or it would be lost with the file's closing.
+        """
+        with self._flushing:
+            self._flush()
+
+    def _flush(self) -> None:
         with self._mutex:
             events, self._events = self._events, []
             if self._timer is not None:
