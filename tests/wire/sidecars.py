@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -64,6 +65,14 @@ class Sidecar:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         with self.client(timeout) as client:
             return client.post(f"https://api.stripe.com{path}", json=body or {"amount": 1}, headers=sent)
+
+    def try_post(self, path: str, body: dict[str, Any] | None = None, timeout: float = 30) -> None:
+        """The same, for who does not wait for the answer, or not to its end.
+
+        `kill` closes its clients, too, perhaps in the middle of a read: that raises more than an HTTPError.
+        """
+        with contextlib.suppress(httpx.HTTPError, OSError, RuntimeError, ValueError):
+            self.post(path, body, timeout)
 
     def records(self) -> list[dict[str, Any]]:
         """What `ledger show --json` says."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import threading
@@ -10,7 +9,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.upstream import Upstream
@@ -24,7 +22,7 @@ BATCH = 4
 
 def test_a_sidecar_killed_after_sending_leaves_an_unknown(tmp_path: Path, upstream: Upstream) -> None:
     first = start(tmp_path / "s", upstream)
-    agent = threading.Thread(target=_ask, args=(first, "/slow/5000/charges", {"n": 1}))
+    agent = threading.Thread(target=first.try_post, args=("/slow/5000/charges", {"n": 1}))
     agent.start()
     upstream.wait_for(lambda u: u.effects())
     first.kill()
@@ -38,7 +36,7 @@ def test_a_sidecar_killed_after_sending_leaves_an_unknown(tmp_path: Path, upstre
 
 def test_a_sidecar_killed_after_sending_resends_under_the_stored_key(tmp_path: Path, upstream: Upstream) -> None:
     first = start(tmp_path / "s", upstream)
-    agent = threading.Thread(target=_ask, args=(first, "/keyed/slow/1500/payments", {"n": 1}))
+    agent = threading.Thread(target=first.try_post, args=("/keyed/slow/1500/payments", {"n": 1}))
     agent.start()
     upstream.wait_for(lambda u: u.effects())
     first.kill()
@@ -59,7 +57,7 @@ def test_killed_at_random_moments_nothing_happens_twice(tmp_path: Path, upstream
     for kill in range(KILLS):
         path = "/keyed/slow/20/payments" if kill % 2 else "/slow/20/charges"
         bodies = [{"kill": kill, "n": n} for n in range(BATCH)]
-        agents = [threading.Thread(target=_ask, args=(sidecar, path, body)) for body in bodies]
+        agents = [threading.Thread(target=sidecar.try_post, args=(path, body)) for body in bodies]
         for agent in agents:
             agent.start()
         time.sleep(dice.uniform(0.0, 0.15))
@@ -82,19 +80,10 @@ def test_agents_that_hang_up_at_random_moments_find_one_outcome_each(sidecar: Si
     dice = random.Random(10)
     patience = [dice.uniform(0.005, 0.25) for _ in range(HANG_UPS)]
 
-    def impatient(n: int) -> None:
-        with contextlib.suppress(httpx.HTTPError):
-            sidecar.post("/slow/80/charges", {"n": n}, timeout=patience[n])
-
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(impatient, range(HANG_UPS)))
+        list(pool.map(lambda n: sidecar.try_post("/slow/80/charges", {"n": n}, patience[n]), range(HANG_UPS)))
         answers = list(pool.map(lambda n: sidecar.post("/slow/80/charges", {"n": n}), range(HANG_UPS)))
     assert {(a.status_code, a.headers["ledger-outcome"]) for a in answers} <= {(200, "executed"), (200, "replayed")}
     assert "replayed" in {a.headers["ledger-outcome"] for a in answers}, "some of them left after it was sent"
     assert upstream.doubles("sha256") == {}
     assert len(upstream.effects()) == HANG_UPS
-
-
-def _ask(sidecar: Sidecar, path: str, body: dict[str, int]) -> None:
-    with contextlib.suppress(httpx.HTTPError):
-        sidecar.post(path, body)

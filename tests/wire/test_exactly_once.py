@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -154,7 +153,7 @@ def test_a_sidecar_that_is_stopped_drains_what_is_in_flight(tmp_path: Path, upst
 
 def test_what_the_drain_leaves_is_unknown(tmp_path: Path, upstream: Upstream) -> None:
     sidecar = start(tmp_path / "s", upstream, RULES, None, "--drain", "0.2")
-    agent = threading.Thread(target=lambda: _ignoring_errors(sidecar, "/hang/charges"))
+    agent = threading.Thread(target=sidecar.try_post, args=("/hang/charges",))
     agent.start()
     upstream.wait_for(lambda u: u.effects())
     assert sidecar.stop() == 0
@@ -225,8 +224,3 @@ def test_a_person_settles_an_unknown(sidecar: Sidecar, upstream: Upstream) -> No
     answer = sidecar.post("/lose-response/1/charges")
     assert answer.status_code == 200
     assert answer.headers["ledger-outcome"] == "executed"
-
-
-def _ignoring_errors(sidecar: Sidecar, path: str) -> None:
-    with contextlib.suppress(httpx.HTTPError):
-        sidecar.post(path)

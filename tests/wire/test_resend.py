@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
-
 from tests.upstream import Upstream
-from tests.wire.sidecars import RULES, Sidecar, running, start
+from tests.wire.sidecars import RULES, running, start
 
 
 def test_once_the_provider_has_forgotten_the_key_it_is_held(tmp_path: Path, upstream: Upstream) -> None:
@@ -40,7 +37,7 @@ def test_a_recovery_that_is_killed_itself_is_recovered(tmp_path: Path, upstream:
     path = "/keyed/hang/2/payments"
     for sends in (1, 2):
         sidecar = start(tmp_path / "s", upstream)
-        agent = threading.Thread(target=_ask, args=(sidecar, path))
+        agent = threading.Thread(target=sidecar.try_post, args=(path,))
         agent.start()
         upstream.wait_for(lambda u, sends=sends: len(u.lines()) == sends)
         sidecar.kill()
@@ -52,8 +49,3 @@ def test_a_recovery_that_is_killed_itself_is_recovered(tmp_path: Path, upstream:
     assert (record["status"], record["runs"], record["unknown"], record["generation"]) == ("success", 1, 0, 1)
     assert len(upstream.effects()) == 1
     assert len({line["key"] for line in upstream.lines()}) == 1
-
-
-def _ask(sidecar: Sidecar, path: str) -> None:
-    with contextlib.suppress(httpx.HTTPError):
-        sidecar.post(path)

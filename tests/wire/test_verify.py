@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -118,7 +117,7 @@ def test_not_done_counts_only_when_the_request_can_no_longer_be_queued(tmp_path:
 
 def test_what_a_killed_sidecar_left_is_asked_about(tmp_path: Path, upstream: Upstream) -> None:
     first = start(tmp_path / "s", upstream, rules())
-    agent = threading.Thread(target=lambda: _ask(first, "/hang/charges"))
+    agent = threading.Thread(target=first.try_post, args=("/hang/charges", ORDER))
     agent.start()
     upstream.wait_for(lambda u: u.effects())
     first.kill()
@@ -161,8 +160,3 @@ def test_who_leaves_takes_no_answer_from_the_others(tmp_path: Path, upstream: Up
                 leaves.result()
             assert outcomes(stays.result()) == ["not-kept"]
     assert len(upstream.effects()) == len(questions(upstream)) == 1
-
-
-def _ask(sidecar: Sidecar, path: str) -> None:
-    with contextlib.suppress(httpx.HTTPError):
-        sidecar.post(path, ORDER)
