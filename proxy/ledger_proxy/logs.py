@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import queue
+import select
 import sys
 import threading
 from datetime import UTC, datetime
@@ -104,7 +105,10 @@ class Apart(logging.Handler):
         """Past Python's own buffers, whose lock a thread must not hold when the interpreter ends."""
         rest = line.encode("utf-8", "backslashreplace") + b"\n"
         while rest:
-            rest = rest[os.write(self._fd, rest) :]
+            try:
+                rest = rest[os.write(self._fd, rest) :]
+            except BlockingIOError:  # whoever shares it may have made it so
+                select.select((), (self._fd,), ())
 
 
 def _operation(record: logging.LogRecord) -> dict[str, object]:

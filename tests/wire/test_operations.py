@@ -117,9 +117,12 @@ def test_a_log_that_nobody_reads_stops_no_exchange(tmp_path: Path, upstream: Ups
     sidecar.stop()
 
 
-def test_what_does_not_fit_into_the_log_is_counted_there() -> None:
+@pytest.mark.parametrize("blocking", [True, False])
+def test_what_does_not_fit_into_the_log_is_counted_there(blocking: bool) -> None:
+    """Whoever shares the pipe may have set it not to block."""
     room, (reading, writing) = 10, os.pipe()
     os.set_blocking(reading, False)
+    os.set_blocking(writing, blocking)
     log = Apart(writing, room)
     log.setFormatter(Plain())
     long = "x" * 10_000
