@@ -66,7 +66,7 @@ class Lane(layer.Layer):
     def __init__(self, context: context.Context, admission: Admission) -> None:
         super().__init__(context)
         self._admission = admission
-        self._buf, self._ahead = bytearray(), 0
+        self._buf, self._answering = bytearray(), 0
         self._coming: _Coming | None = None
         self._closed = False
         self._other: layers.HttpLayer | None = None
@@ -83,8 +83,7 @@ class Lane(layer.Layer):
     def _meanwhile(self, event: events.DataReceived | events.ConnectionClosed) -> Commands:
         if isinstance(event, events.DataReceived):
             self._buf += event.data
-            self._ahead += len(event.data)
-        if isinstance(event, events.ConnectionClosed) or self._ahead > MAX_AHEAD:
+        if isinstance(event, events.ConnectionClosed) or len(self._buf) > self._answering + MAX_AHEAD:
             yield from self._close()
 
     def _handle_event(self, event: events.Event) -> Commands:
@@ -130,7 +129,7 @@ class Lane(layer.Layer):
         asked = coming.asked
         if not coming.whole:
             asked.request = replace(asked.request, body=bytes(self._buf[coming.begins : coming.ends]))
-        self._ahead = 0
+        self._answering = coming.ends
         yield RuledRequestHook(asked)
         if self._closed:
             return

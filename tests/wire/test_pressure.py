@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gzip
 import os
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -141,6 +143,32 @@ def test_what_is_sent_ahead_is_bounded(origin: Origin, sidecar: Sidecar) -> None
     origin.go(5)
     wait_until(lambda: [r["status"] for r in sidecar.records()] == ["success"] * 2)
     assert len(origin.requests(b"events")) == 1
+
+
+async def test_what_is_sent_ahead_is_bounded_also_while_answers_are_taken(sidecar: Sidecar) -> None:
+    """Each of these is refused at once, so that no answer is waited for in which much can come."""
+    refused = head("/ruled/plain", 0).replace(HOST.encode(), b"other.test") * 10_000
+    with within(sidecar):
+        reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.port)
+        writer.write(f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n\r\n".encode())
+        await reader.readuntil(b"\r\n\r\n")
+        await writer.start_tls(ssl.create_default_context(cafile=str(sidecar.ca / "ca-cert.pem")), server_hostname=HOST)
+        taking = asyncio.create_task(taken(reader))
+        with contextlib.suppress(OSError):
+            for _ in range(100 * MEBIBYTE // len(refused)):
+                writer.write(refused)
+                await writer.drain()
+        writer.transport.abort()
+        assert await taking > 0
+    assert post(sidecar, "/ruled/plain", b"others").status == 200
+
+
+async def taken(reader: asyncio.StreamReader) -> int:
+    total = 0
+    with contextlib.suppress(OSError):
+        while size := len(await reader.read(MEBIBYTE)):
+            total += size
+    return total
 
 
 def test_half_open_connections_are_dropped_and_others_served(origin: Origin, sidecar: Sidecar) -> None:
