@@ -26,7 +26,7 @@ from mitmproxy.net.http import status_codes
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers import http as http_layer
 from mitmproxy.proxy.layers.http import _http1
-from mitmproxy.proxy.layers.http._base import ReceiveHttp
+from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import ErrorCode, RequestHeaders, ResponseHeaders, ResponseProtocolError
 
 from ledger_proxy.headers import end_to_end
@@ -100,6 +100,28 @@ class Server(_http1.Http1Server):
             if closing and self.state == self.read_body and self.response is None:
                 yield commands.SendData(self.conn, error_page(400, "the body is not framed as it should be"))
             yield command
+
+    _ahead: Any = None
+    """What was sent ahead, while an exchange ends."""
+
+    def _handle_event(self, event: events.Event) -> Commands:
+        """Go on with what was sent ahead."""
+        if self._ahead is not None and not isinstance(event, HttpEvent):
+            self.buf, self._ahead = self._ahead, None
+            if isinstance(event, events.Wakeup):
+                event = events.DataReceived(self.conn, b"")
+        if not isinstance(event, events.Wakeup):
+            yield from super()._handle_event(event)
+
+    def mark_done(self, *, request: bool = False, response: bool = False) -> Commands:
+        """Read the next request when this one has ended: mitmproxy begins before, and loses one whose body streams."""
+        asked, told = self.request, self.response
+        ends = (request or self.request_done) and (response or self.response_done)
+        if self.buf and ends and asked and told and not _http1.should_make_pipe(asked, told):
+            self.buf, self._ahead = type(self.buf)(), self.buf
+        yield from super().mark_done(request=request, response=response)
+        if self._ahead is not None and self.state == self.read_headers:
+            yield commands.RequestWakeup(0)
 
     def wait(self, event: events.Event) -> Commands:
         """Keep what is sent ahead, within reason."""

@@ -78,6 +78,19 @@ def test_what_is_sent_ahead_behind_an_odd_request_is_not_lost(world: World) -> N
     assert world.effects("/ruled/behind-") == 3
 
 
+def test_bodies_that_stream_one_behind_the_other_are_each_taken(world: World) -> None:
+    behind = (
+        post("/free/stream/json", b"a"),
+        *[chunked("/ruled/stream/json", b"b")] * 2,
+        post("/free/stream/json", b"c"),
+    )
+    with through(world.sidecar) as connection:
+        connection.sendall(b"".join(behind))
+        assert [outcome(read_answer(connection)) for _ in behind] == [b"", b"executed", b"replayed", b""]
+    assert [seen.body for seen in world.origin.requests(b"/free/stream/")] == [b"a", b"c"]
+    assert world.effects("/ruled/stream/") == 1
+
+
 @pytest.mark.parametrize("size", [1, 7, 40])
 def test_a_request_that_comes_in_pieces_is_one_request(world: World, size: int) -> None:
     data = post(f"/ruled/pieces-{size}/json", b'{"amount": 10}')
