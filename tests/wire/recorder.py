@@ -43,6 +43,7 @@ ANSWERS: dict[str, bytes] = {
     "empty": _sized(b""),
     "json": _sized(b'{"id": 1}', JSON),
     "large": _sized(BIG, b"Content-Type: application/octet-stream"),
+    "longer": _sized(BIG[:70_000]),
     "chunked": _chunked(b"hello ", b"world", fields=(JSON,)),
     "chunked-empty": _chunked(),
     "chunked-large": _chunked(BIG, BIG),
