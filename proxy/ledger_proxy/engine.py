@@ -15,8 +15,10 @@ import ledger_proxy.light  # noqa: F401 - before mitmproxy
 # isort: split
 from mitmproxy import addonmanager, hooks, options
 from mitmproxy.addons import core, disable_h2c, proxyserver, upstream_auth
+from mitmproxy.connection import Connection, ConnectionState
 from mitmproxy.master import Master
-from mitmproxy.proxy import mode_servers
+from mitmproxy.proxy import events, mode_servers
+from mitmproxy.proxy import server as proxy_server
 from yarl import URL
 
 from ledger_proxy import faster, front_tls, http1, listening, redirected
@@ -77,6 +79,7 @@ class Engine:
         http1.Server.leaving = False
         master = Master(options.Options())
         _check(master)
+        _close_what_is_given_up(proxy_server.ConnectionHandler)
         # Its root log handler formats every record, whoever listens.
         master._legacy_log_events.uninstall()
         master.addons = addons = TableAddons(master)
@@ -149,6 +152,28 @@ class Engine:
         await self._master.done()
 
 
+def _close_what_is_given_up(handler: Any) -> None:
+    """Close a connection also where its reader is cancelled while it waits for its turn: mitmproxy leaves it open."""
+    read = handler.handle_connection
+    if hasattr(read, "closes"):
+        return
+
+    async def handle_connection(self: Any, connection: Connection) -> None:
+        try:
+            await read(self, connection)
+        except asyncio.CancelledError:
+            if connection in self.transports:
+                connection.state = ConnectionState.CLOSED
+                try:
+                    await self.server_event(events.ConnectionClosed(connection))
+                finally:
+                    self.transports.pop(connection).writer.close()
+            raise
+
+    handle_connection.closes = True  # type: ignore[attr-defined]
+    handler.handle_connection = handle_connection
+
+
 def _quiet(watchdog: Any) -> bool:
     """Whether nothing passed for a while, and no hook is being waited for."""
     return not watchdog.blocker and time.time() - watchdog.last_activity > QUIET_SECONDS
@@ -201,6 +226,7 @@ def _check(master: Master) -> None:
         (master, "_legacy_log_events"),
         (addonmanager.AddonManager, "_iter_hooks"),
         (mode_servers.AsyncioServerInstance, "listen"),
+        (proxy_server.ConnectionHandler, "handle_connection"),
     )
     missing = [name for owner, name in wanted if not hasattr(owner, name)]
     if missing:

@@ -108,6 +108,9 @@ class Server(_http1.Http1Server):
         """Go on with what was sent ahead."""
         if self._ahead is not None and not isinstance(event, HttpEvent):
             self.buf, self._ahead = self._ahead, None
+            if len(self.buf) > MAX_AHEAD:
+                yield commands.CloseConnection(self.conn)
+                self.state = self.done
             if isinstance(event, events.Wakeup):
                 event = events.DataReceived(self.conn, b"")
         if not isinstance(event, events.Wakeup):
