@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container
-
-_kept: Container[object] | None = getattr(os.environ, "_data", None)
-"""What `os.environ` looks into. Every call asks for what is mostly not there, and the mapping takes twenty times as
-long to say so. An interpreter that keeps it elsewhere is asked the long way."""
-_WORKFLOW = os.environ.encodekey("LEDGER_WORKFLOW") if _kept is not None else ""
 
 
 def database() -> str:
@@ -18,8 +12,6 @@ def database() -> str:
 
 def workflow() -> str:
     """LEDGER_WORKFLOW: the scope of calls that name none."""
-    if _kept is not None and _WORKFLOW not in _kept:
-        return "default"
     return os.environ.get("LEDGER_WORKFLOW") or "default"
 
 
