@@ -310,9 +310,11 @@ class TestUnlimited:
         Call(attempt(unlimited=True)).meets(a(status)).swaps(trigger)
 
     def test_a_read_waits_for_nobody(self) -> None:
-        call = Call(attempt(unlimited=True)).meets(a(Status.RUNNING), alive=True).asks(Claim)
+        # Of the length of a real id: of two characters, one hash in 256 gives the same.
+        read = draft("a1" * 32)
+        call = Call(attempt(record=read, unlimited=True)).meets(applied(first(read)), alive=True).asks(Claim)
         assert isinstance(call.step, Claim)
-        assert call.step.change.record.id != a(Status.RUNNING).id
+        assert call.step.change.record.id != read.id
 
 
 class TestUnderAnotherName:
