@@ -45,6 +45,8 @@ _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _BAD_IN_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|\n[ \t]")
 # RFC 9112 §3: one space between the three parts; we speak 1.0 and 1.1.
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^ \t\r\n]+ HTTP/1\.[01]\r?\n")
+# RFC 9112 §5.1: a field name is a token, and a colon stands directly behind it.
+_BAD_FIELD = re.compile(rb"\n(?![!#$%&'*+\-.^_`|~0-9A-Za-z]+:)[^\r\n]")
 _HOST = re.compile(rb"\nhost[ \t]*:", re.IGNORECASE)
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
 _quiet_since: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
@@ -57,6 +59,8 @@ def fault_in(head: bytes) -> str | None:
         return "the request line is not `METHOD target HTTP/1.1`"
     if _BAD_IN_HEAD.search(head):
         return "the head holds a control character or a folded line"
+    if _BAD_FIELD.search(head):
+        return "a field of the head is not `NAME: value`"
     hosts = len(_HOST.findall(head))
     needed = not head.startswith(b"CONNECT ") and b" HTTP/1.1" in head.partition(b"\n")[0]
     if hosts > 1 or (needed and not hosts):
