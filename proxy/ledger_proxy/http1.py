@@ -141,7 +141,7 @@ class Server(_http1.Http1Server):
         if isinstance(event, ResponseHeaders) and event.response.status_code >= 200:
             asked = self.request
             old = asked is not None and not asked.is_http11 and asked.method != "CONNECT"
-            leaving = self.leaving and asked is not None and asked.method != "CONNECT"
+            leaving = asked is not None and asked.method != "CONNECT" and (self.leaving or _wants_the_last(asked))
             response = _response(event.response, old, last=old or leaving)
             event = ResponseHeaders(event.stream_id, response, event.end_stream)
         yield from super().send(event)
@@ -260,6 +260,12 @@ def apply() -> None:
         if not hasattr(module, name):
             raise ImportError(f"this mitmproxy lacks {name}; install ledger-sidecar[proxy] again")
         setattr(module, name, better)
+
+
+def _wants_the_last(request: http.Request) -> bool:
+    """RFC 9112 §9.6: who asks for the connection's end is told of it, too."""
+    wanted: str = request.headers.get("connection", "")
+    return wanted.strip().lower() == "close"
 
 
 def _hanging_up(command: commands.Command) -> commands.Command:
