@@ -30,13 +30,12 @@ from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import ErrorCode, RequestHeaders, ResponseHeaders, ResponseProtocolError
 
 from ledger_proxy.headers import end_to_end
+from ledger_proxy.limits import FRESH_IDLE
 
 MAX_HEAD = 65_536
 """Bytes of one head, or of what stands between two chunks."""
 MAX_AHEAD = 1 << 20
 """Bytes that a client may send ahead while its request is being answered."""
-FRESH_IDLE = 2.0
-"""Seconds that an origin's connection may be idle and be used again: `upstream` has the same."""
 
 type Commands = Generator[commands.Command, Any, None]
 

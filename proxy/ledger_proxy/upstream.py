@@ -21,6 +21,7 @@ from ledger_proxy import faults
 from ledger_proxy.conversation import Body, Progress, converse, usable
 from ledger_proxy.destinations import CheckedResolver, Destinations
 from ledger_proxy.headers import RawHeaders
+from ledger_proxy.limits import FRESH_IDLE
 from ledger_proxy.peers import Peers
 from ledger_proxy.resolver import Endpoint
 from ledger_proxy.routes import Route, find_route, parse_proxy, trusts
@@ -28,8 +29,6 @@ from ledger_proxy.spool import Spool
 from ledger_proxy.wire import request_head
 from ledger_rules.request import Request
 
-# A server's FIN may be on its way to a connection idle for longer, and then nobody knows what became of the request.
-FRESH_IDLE = 2.0
 RESENDABLE_IDLE = 30.0
 _POOLED_TRIES = 5
 
