@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ledger_console import ledgers, options, rulesfiles, screen, secrets
-from ledger_console.loading import loading
 from ledger_console.problems import USAGE, Problem
+from ledger_proxy.loading import loading
 
 if TYPE_CHECKING:
     from ledger_proxy.modes import Mode
@@ -179,7 +179,7 @@ def proxy(
     elif workers is not None:
         return _supervise(settings, workers, log)
     with loading():
-        from ledger_proxy.running import serve
+        from ledger_proxy.serving import serve
 
     # Of a worker's admin server its parent tells.
     return serve(settings, lambda r: _ready((r.host, r.port), None if handed else r.admin), log)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ledger.errors import LedgerError
 from ledger_proxy.ca import CA
+from ledger_proxy.chaining import parse_proxy
 from ledger_proxy.no_proxy import kept
-from ledger_proxy.routes import parse_proxy
 
 SHIMS = Path(__file__).parent / "shims"
 """What Python and Node children load first, for clients that no variable reaches."""

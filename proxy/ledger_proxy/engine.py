@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import socket
 import time
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 from typing import Any
 
 import ledger_proxy.light  # noqa: F401 - before mitmproxy
@@ -26,6 +26,7 @@ from ledger_proxy.errors import EngineError
 from ledger_proxy.front_tls import FrontTls
 from ledger_proxy.limits import Patience
 from ledger_proxy.modes import Kind
+from ledger_proxy.preparing import Prepared
 from ledger_proxy.settings import Address, Settings
 
 logger = logging.getLogger(__name__)
@@ -71,8 +72,9 @@ class Engine:
         self.take_authority = front.take_authority
 
     @classmethod
-    async def start(cls, settings: Settings, gates: Sequence[object], ca_dir: Path, upstream_bundle: Path) -> Engine:
-        """Listen. Raises EngineError: the port in use, no permission, a mitmproxy of another make."""
+    async def start(cls, ready: Prepared, gates: Sequence[object]) -> Engine:
+        """Serve the sockets that listen. Raises EngineError: a mitmproxy of another make."""
+        settings = ready.settings
         faster.apply()
         http1.apply()
         front_tls.apply()
@@ -83,7 +85,7 @@ class Engine:
         # Its root log handler formats every record, whoever listens.
         master._legacy_log_events.uninstall()
         master.addons = addons = TableAddons(master)
-        server, front = proxyserver.Proxyserver(), FrontTls(settings.peers, upstream_bundle)
+        server, front = proxyserver.Proxyserver(), FrontTls(settings.peers, ready.roots)
         master.addons.add(  # type: ignore[no-untyped-call]
             core.Core(),
             disable_h2c.DisableH2C(),
@@ -96,10 +98,9 @@ class Engine:
         faster.run_inline(addons.waits)
         # mitmproxy asks SOCKS clients for a password if this is set; the gate judges what they say.
         master.options.add_option("proxyauth", str | None, None, "")
-        master.options.update(**_options(settings, ca_dir, upstream_bundle))
+        master.options.update(**_options(ready))
         engine = cls(master, server, front)
-        if handed := settings.handed or _bound(settings):
-            _take_over(handed)
+        _take_over(ready.listening)
         if not await server.setup_servers():
             await engine.stop()
             raise EngineError(_why(server, settings.listen))
@@ -185,7 +186,8 @@ def _close(handler: Any, why: str) -> None:
         io.handler.cancel(why)
 
 
-def _options(settings: Settings, ca_dir: Path, upstream_bundle: Path) -> dict[str, Any]:
+def _options(ready: Prepared) -> dict[str, Any]:
+    settings = ready.settings
     host, port = settings.listen
     mode, auth = _mode(settings)
     return {
@@ -193,7 +195,7 @@ def _options(settings: Settings, ca_dir: Path, upstream_bundle: Path) -> dict[st
         "listen_port": port,
         "mode": [mode],
         "upstream_auth": auth,
-        "confdir": str(ca_dir),
+        "confdir": str(ready.ca.directory),
         "connection_strategy": "lazy",
         "http2": False,
         "upstream_cert": False,
@@ -202,7 +204,7 @@ def _options(settings: Settings, ca_dir: Path, upstream_bundle: Path) -> dict[st
         "proxyauth": settings.auth and "gate",
         # What does not begin like HTTP would be passed on unread, and a rule with it: a head may come in two records.
         "rawtcp": False,
-        "ssl_verify_upstream_trusted_ca": str(upstream_bundle),
+        "ssl_verify_upstream_trusted_ca": str(ready.roots),
     }
 
 
@@ -233,18 +235,11 @@ def _check(master: Master) -> None:
         raise EngineError(f"this mitmproxy lacks {', '.join(missing)}; install ledger-sidecar[proxy] again")
 
 
-def _bound(settings: Settings) -> listening.Handed | None:
-    """Both families of a redirect, where mitmproxy would bind one. Raises EngineError."""
-    if settings.mode.kind is not Kind.TRANSPARENT:
-        return None
-    return listening.Handed(tuple(one.detach() for one in listening.bind(settings.listen, twin=True)))
-
-
-def _take_over(handed: listening.Handed) -> None:
-    """Serve the sockets of the parent, where mitmproxy would bind its own."""
+def _take_over(sockets: Sequence[socket.socket]) -> None:
+    """Serve these, where mitmproxy would bind its own."""
 
     async def listen(self: Any, host: str, port: int) -> list[asyncio.Server]:
-        return await listening.serve(handed, self.handle_stream)
+        return await listening.serve(sockets, self.handle_stream)
 
     mode_servers.AsyncioServerInstance.listen = listen  # type: ignore[method-assign, assignment]
 

@@ -1,4 +1,4 @@
-"""Listening sockets that one process binds and others serve: how the workers of a parent share a port.
+"""Listening sockets, bound before anybody serves them, by another process even: so a parent's workers share a port.
 
 One socket, not one each under SO_REUSEPORT: connections that nobody has accepted yet belong to the socket, so neither a
 worker that is killed nor one that is replaced takes any with it; and no second sidecar, with another ledger, can slip
@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -52,6 +52,10 @@ class Handed:
         """The environment that a worker finds it in."""
         return {VARIABLE: json.dumps(asdict(self))}
 
+    def sockets(self) -> list[socket.socket]:
+        """What this process serves now."""
+        return [Listening(fileno=fd) for fd in self.listening]
+
     @property
     def address(self) -> Address:
         """Where the first of the sockets listens."""
@@ -60,19 +64,18 @@ class Handed:
         return host, port
 
 
-class _Listening(socket.socket):
+class Listening(socket.socket):
     """A socket that listens already; asyncio's own call would shorten its queue."""
 
     def listen(self, backlog: int = 0) -> None:
-        pass
+        """It does."""
 
 
-async def serve(handed: Handed, handle: Callable[..., Awaitable[None]]) -> list[asyncio.Server]:
-    """Accept connections from the sockets that were handed over.
+async def serve(sockets: Iterable[socket.socket], handle: Callable[..., Awaitable[None]]) -> list[asyncio.Server]:
+    """Accept connections from sockets that listen already, and close them with the servers.
 
-    asyncio accepts as many at once as its backlog says: few, so that other workers get their share of a burst.
+    asyncio accepts as many at once as its backlog says: one, so that other workers get their share of a burst.
     """
-    sockets = [_Listening(fileno=fd) for fd in handed.listening]
     return [await asyncio.start_server(handle, sock=sock, backlog=1) for sock in sockets]
 
 
@@ -102,13 +105,13 @@ def has_ipv6() -> bool:
 
 
 def _bound(family: int, kind: int, at: tuple[Any, ...]) -> socket.socket:
-    sock = socket.socket(family, kind)
+    sock = Listening(family, kind)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.bind(at)
-        sock.listen(BACKLOG)
+        super(Listening, sock).listen(BACKLOG)
     except OSError:
         sock.close()
         raise

@@ -9,7 +9,7 @@ from typing import Self
 
 from yarl import URL
 
-from ledger_proxy.routes import parse_proxy
+from ledger_proxy.chaining import parse_proxy
 
 
 class Kind(StrEnum):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,22 +12,10 @@ from aiohttp import ClientRequest, hdrs
 from multidict import CIMultiDict
 from yarl import URL
 
+from ledger_proxy.chaining import Proxy
 from ledger_proxy.peers import Peers, name_of
 from ledger_proxy.resolver import Endpoint
 from ledger_rules.request import origin
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """A proxy to chain through. authorization: the `Proxy-Authorization` value, if it wants one."""
-
-    url: URL
-    authorization: str | None
-
-    @property
-    def label(self) -> str:
-        """`host:port`, without credentials."""
-        return f"{self.url.host_subcomponent}:{self.url.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +33,6 @@ class Route:
     proxy: Proxy | None
     proxy_authorization: str | None
     pool_key: ClientRequest
-
-
-def parse_proxy(text: str) -> Proxy:
-    """Parse `[http[s]://][user:password@]host[:port]`. Raises ValueError in one line, without the credentials."""
-    try:
-        url = URL(text if "://" in text else f"http://{text}")
-        if url.scheme not in ("http", "https") or not url.host or not url.port:
-            raise ValueError
-    except ValueError:
-        shown = text.rpartition("@")[2]
-        raise ValueError(f"proxy {shown!r}: only http://host:port and https://host:port can be chained to") from None
-    authorization = None
-    if url.user is not None:
-        credentials = f"{url.user}:{url.password or ''}".encode()
-        authorization = "Basic " + base64.b64encode(credentials).decode("ascii")
-    return Proxy(url.origin(), authorization)
 
 
 def trust(bundle: Path | None) -> ssl.SSLContext:

@@ -1,40 +1,44 @@
-"""`ledger run` and `ledger proxy`: a sidecar around a child, or until a signal. Owns signals and exit codes."""
+"""`ledger run`: a sidecar around a child. Owns signals and exit codes. The engine is loaded while the child starts."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from asyncio.subprocess import Process
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from typing import TYPE_CHECKING
 
 from ledger.errors import LedgerError
 from ledger_proxy import descriptors
 from ledger_proxy.child_env import SHIMS, child_environment, upstream_proxy
 from ledger_proxy.enclosing import enclosure
-from ledger_proxy.errors import EngineError, guarded
+from ledger_proxy.errors import guarded
 from ledger_proxy.listening import Handed
+from ledger_proxy.loading import ENGINE, load
 from ledger_proxy.logs import to_stderr
-from ledger_proxy.measures import Numbers
 from ledger_proxy.modes import TRANSPARENT
 from ledger_proxy.nameserving import serving
-from ledger_proxy.reloading import Reloader
+from ledger_proxy.preparing import Prepared, prepared
 from ledger_proxy.settings import Settings
-from ledger_proxy.sidecar import Sidecar, sidecar
-from ledger_proxy.summary import observed_summary, summary
-from ledger_proxy.telling import can_tell
-from ledger_rules.ruleset import Ruleset
+from ledger_proxy.summary import Tally, observed_summary, summary
+
+if TYPE_CHECKING:
+    from ledger_proxy.sidecar import Sidecar
 
 OWN_FAILURE = 125
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 """As env(1) and nohup(1) have them."""
 
+STOP_SECONDS = 5.0
+"""What a child has to end by itself when it is told to."""
+_TURN = 0.005
+"""In which the loop hears that the child has ended, and of signals that are meant for it."""
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -58,65 +62,6 @@ def run_command(settings: Settings, command: Sequence[str], enclosed: bool = Fal
     return guarded(_run(settings, command, enclosed), OWN_FAILURE)
 
 
-def serve(settings: Settings, ready: Callable[[Sidecar], None], log: str | None = None) -> int:
-    """Run a sidecar until SIGTERM or SIGINT, then drain it. ready: told of it once it listens. log: see `logs`."""
-    to_stderr(log, apart=True)
-    return guarded(_serve(settings, ready), 1)
-
-
-async def _serve(settings: Settings, ready: Callable[[Sidecar], None]) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with sidecar(settings) as running, _reloading(settings, running):
-        if settings.handed is not None:
-            loop.add_reader(sys.stdin.fileno(), _parent_gone, loop, stop)
-        ready(running)
-        await stop.wait()
-    if settings.handed is not None:
-        numbers = Numbers(running.exchange.measures, running.connections.opened)
-        print(json.dumps(numbers.told()), flush=True)
-    return 0
-
-
-def _parent_gone(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    """A parent holds the other end and says nothing: this is its end, however it came."""
-    loop.remove_reader(sys.stdin.fileno())
-    stop.set()
-
-
-@contextlib.asynccontextmanager
-async def _reloading(settings: Settings, running: Sidecar) -> AsyncIterator[None]:
-    """SIGHUP looks at the CA and reads the rules again, as daemons do; rules that are not from a file stay."""
-    loop = asyncio.get_running_loop()
-    reloader = None
-    if settings.reload is not None:
-        reloader = Reloader(settings.reload, partial(_take, settings, running), settings.rules_file)
-
-    def hear() -> None:
-        running.renewal.ask()
-        if reloader is not None:
-            reloader.ask()
-
-    loop.add_signal_handler(signal.SIGHUP, hear)
-    watching = asyncio.create_task(reloader.run()) if reloader is not None else None
-    try:
-        yield
-    finally:
-        if watching is not None:
-            watching.cancel()
-        loop.remove_signal_handler(signal.SIGHUP)
-
-
-def _take(settings: Settings, running: Sidecar, rules: Ruleset) -> None:
-    rules = rules.observing() if settings.observe else rules
-    if rules.observes and running.observer is None:
-        raise EngineError("nothing was observed so far; start the sidecar again to observe")
-    can_tell(rules.notify, os.environ)
-    running.gate.take(rules)
-
-
 async def _run(settings: Settings, command: Sequence[str], enclosed: bool) -> int:
     usual = descriptors.limit()
     async with contextlib.AsyncExitStack() as stack:
@@ -124,9 +69,9 @@ async def _run(settings: Settings, command: Sequence[str], enclosed: bool) -> in
         if within is not None:
             await stack.enter_async_context(serving(within.names))
             settings = replace(settings, mode=TRANSPARENT, handed=Handed(within.descriptors()))
-        running = await stack.enter_async_context(sidecar(settings))
-        url = None if within else running.url
-        env = child_environment(os.environ, url, running.ca, SHIMS, ruled_hosts=settings.rules.hosts())
+        ready = await stack.enter_async_context(prepared(settings))
+        url = None if within else ready.url
+        env = child_environment(os.environ, url, ready.ca, SHIMS, ruled_hosts=settings.rules.hosts())
         env["LEDGER_WORKFLOW"] = settings.workflow
         with _caught_signals() as caught:
             try:
@@ -136,13 +81,57 @@ async def _run(settings: Settings, command: Sequence[str], enclosed: bool) -> in
                 print(f"ledger run: {command[0]}: {error.strerror}", file=sys.stderr)
                 return NOT_EXECUTABLE
             forwarding = asyncio.create_task(_forward(caught, child))
+            running = await _served(ready, child, stack)
             code = await child.wait()
             forwarding.cancel()
+            if running is not None:
+                await _accepted(ready)
     _print_summary(running, settings)
     return code if code >= 0 else 128 - code
 
 
-async def _started(command: Sequence[str], env: Mapping[str, str]) -> asyncio.subprocess.Process:
+async def _served(ready: Prepared, child: Process, stack: contextlib.AsyncExitStack) -> Sidecar | None:
+    """A sidecar for what the child sends, which runs already; None where it ended without sending anything.
+
+    A child is not left alone without one. Raises as `started` does.
+    """
+    try:
+        for piece in ENGINE:
+            if await _ended(child, _TURN) and not ready.awaited():
+                return None
+            load(piece)
+        from ledger_proxy.sidecar import started
+
+        return await stack.enter_async_context(started(ready))
+    except BaseException:
+        await _stopped(child)
+        raise
+
+
+async def _stopped(child: Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        child.terminate()
+        if not await _ended(child, STOP_SECONDS):
+            child.kill()
+    await child.wait()
+
+
+async def _ended(child: Process, seconds: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await child.wait()
+    return child.returncode is not None
+
+
+async def _accepted(ready: Prepared) -> None:
+    """Until nothing waits to be accepted, or what keeps coming is of nobody whom the child waited for."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STOP_SECONDS):
+            while ready.awaited():  # noqa: ASYNC110 - the kernel tells no event
+                await asyncio.sleep(0.01)
+
+
+async def _started(command: Sequence[str], env: Mapping[str, str]) -> Process:
     return await asyncio.create_subprocess_exec(*command, env=env)
 
 
@@ -165,15 +154,16 @@ def _caught_signals() -> Iterator[asyncio.Queue[int]]:
             loop.remove_signal_handler(number)
 
 
-async def _forward(caught: asyncio.Queue[int], child: asyncio.subprocess.Process) -> None:
+async def _forward(caught: asyncio.Queue[int], child: Process) -> None:
     while True:
         number = await caught.get()
         with contextlib.suppress(ProcessLookupError):
             child.send_signal(number)
 
 
-def _print_summary(running: Sidecar, settings: Settings) -> None:
-    for line in summary(running.exchange.tally, running.connections.opened, settings.db, settings.mode == TRANSPARENT):
+def _print_summary(running: Sidecar | None, settings: Settings) -> None:
+    tally, connections = (running.exchange.tally, running.connections.opened) if running else (Tally(), 0)
+    for line in summary(tally, connections, settings.db, settings.mode == TRANSPARENT):
         print(f"ledger: {line}", file=sys.stderr)
-    for line in observed_summary(running.observer.tally if running.observer else None, settings.db):
+    for line in observed_summary(running.observer.tally if running and running.observer else None, settings.db):
         print(f"ledger: {line}", file=sys.stderr)

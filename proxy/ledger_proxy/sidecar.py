@@ -5,38 +5,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-from ledger.beside import observed_db
-from ledger.keeper import AsyncKeeper
 from ledger.stores.sqlite_async import AsyncSqliteStore
-from ledger_proxy import descriptors, telling
+from ledger_proxy import telling
 from ledger_proxy.addon import Gate
-from ledger_proxy.ca import CA, EPHEMERAL_DAYS, ensure_ca, share, upstream_bundle
+from ledger_proxy.ca import CA
 from ledger_proxy.connecting import Connections
 from ledger_proxy.destinations import Destinations, is_loopback
 from ledger_proxy.ends import Ends
 from ledger_proxy.engine import Engine
-from ledger_proxy.errors import EngineError
 from ledger_proxy.exchange import Exchange
-from ledger_proxy.listening import require_secret
-from ledger_proxy.measures import Histogram
 from ledger_proxy.modes import Kind
 from ledger_proxy.notifier import Notifier
 from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
+from ledger_proxy.peers import Peers
+from ledger_proxy.preparing import Prepared, cancelled, prepared
 from ledger_proxy.reception import Reception
 from ledger_proxy.relay import Relay
 from ledger_proxy.renewing import Renewal
-from ledger_proxy.routes import parse_proxy
-from ledger_proxy.sealing import sealer
 from ledger_proxy.settings import Address, Settings
 from ledger_proxy.shortcut import Shortcut
 from ledger_proxy.upstream import AiohttpUpstream
@@ -67,59 +58,56 @@ class Sidecar:
 async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
     """Run a sidecar for the block: swept and listening when it starts, drained and recorded when it ends.
 
-    Raises LedgerError, EngineError, OSError before anything listens.
+    Raises LedgerError, EngineError, OSError.
     """
-    if settings.observe:
-        settings = replace(settings, rules=settings.rules.observing())
-    require_secret(settings)
-    descriptors.widen()
-    if settings.mode.chained is not None:
-        settings = replace(settings, upstream_proxy=settings.mode.chained)
+    async with prepared(settings) as ready, started(ready) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def started(ready: Prepared) -> AsyncIterator[Sidecar]:
+    """Serve, for the block, what comes to the sockets that listen already. Raises EngineError, OSError."""
+    settings, store, keeper, destinations = ready.settings, ready.ledger.store, ready.ledger.keeper, ready.destinations
     async with contextlib.AsyncExitStack() as stack:
-        writes = Histogram()
-        store = AsyncSqliteStore(settings.db, settings.durability, writes.add, sealer())
-        stack.push_async_callback(store.close)
-        secret = store.secret(settings.key)
-        keeper = AsyncKeeper(store)
-        await keeper.sweep()
-        beating = asyncio.create_task(keeper.run())
-        stack.push_async_callback(_end, beating, keeper)
-        ensure = _authority(settings, stack)
-        ca = ensure(datetime.now(UTC))
-        ca_dir = ca.directory
-        roots = upstream_bundle(ca_dir, settings.upstream_ca)
         relay = Relay()
         stack.push_async_callback(relay.close)
         await relay.start()
-        destinations = _destinations(settings, relay)
-        upstream = AiohttpUpstream(
-            resolve=settings.resolve,
-            ca_bundle=roots,
-            proxy=settings.upstream_proxy,
-            timeout=settings.upstream_timeout,
-            destinations=destinations,
-            peers=settings.peers,
-        )
+        destinations.trust(relay.address)
+        upstream = _upstream(ready, settings.upstream_timeout, destinations, settings.peers)
         stack.push_async_callback(upstream.close)
-        exchange = Exchange(store, keeper, upstream, secret, settings.max_stored)
-        exchange.measures.writes = writes
-        observer = await _observer(settings, secret, stack) if settings.rules.observes else None
+        exchange = Exchange(store, keeper, upstream, ready.secret, settings.max_stored)
+        exchange.measures.writes = ready.writes
+        observer = _observer(ready, stack)
         connections = Connections(settings, destinations, _ends(settings, stack))
         reception = Reception(settings, exchange, connections)
         shortcut = Shortcut(settings, reception)
         gate = Gate(settings, reception, relay, Passer(upstream), shortcut, observer)
-        engine = await Engine.start(settings, (connections, shortcut, gate), ca_dir, roots)
+        engine = await Engine.start(ready, (connections, shortcut, gate))
         stack.push_async_callback(engine.stop)
         watching = asyncio.create_task(engine.close_late(connections.patience))
-        stack.push_async_callback(_cancelled, watching)
-        renewal = Renewal(ca.authority, ensure, engine.take_authority)
-        stack.push_async_callback(_cancelled, asyncio.create_task(renewal.run()))
+        stack.push_async_callback(cancelled, watching)
+        renewal = Renewal(ready.ca.authority, ready.ensure, engine.take_authority)
+        stack.push_async_callback(cancelled, asyncio.create_task(renewal.run()))
         stack.push_async_callback(_drained, settings.drain, engine, gate, exchange)
         admin = await _administered(settings, stack, store, connections, exchange)
         destinations.own |= {engine.address, relay.address, *filter(None, [admin])}
-        await _telling(settings, stack, store, keeper, gate, roots)
+        _telling(ready, stack, gate)
         _settle_memory()
-        yield Sidecar(*engine.address, ca, connections, gate, engine, exchange, renewal, observer, admin)
+        yield Sidecar(*engine.address, ready.ca, connections, gate, engine, exchange, renewal, observer, admin)
+
+
+def _upstream(
+    ready: Prepared, timeout: float, destinations: Destinations | None = None, peers: Peers | None = None
+) -> AiohttpUpstream:
+    settings = ready.settings
+    return AiohttpUpstream(
+        resolve=settings.resolve,
+        ca_bundle=ready.roots,
+        proxy=settings.upstream_proxy,
+        timeout=timeout,
+        destinations=destinations,
+        peers=peers,
+    )
 
 
 async def _administered(
@@ -146,30 +134,12 @@ async def _administered(
     return address
 
 
-async def _telling(
-    settings: Settings,
-    stack: contextlib.AsyncExitStack,
-    store: AsyncSqliteStore,
-    keeper: AsyncKeeper,
-    gate: Gate,
-    roots: Path,
-) -> None:
-    """Who is told of unknown outcomes, through an upstream of its own: agents' egress lists are not about operators.
-
-    Raises EngineError where a variable that the rules name is not set.
-    """
-    telling.can_tell(settings.rules.notify, os.environ)
-    upstream = partial(
-        AiohttpUpstream,
-        resolve=settings.resolve,
-        ca_bundle=roots,
-        proxy=settings.upstream_proxy,
-        timeout=telling.SECONDS,
-    )
-    teller = telling.Teller(upstream, settings.db)
+def _telling(ready: Prepared, stack: contextlib.AsyncExitStack, gate: Gate) -> None:
+    """Who is told of unknown outcomes, through an upstream of its own: agents' egress lists are not about operators."""
+    teller = telling.Teller(partial(_upstream, ready, telling.SECONDS), ready.settings.db)
     stack.push_async_callback(teller.close)
-    notifier = Notifier(store, keeper, lambda: gate.rules.notify, teller.tell)
-    stack.push_async_callback(_cancelled, asyncio.create_task(notifier.run()))
+    notifier = Notifier(ready.ledger.store, ready.ledger.keeper, lambda: gate.rules.notify, teller.tell)
+    stack.push_async_callback(cancelled, asyncio.create_task(notifier.run()))
 
 
 def _settle_memory() -> None:
@@ -178,24 +148,6 @@ def _settle_memory() -> None:
     Nothing is collected first: what could be is a thousand objects, and looking for them takes a tenth of a second.
     """
     gc.freeze()
-
-
-def _destinations(settings: Settings, relay: Relay) -> Destinations:
-    """Where requests may go. Raises EngineError where the proxy to chain through is this sidecar itself."""
-    trusted = {*settings.resolve.values(), relay.address}
-    behind = parse_proxy(settings.upstream_proxy).url if settings.upstream_proxy is not None else None
-    if behind is not None and behind.scheme == "https" and settings.peers.named:
-        # One context would serve both legs: the proxy, too, would go unverified, or be shown the certificate.
-        raise EngineError("--insecure-host and --client-cert do not go with a proxy that is reached by https://")
-    if behind is not None:
-        trusted.add((behind.host or "", behind.port or 0))
-    wide, origin = not is_loopback(settings.listen[0]), settings.mode.origin
-    named = (origin.host or "", origin.port or 0) if origin is not None else None
-    found = Destinations(settings.rules.egress, wide=wide, trusted=trusted, origin=named)
-    found.own.add(settings.listen)
-    if behind is not None and found.is_own(behind.host or "", behind.port or 0):
-        raise EngineError(f"the proxy to chain through, {behind.host}:{behind.port}, is this sidecar; name another")
-    return found
 
 
 def _ends(settings: Settings, stack: contextlib.AsyncExitStack) -> Ends | None:
@@ -207,34 +159,11 @@ def _ends(settings: Settings, stack: contextlib.AsyncExitStack) -> Ends | None:
     return ends
 
 
-def _kept(folder: Path, shared: Path | None, now: datetime) -> CA:
-    ca = ensure_ca(folder, now=now)
-    if shared is not None:
-        share(ca, shared)
-    return ca
-
-
-def _authority(settings: Settings, stack: contextlib.AsyncExitStack) -> Callable[[datetime], CA]:
-    """What makes the CA right for a time: the one that stays, or one for this run alone.
-
-    The latter is removed with the run, and able to speak for the ruled hosts only.
-    """
-    if settings.ca_dir is not None:
-        return partial(_kept, settings.ca_dir, settings.trust_dir)
-    private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ledger-ca-")))
-    return lambda now: ensure_ca(private, settings.rules.hosts(), EPHEMERAL_DAYS, now=now)
-
-
-async def _observer(settings: Settings, secret: bytes, stack: contextlib.AsyncExitStack) -> Observer:
-    """One with a ledger of its own: nothing of it is ever in the way of what is enforced."""
-    store = AsyncSqliteStore(observed_db(settings.db), "normal")
-    stack.push_async_callback(store.close)
-    keeper = AsyncKeeper(store)
-    await keeper.sweep()
-    beating = asyncio.create_task(keeper.run())
-    stack.push_async_callback(_end, beating, keeper)
-    observer = Observer(store, keeper, secret)
-    stack.push_async_callback(observer.drain, settings.drain)
+def _observer(ready: Prepared, stack: contextlib.AsyncExitStack) -> Observer | None:
+    if ready.observed is None:
+        return None
+    observer = Observer(ready.observed.store, ready.observed.keeper, ready.secret)
+    stack.push_async_callback(observer.drain, ready.settings.drain)
     return observer
 
 
@@ -245,14 +174,3 @@ async def _drained(seconds: float, engine: Engine, gate: Gate, exchange: Exchang
     await engine.ebb(seconds, gate.flowing.values)
     await exchange.drain(max(0.0, end - time.monotonic()))
     await gate.settle(seconds)
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-
-async def _end(beating: asyncio.Task[None], keeper: AsyncKeeper) -> None:
-    await _cancelled(beating)
-    await keeper.pay()

@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from ledger.records import Record, Status
 from ledger.steps import Outcome
-from ledger_proxy.errors import EngineError
 from ledger_proxy.upstream import MaybeSent, NotSent, Streamed, Upstream
 from ledger_rules.notify import Missing, Notify
 from ledger_rules.request import DEFAULT_PORTS, Request
@@ -21,16 +20,6 @@ SECONDS = 10.0
 """For an answer, or a command's end."""
 MAX_ERROR = 300
 """Characters that are kept of what a command says on stderr."""
-
-
-def can_tell(whom: Iterable[Notify], environment: Mapping[str, str]) -> None:
-    """Check before anybody is to be told. Raises EngineError where a variable that the rules name is not set."""
-    try:
-        for notify in whom:
-            if notify.webhook:
-                notify.filled(environment)
-    except Missing as error:
-        raise EngineError(str(error)) from None
 
 
 class Teller:

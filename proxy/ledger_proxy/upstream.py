@@ -18,13 +18,15 @@ from aiohttp import ClientTimeout, TCPConnector
 from aiohttp.connector import Connection
 
 from ledger_proxy import faults
+from ledger_proxy.chaining import parse_proxy
 from ledger_proxy.conversation import Body, Progress, converse, usable
-from ledger_proxy.destinations import CheckedResolver, Destinations
+from ledger_proxy.destinations import Destinations
 from ledger_proxy.headers import RawHeaders
 from ledger_proxy.limits import FRESH_IDLE
+from ledger_proxy.lookup import CheckedResolver
 from ledger_proxy.peers import Peers
 from ledger_proxy.resolver import Endpoint
-from ledger_proxy.routes import Route, find_route, parse_proxy, trusts
+from ledger_proxy.routes import Route, find_route, trusts
 from ledger_proxy.spool import Spool
 from ledger_proxy.wire import request_head
 from ledger_rules.request import Request

@@ -42,9 +42,10 @@ class Started:
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     """Stands in for the sidecar's entry points only: everything before them is real."""
-    one, module = Started(), ModuleType("ledger_proxy.running")
-    module.__dict__.update(run_command=one.run_command, serve=one.serve)
-    monkeypatch.setitem(sys.modules, "ledger_proxy.running", module)
+    one, running, serving = Started(), ModuleType("ledger_proxy.running"), ModuleType("ledger_proxy.serving")
+    running.__dict__["run_command"], serving.__dict__["serve"] = one.run_command, one.serve
+    monkeypatch.setitem(sys.modules, running.__name__, running)
+    monkeypatch.setitem(sys.modules, serving.__name__, serving)
     return one
 
 

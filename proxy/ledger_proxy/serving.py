@@ -1,0 +1,80 @@
+"""`ledger proxy`: a sidecar until a signal. Owns its signals: the end, and reading the rules again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+
+from ledger_proxy.errors import EngineError, guarded
+from ledger_proxy.logs import to_stderr
+from ledger_proxy.measures import Numbers
+from ledger_proxy.preparing import can_tell
+from ledger_proxy.reloading import Reloader
+from ledger_proxy.settings import Settings
+from ledger_proxy.sidecar import Sidecar, sidecar
+from ledger_rules.ruleset import Ruleset
+
+
+def serve(settings: Settings, ready: Callable[[Sidecar], None], log: str | None = None) -> int:
+    """Run a sidecar until SIGTERM or SIGINT, then drain it. ready: told of it once it listens. log: see `logs`."""
+    to_stderr(log, apart=True)
+    return guarded(_serve(settings, ready), 1)
+
+
+async def _serve(settings: Settings, ready: Callable[[Sidecar], None]) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with sidecar(settings) as running, _reloading(settings, running):
+        if settings.handed is not None:
+            loop.add_reader(sys.stdin.fileno(), _parent_gone, loop, stop)
+        ready(running)
+        await stop.wait()
+    if settings.handed is not None:
+        numbers = Numbers(running.exchange.measures, running.connections.opened)
+        print(json.dumps(numbers.told()), flush=True)
+    return 0
+
+
+def _parent_gone(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """A parent holds the other end and says nothing: this is its end, however it came."""
+    loop.remove_reader(sys.stdin.fileno())
+    stop.set()
+
+
+@contextlib.asynccontextmanager
+async def _reloading(settings: Settings, running: Sidecar) -> AsyncIterator[None]:
+    """SIGHUP looks at the CA and reads the rules again, as daemons do; rules that are not from a file stay."""
+    loop = asyncio.get_running_loop()
+    reloader = None
+    if settings.reload is not None:
+        reloader = Reloader(settings.reload, partial(_take, settings, running), settings.rules_file)
+
+    def hear() -> None:
+        running.renewal.ask()
+        if reloader is not None:
+            reloader.ask()
+
+    loop.add_signal_handler(signal.SIGHUP, hear)
+    watching = asyncio.create_task(reloader.run()) if reloader is not None else None
+    try:
+        yield
+    finally:
+        if watching is not None:
+            watching.cancel()
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _take(settings: Settings, running: Sidecar, rules: Ruleset) -> None:
+    rules = rules.observing() if settings.observe else rules
+    if rules.observes and running.observer is None:
+        raise EngineError("nothing was observed so far; start the sidecar again to observe")
+    can_tell(rules.notify, os.environ)
+    running.gate.take(rules)

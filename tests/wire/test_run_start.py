@@ -1,0 +1,89 @@
+"""The command of `ledger run` starts while the engine is still being loaded: what it sends meanwhile waits for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.upstream import Upstream, start_upstream
+from tests.wire.sidecars import command, ledger
+
+RULES = 'version: 1\nrules: [{name: notes, match: {method: POST, url: "http://hooks.example.com/**"}}]\n'
+# bash alone: it has said its piece within milliseconds, long before any engine is there.
+POST = r"""
+exec 3<>"/dev/tcp/127.0.0.1/${http_proxy##*:}"
+printf 'POST http://hooks.example.com/ok/notes HTTP/1.1\r\nHost: hooks.example.com\r\nContent-Length: 2\r\n\r\n{}' >&3
+"""
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Iterator[Upstream]:
+    oracle = start_upstream(tmp_path / "oracle", tls=False)
+    yield oracle
+    oracle.stop()
+
+
+@pytest.fixture
+def options(tmp_path: Path, plain: Upstream) -> tuple[str, ...]:
+    rules = tmp_path / "ledger.yaml"
+    rules.write_text(RULES)
+    resolve = plain.resolve("hooks.example.com", 80)
+    return ("--rules", str(rules), "--db", str(tmp_path / "ledger.db"), "--resolve", resolve)
+
+
+def test_what_is_sent_at_once_waits_for_the_engine(options: tuple[str, ...], plain: Upstream) -> None:
+    ended = ledger("run", *options, "--", "bash", "-c", POST + "read -r first <&3; echo $first")
+    assert ended.stdout.strip() == "HTTP/1.1 200 OK"
+    assert len(plain.effects()) == 1
+    assert "1 operation, 1 executed" in ended.stderr
+
+
+def test_who_sends_at_once_and_leaves_is_not_forgotten(options: tuple[str, ...], plain: Upstream) -> None:
+    """It was in the queue of the port when the command ended: the engine is started for it all the same."""
+    for _ in range(3):
+        ended = ledger("run", *options, "--", "bash", "-c", POST)
+        assert "no request came through" not in ended.stderr
+    assert len(plain.effects()) == 1
+
+
+def test_a_command_without_its_sidecar_is_not_left_alone(tmp_path: Path) -> None:
+    """The engine is of another make, which is seen when it is loaded: the command, which runs by then, is ended."""
+    broken = "import mitmproxy.addonmanager as made\ndel made.AddonManager._iter_hooks\n"
+    (tmp_path / "sitecustomize.py").write_text(broken)
+    ended = ledger(
+        "run",
+        "--db",
+        tmp_path / "ledger.db",
+        "--",
+        "sh",
+        "-c",
+        "echo $$; exec sleep 300",
+        env={"PYTHONPATH": str(tmp_path)},
+    )
+    assert ended.returncode == 125
+    assert ended.stderr == "ledger: this mitmproxy lacks _iter_hooks; install ledger-sidecar[proxy] again\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(ended.stdout), 0)
+
+
+def test_a_signal_reaches_the_command_while_the_engine_is_loaded(tmp_path: Path) -> None:
+    words = command("run", "--db", tmp_path / "ledger.db", "--", "sh", "-c", "echo ready; exec sleep 300")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(signal.SIGTERM)
+        child.communicate(timeout=30)
+    assert child.returncode == 128 + signal.SIGTERM
+
+
+def test_the_command_does_not_wait_for_the_engine() -> None:
+    """Everything before it starts is done without aiohttp and mitmproxy, which take longer than all the rest."""
+    asked = "import sys, ledger_proxy.running; print({'aiohttp', 'mitmproxy'} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60, check=True)
+    assert told.stdout == "set()\n"
