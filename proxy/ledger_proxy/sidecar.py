@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 
-from ledger.stores.sqlite_async import AsyncSqliteStore
 from ledger_proxy import telling
 from ledger_proxy.addon import Gate
 from ledger_proxy.ca import CA
@@ -89,7 +88,7 @@ async def started(ready: Prepared) -> AsyncIterator[Sidecar]:
         renewal = Renewal(ready.ca.authority, ready.ensure, engine.take_authority)
         stack.push_async_callback(cancelled, asyncio.create_task(renewal.run()))
         stack.push_async_callback(_drained, settings.drain, engine, gate, exchange)
-        admin = await _administered(settings, stack, store, connections, exchange)
+        admin = await _administered(ready, stack, connections, exchange)
         destinations.own |= {engine.address, relay.address, *filter(None, [admin])}
         _telling(ready, stack, gate)
         _settle_memory()
@@ -111,20 +110,16 @@ def _upstream(
 
 
 async def _administered(
-    settings: Settings,
-    stack: contextlib.AsyncExitStack,
-    store: AsyncSqliteStore,
-    connections: Connections,
-    exchange: Exchange,
+    ready: Prepared, stack: contextlib.AsyncExitStack, connections: Connections, exchange: Exchange
 ) -> Address | None:
     """The admin server, ready until the drain begins; where it listens. A worker's is its parent's, which asks it."""
-    handed = settings.handed
+    settings, handed = ready.settings, ready.settings.handed
     if settings.admin is None or (handed is not None and handed.asked is None):
         return None
     from ledger_proxy.admin import Admin, Own, answering, served
 
     auth = None if is_loopback(settings.admin[0]) else settings.auth
-    own = Own(store, lambda: connections.opened, exchange.measures)
+    own = Own(ready.ledger.store, lambda: connections.opened, exchange.measures)
     admin = Admin(own, auth)
     if handed is not None and handed.asked is not None:
         await stack.enter_async_context(answering(admin, handed.asked))
