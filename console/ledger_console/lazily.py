@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperGroup
 
-from ledger_proxy.loading import loading
+from ledger_console.loading import loading
 
 
 @dataclass(frozen=True, slots=True)

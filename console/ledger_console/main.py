@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar
 
-from ledger_proxy.loading import loading
+from ledger_console.loading import loading
 
 with loading():
     import typer

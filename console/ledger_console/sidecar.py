@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ledger_console import ledgers, options, rulesfiles, screen, secrets
+from ledger_console.loading import loading
 from ledger_console.problems import USAGE, Problem
-from ledger_proxy.loading import loading
 
 if TYPE_CHECKING:
     from ledger_proxy.modes import Mode
