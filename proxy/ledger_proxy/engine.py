@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
 LOOK_SECONDS = 1.0
+_AT_ONCE = 100
+"""Connections accepted in one turn of the loop; asyncio's usual number."""
 QUIET_SECONDS = 1.0
 """A client that was let in a moment ago has so long to say what it came for, though the sidecar stops."""
 
@@ -100,7 +102,8 @@ class Engine:
         master.options.add_option("proxyauth", str | None, None, "")
         master.options.update(**_options(ready))
         engine = cls(master, server, front)
-        _take_over(ready.listening)
+        # One at a time where others serve the same sockets: they get their share of a burst.
+        _take_over(ready.listening, 1 if settings.handed else _AT_ONCE)
         if not await server.setup_servers():
             await engine.stop()
             raise EngineError(_why(server, settings.listen))
@@ -235,11 +238,11 @@ def _check(master: Master) -> None:
         raise EngineError(f"this mitmproxy lacks {', '.join(missing)}; install ledger-sidecar[proxy] again")
 
 
-def _take_over(sockets: Sequence[socket.socket]) -> None:
+def _take_over(sockets: Sequence[socket.socket], at_once: int) -> None:
     """Serve these, where mitmproxy would bind its own."""
 
     async def listen(self: Any, host: str, port: int) -> list[asyncio.Server]:
-        return await listening.serve(sockets, self.handle_stream)
+        return await listening.serve(sockets, self.handle_stream, at_once)
 
     mode_servers.AsyncioServerInstance.listen = listen  # type: ignore[method-assign, assignment]
 

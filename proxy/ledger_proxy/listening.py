@@ -71,12 +71,11 @@ class Listening(socket.socket):
         """It does."""
 
 
-async def serve(sockets: Iterable[socket.socket], handle: Callable[..., Awaitable[None]]) -> list[asyncio.Server]:
-    """Accept connections from sockets that listen already, and close them with the servers.
-
-    asyncio accepts as many at once as its backlog says: one, so that other workers get their share of a burst.
-    """
-    return [await asyncio.start_server(handle, sock=sock, backlog=1) for sock in sockets]
+async def serve(
+    sockets: Iterable[socket.socket], handle: Callable[..., Awaitable[None]], at_once: int
+) -> list[asyncio.Server]:
+    """Accept connections, at most so many at once, from sockets that listen already; close them with the servers."""
+    return [await asyncio.start_server(handle, sock=sock, backlog=at_once) for sock in sockets]
 
 
 def bind(listen: Address, twin: bool = False) -> list[socket.socket]:
