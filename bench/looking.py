@@ -31,6 +31,8 @@ COMMANDS = {
     "show": ["show", "--limit", "50"],
     "show --json": ["show", "--limit", "50", "--json"],
     "show --status unknown": ["show", "--limit", "50", "--status", "unknown"],
+    "show --sort blocked": ["show", "--limit", "50", "--sort", "blocked"],
+    "show --sort touched --tool": ["show", "--limit", "50", "--sort", "touched", "--tool", "mail"],
     "stats": ["stats"],
 }
 

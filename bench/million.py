@@ -36,6 +36,11 @@ def ledger(path: Path, count: int) -> Path:
     return path
 
 
+def _again(number: int) -> int:
+    """How many duplicates came of it: of every eleventh operation up to 39."""
+    return number % 40 if number % 11 == 0 else 0
+
+
 def _rows(count: int) -> Iterator[tuple[Any, ...]]:
     begun = time.time() - count * 7
     for number in range(count):
@@ -53,7 +58,8 @@ def _rows(count: int) -> Iterator[tuple[Any, ...]]:
             created=at,
             touched=at,
             began=at,
-            attempts=1,
+            attempts=1 + _again(number),
+            replayed=_again(number),
             runs=int(number % 100 > 0),
             unknown=int(number % 100 == 0),
             about={"function": "shop.charge", "args": {"order": f"A-{number}", "amount": 4900}},

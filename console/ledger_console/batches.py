@@ -37,7 +37,7 @@ def batches(store: Reader, query: Query) -> Iterator[list[Record]]:
         if len(found) < size:
             return
         left = None if left is None else left - size
-        query = replace(query, before=cursor(found[-1]))
+        query = replace(query, before=cursor(found[-1], query.sort))
 
 
 def every(store: Reader, query: Query) -> Iterator[Record]:
@@ -69,5 +69,5 @@ def _look(store: Reader, query: Query) -> tuple[list[Record], Query, bool]:
 
     found, edge = store.scan(query, WIDTH)
     if len(found) == query.limit:
-        edge = cursor(found[-1])
+        edge = cursor(found[-1], query.sort)
     return found, replace(query, before=edge), edge is not None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ledger.ports import Sort
 from ledger.records import Kind, Record, Status
 from ledger_console import ledgers, options, screen
 from ledger_console.batches import batches, every
@@ -26,7 +27,11 @@ COMMANDS = 10
 """Records below a list that come with the command to settle them; the others are counted."""
 
 Before = Annotated[str | None, typer.Option("--before", metavar="CURSOR", help="The page after that one.")]
-Oldest = Annotated[bool, typer.Option("--oldest", help="The oldest first.")]
+By = Annotated[
+    Sort | None,
+    typer.Option("--sort", help="The last first in this; the most; of status, what waits for a person."),
+]
+Oldest = Annotated[bool, typer.Option("--oldest", help="The other way round: the oldest, or the fewest, first.")]
 COLUMNS = (
     Column("record"),
     Column("status"),
@@ -56,16 +61,18 @@ def show(
     until: options.Until = None,
     grep: options.Grep = None,
     limit: options.Limit = None,
-    before: Before = None,
+    sort: By = None,
     oldest: Oldest = False,
+    before: Before = None,
     json: options.Json = False,
 ) -> None:
-    """List the records, newest first, or show one RECORD.
+    """List the records, newest first unless --sort says otherwise, or show one RECORD.
 
     \b
     Examples:
       ledger show --status unknown
       ledger show --since 24h --grep refund
+      ledger show --sort blocked --limit 20
       ledger show 3f2a91c0
     """
     from ledger.ports import Query
@@ -80,9 +87,9 @@ def show(
             _one(store, ledgers.find(store, wanted[0]), where, json)
         else:
             times = moment("--since", since), moment("--until", until)
-            query = Query(wf, tool, status, caller, before=_cursor(before), since=times[0], until=times[1], grep=grep)
-            query = replace(query, oldest=oldest)
-            _list(store, query, limit, where, json)
+            query = Query(wf, tool, status, caller, since=times[0], until=times[1], grep=grep, oldest=oldest)
+            order = sort or Sort.CREATED
+            _list(store, replace(query, sort=order, before=_cursor(before, order)), limit, where, json)
 
 
 def _list(store: ledgers.Reader, query: Query, limit: int | None, where: ledgers.Place, json: bool) -> None:
@@ -117,24 +124,30 @@ def _first(store: ledgers.Reader, query: Query, limit: int, where: ledgers.Place
         return
     _table(shown)
     if len(shown) < len(records):
-        first = "oldest" if query.oldest else "newest"
-        screen.aside(f"Only the {first} {limit} are shown; --limit 0 shows all, and this goes on:")
-        screen.aside(f"  --before {cursor(shown[-1])}")
+        screen.aside(f"Only the {_first_of(query)} {limit} are shown; --limit 0 shows all, and this goes on:")
+        screen.aside(f"  --before {cursor(shown[-1], query.sort)}")
     _settling(_stuck(shown), where)
 
 
+def _first_of(query: Query) -> str:
+    if query.sort is not Sort.CREATED:
+        return "last" if query.oldest else "first"
+    return "oldest" if query.oldest else "newest"
+
+
 def _nothing(query: Query) -> None:
-    screen.aside("no records" if query in (type(query)(), type(query)(oldest=True)) else "no records match")
+    everything = type(query)(sort=query.sort, oldest=query.oldest)
+    screen.aside("no records" if query == everything else "no records match")
 
 
-def _cursor(before: str | None) -> str | None:
+def _cursor(before: str | None, sort: Sort) -> str | None:
     from ledger.ports import place_of
 
     if before is not None:
         try:
-            place_of(before)
+            place_of(before, sort)
         except ValueError:
-            raise Problem(f"--before {before}: give what the page before ended with", USAGE) from None
+            raise Problem(f"--before {before}: give what the page before ended with, and its --sort", USAGE) from None
     return before
 
 

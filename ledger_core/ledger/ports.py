@@ -62,6 +62,17 @@ class Held(NamedTuple):
     epoch: int
 
 
+class Sort(StrEnum):
+    """What a page goes by, the highest first. Operations that are equal in it come the newest first."""
+
+    CREATED = "created"
+    TOUCHED = "touched"
+    ATTEMPTS = "attempts"
+    BLOCKED = "blocked"
+    STATUS = "status"
+    """What needs a person first: unknown, running, failed, success."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """Which records or events a screen asks for; all that is given must hold.
@@ -70,7 +81,8 @@ class Query:
     since, until: Unix seconds, from and up to but not including; of a record its `created`, of an event its `at`.
     grep: occurs in the id, tool, workflow, caller, error, note or request; of an event in its detail; ASCII
         letters in either case.
-    oldest: a page has the oldest first, and goes on towards the newest.
+    sort: what a page goes by.
+    oldest: the other way round: a page has the oldest, or the fewest, first.
     """
 
     wf: str | None = None
@@ -83,20 +95,62 @@ class Query:
     since: float | None = None
     until: float | None = None
     grep: str | None = None
+    sort: Sort = Sort.CREATED
     oldest: bool = False
 
 
-def cursor(record: Record) -> str:
+class Place(NamedTuple):
+    """Where a record stands in an order: by its rank, then by the key, then by when it came; see `place`."""
+
+    rank: int
+    key: float
+    id: str
+
+
+_URGENCY = (Status.SUCCESS, Status.FAILED, Status.RUNNING, Status.UNKNOWN)
+
+
+def place(record: Record, sort: Sort) -> Place:
+    """Most operations were asked for once: those that were not are a rank of their own, which an index holds."""
+    match sort:
+        case Sort.CREATED:
+            return Place(0, record.created.wall, record.id)
+        case Sort.TOUCHED:
+            return Place(0, record.touched.wall, record.id)
+        case Sort.ATTEMPTS:
+            many = record.attempts > 1
+            return Place(int(many), float(record.attempts) if many else record.created.wall, record.id)
+        case Sort.BLOCKED:
+            key = float(record.blocked) if record.blocked else record.created.wall
+            return Place(int(record.blocked > 0), key, record.id)
+        case Sort.STATUS:
+            return Place(_URGENCY.index(record.status), record.created.wall, record.id)
+
+
+def cursor(record: Record, sort: Sort = Sort.CREATED) -> str:
     """Where a page ended, to be given as `Query.before`. Opaque; holds although records come and go."""
-    return f"{record.created.wall!r}:{record.id}"
+    return cursor_at(place(record, sort), sort)
 
 
-def place_of(cursor: str) -> tuple[float, str]:
-    """The (created, id) that a cursor names. Raises ValueError for one that `cursor` did not make."""
-    created, colon, id = cursor.partition(":")
+def cursor_at(place: Place, sort: Sort) -> str:
+    """The cursor of a place, which need not be a record's."""
+    order = "" if sort is Sort.CREATED else f"{sort}.{place.rank}:"
+    return f"{order}{place.key!r}:{place.id}"
+
+
+def place_of(cursor: str, sort: Sort = Sort.CREATED) -> Place:
+    """The place that a cursor of this order names. Raises ValueError for one that `cursor` did not make."""
+    rank, rest = 0, cursor
+    if sort is not Sort.CREATED:
+        order, _, rest = cursor.partition(":")
+        name, _, number = order.partition(".")
+        if name != sort or number not in ("0", "1", "2", "3"):
+            raise ValueError(f"{cursor!r} is no cursor of the order by {sort}")
+        rank = int(number)
+    key, colon, id = rest.partition(":")
     if not colon:
         raise ValueError(f"{cursor!r} is no cursor")
-    return float(created), id
+    return Place(rank, float(key), id)
 
 
 class Dimension(StrEnum):
@@ -146,7 +200,7 @@ class SyncStore(Protocol):
         ...
 
     def page(self, query: Query) -> list[Record]:
-        """Records newest first (by `created`) unless the query wants the oldest, without results."""
+        """Records in the query's order, newest first (by `created`) unless it says otherwise, without results."""
         ...
 
     def stats(self, query: Query) -> dict[str, int]:

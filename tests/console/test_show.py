@@ -37,6 +37,33 @@ def test_newest_first_and_limited(agent: Agent, ledger: Ledger) -> None:
     assert ledger("show", "--limit", "3").err == ""
 
 
+def test_in_any_order_and_on_from_there(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("a1", times=2)
+    agent.ask("b2", Status.UNKNOWN, times=4)
+    agent.ask("c3", Status.FAILED)
+    agent.ask("d4", times=6)
+    assert ledger("resolve", "b2", "--done").code == 0
+    agent.ask("e5", Status.UNKNOWN)
+    orders = {
+        "created": ["e5", "d4", "c3", "b2", "a1"],
+        "touched": ["e5", "b2", "d4", "c3", "a1"],
+        "attempts": ["d4", "b2", "a1", "e5", "c3"],
+        "blocked": ["d4", "b2", "a1", "e5", "c3"],
+        "status": ["e5", "c3", "d4", "b2", "a1"],
+    }
+    for sort, ids in orders.items():
+        assert [r["id"] for r in ledger("show", "--json", "--sort", sort).json] == ids
+        assert [r["id"] for r in ledger("show", "--json", "--sort", sort, "--oldest").json] == ids[::-1]
+        assert [r["id"] for r in ledger("show", "--json", "--sort", sort, "--grep", "STRIPE").json] == ids
+        said = ledger("show", "--sort", sort, "--limit", "3")
+        more = said.err.partition("--before ")[2].split()[0]
+        assert [r["id"] for r in ledger("show", "--json", "--sort", sort, "--before", more).json] == ids[3:]
+    said = ledger("show", "--sort", "touched", "--before", more)
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "its --sort" in said.err
+    assert "created" in ledger("show", "--sort", "atempts").err
+
+
 def test_the_oldest_first_and_on_from_there(agent: Agent, ledger: Ledger) -> None:
     for id in ("a1", "b2", "c3"):
         agent.ask(id)

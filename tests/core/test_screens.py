@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import ClassVar
+
 import pytest
 
 from ledger import lifecycle
-from ledger.ports import Dimension, Query, SyncStore, cursor
+from ledger.ports import Dimension, Query, Sort, SyncStore, cursor
 from ledger.records import EventType, Status
-from tests.core.world import at, claimed, done, draft, lost, put_through
+from ledger.stores import paging
+from tests.core.world import at, claimed, done, draft, failed, lost, put_through
 
 
 class TestScreens:
@@ -242,3 +246,68 @@ class TestSums:
         assert [e.event.value for e in store.timeline("aa1")] == ["claimed", "succeeded"] + ["replayed"] * 3
         assert [e.seq for e in store.timeline("aa1")] == sorted(e.seq for e in store.timeline("aa1"))
         assert store.timeline("dd4") == []
+
+
+class TestOrders:
+    @pytest.fixture(autouse=True, params=["not filed", "filed", "half"])
+    def _nine(self, store: SyncStore, request: pytest.FixtureRequest) -> None:
+        """Attempts, blocked, changes and ends all differ from the order in which they came."""
+        ends = [done, lost, failed, None, done, done, lost, None, failed]
+        again = [0, 3, 0, 1, 5, 0, 0, 3, 1]
+        for number, (end, times) in enumerate(zip(ends, again, strict=True)):
+            running = claimed(
+                store, draft(f"{number:x}0", wf=f"w{number % 2}", note="x" * (number % 3)), now=at(number)
+            )
+            if end is not None:
+                put_through(store, end(running, now=at(100 - 7 * number)))
+            for _ in range(times):
+                store.append(lifecycle.answered(running, EventType.BLOCKED, at(200), why="in flight"))
+            store.flush()
+            if request.param == "filed" or (request.param == "half" and number == 4):
+                getattr(store, "file", lambda: None)()
+
+    ORDERS: ClassVar = {
+        Sort.CREATED: "80 70 60 50 40 30 20 10 00",
+        Sort.TOUCHED: "00 10 20 40 50 60 80 70 30",
+        Sort.ATTEMPTS: "40 70 10 80 30 60 50 20 00",
+        Sort.BLOCKED: "40 70 10 80 30 60 50 20 00",
+        Sort.STATUS: "60 10 70 30 80 20 50 40 00",
+    }
+
+    @pytest.mark.parametrize(("size", "few"), [(2, 0), (3, 20_000)])
+    @pytest.mark.parametrize("oldest", [False, True])
+    @pytest.mark.parametrize("sort", ORDERS)
+    def test_pages_follow_each_other_without_gap_or_overlap(
+        self, store: SyncStore, sort: Sort, size: int, oldest: bool, few: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whether what fits is sorted, or looked for along the order's index."""
+        monkeypatch.setattr(paging, "FEW", few)
+        for filters, ids in (({}, self._ids(sort)), ({"wf": "w1"}, [id for id in self._ids(sort) if id[0] in "1357"])):
+            seen: list[str] = []
+            query = Query(limit=size, sort=sort, oldest=oldest, **filters)
+            while page := store.page(query):
+                seen += [r.id for r in page]
+                query = replace(query, before=cursor(page[-1], sort))
+            assert seen == (ids[::-1] if oldest else ids)
+
+    @pytest.mark.parametrize("sort", ORDERS)
+    def test_a_page_goes_on_although_its_last_one_went(self, store: SyncStore, sort: Sort) -> None:
+        """Of equal ones, those that came later than the removed one may be left out, or come again; no other."""
+        first_page = store.page(Query(limit=3, sort=sort))
+        store.remove([first_page[-1].id], at(300), set(Status))
+        rest = [r.id for r in store.page(Query(sort=sort, before=cursor(first_page[-1], sort)))]
+        assert rest[-5:] == self._ids(sort)[4:]
+
+    @pytest.mark.parametrize("sort", ORDERS)
+    def test_a_filter_and_a_text(self, store: SyncStore, sort: Sort) -> None:
+        found = store.page(Query(sort=sort, status=Status.UNKNOWN, grep="x"))
+        assert [r.id for r in found] == ["10"]
+
+    def test_the_cursor_of_another_order_is_refused(self, store: SyncStore) -> None:
+        last = store.page(Query(limit=1))[-1]
+        for before in (cursor(last), cursor(last, Sort.BLOCKED), "attempts.7:1.0:aa", "attempts.1:x"):
+            with pytest.raises(ValueError, match=r"no cursor|could not convert"):
+                store.page(Query(sort=Sort.ATTEMPTS, before=before))
+
+    def _ids(self, sort: Sort) -> list[str]:
+        return self.ORDERS[sort].split()

@@ -11,7 +11,8 @@ import pytest
 
 from ledger.records import Kind, Result, Status
 from ledger.steps import Outcome
-from ledger_console.dashboard import searching
+from ledger_console.dashboard import searching, views
+from ledger_console.dashboard.filters import ORDERS
 from tests.console.conftest import Agent
 from tests.dashboard.conftest import Opens, plain, rows
 from tests.dashboard.story import live_a_day
@@ -72,6 +73,47 @@ async def test_the_oldest_first_at_a_click(agent: Agent, dashboard: Opens) -> No
     page = await browser.opens(link[1].replace("&amp;", "&"))
     assert rows(page) == ["aa", "bb", "cc"]
     assert 'aria-sort="ascending"' in page
+
+
+@pytest.mark.parametrize(
+    ("title", "sign", "ids"),
+    [
+        ("Attempts", "↓", ["bb", "aa", "dd", "cc"]),
+        ("Prevented", "↓", ["bb", "aa", "dd", "cc"]),
+        ("Status", "↓", ["dd", "cc", "bb", "aa"]),
+        ("First asked", "↑", ["aa", "bb", "cc", "dd"]),
+    ],
+)
+async def test_in_the_order_of_a_column_at_a_click(
+    agent: Agent, dashboard: Opens, title: str, sign: str, ids: list[str]
+) -> None:
+    agent.ask("aa", times=2)
+    agent.ask("bb", times=3)
+    agent.ask("cc")
+    agent.ask("dd", Status.UNKNOWN)
+    browser = await dashboard()
+    link = re.search(rf'<a href="([^"]+)"[^>]*>{title}', await browser.opens("/operations?tool=stripe.charges"))
+    assert link is not None
+    page = await browser.opens(link[1].replace("&amp;", "&"))
+    assert rows(page) == ids
+    assert len(re.findall("aria-sort=", page)) == 1
+    assert re.search(rf'aria-sort="(a|de)scending"><a [^>]*>{title} {sign}', page)
+
+
+async def test_every_order_is_paged_through(agent: Agent, dashboard: Opens, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "PAGE", 3)
+    ids = [f"{n:04x}" for n in range(11)]
+    for number, id in enumerate(ids):
+        agent.ask(id, Status.UNKNOWN if number % 5 == 2 else Status.SUCCESS, times=1 + number % 3)
+    browser = await dashboard()
+    for order in ORDERS:
+        path, seen = f"/operations?order={order}", []
+        while path:
+            page = await browser.opens(path)
+            seen += rows(page)
+            link = re.search(r'href="([^"]+)" rel="next"', page)
+            path = link[1].replace("&amp;", "&") if link else ""
+        assert sorted(seen) == ids, order
 
 
 async def test_a_search_says_how_far_it_came_and_goes_on_from_there(

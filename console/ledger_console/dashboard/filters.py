@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Self
 from urllib.parse import urlencode
 
-from ledger.ports import Query, place_of
+from ledger.ports import Query, Sort, place_of
 from ledger.records import Status
 
 TIMES = {
@@ -18,7 +18,15 @@ TIMES = {
     "604800": "last 7 days",
 }
 """Seconds back from now, and what the page calls them."""
-OLDEST = "oldest"
+ORDERS = {
+    "": "newest first",
+    "oldest": "oldest first",
+    Sort.TOUCHED.value: "last changed first",
+    Sort.ATTEMPTS.value: "most attempts first",
+    Sort.BLOCKED.value: "most prevented first",
+    Sort.STATUS.value: "by status, unknown first",
+}
+"""Orders of the list, and what the page calls them."""
 PAGE = 50
 """Records of one page."""
 
@@ -44,16 +52,21 @@ class Filters:
             raise ValueError(f"status is one of {', '.join(Status)}")
         if found.since not in TIMES:
             raise ValueError("since is a number of seconds that the page offers")
-        if found.order not in ("", OLDEST):
-            raise ValueError(f"order is {OLDEST}, or not given")
+        if found.order not in ORDERS:
+            raise ValueError(f"order is one of {', '.join(filter(None, ORDERS))}, or not given")
         if found.before:
-            place_of(found.before)
+            place_of(found.before, found.sort)
         return found
 
     @property
     def given(self) -> bool:
         """Whether anything but the page is chosen."""
         return any((self.q, self.status, self.tool, self.wf, self.caller, self.since))
+
+    @property
+    def sort(self) -> Sort:
+        """What the list goes by."""
+        return Sort(self.order) if self.order in tuple(Sort) else Sort.CREATED
 
     def query(self, now: float, limit: int | None = None) -> Query:
         """As a store takes it."""
@@ -66,7 +79,8 @@ class Filters:
             grep=self.q or None,
             before=self.before or None,
             limit=limit,
-            oldest=self.order == OLDEST,
+            sort=self.sort,
+            oldest=self.order == "oldest",
         )
 
     def address(self, before: str = "") -> str:
@@ -74,9 +88,9 @@ class Filters:
         chosen = replace(self, before=before)
         return urlencode([(f.name, value) for f in fields(self) if (value := getattr(chosen, f.name))])
 
-    def turned(self) -> str:
-        """The query string of the same filters, first page, the other way round."""
-        return replace(self, order="" if self.order else OLDEST).address()
+    def ordered(self) -> dict[str, str]:
+        """The query string of the same filters, first page, by each order."""
+        return {order: replace(self, order=order).address() for order in ORDERS}
 
     def words(self) -> str:
         """What is chosen, for a person."""

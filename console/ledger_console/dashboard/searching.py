@@ -1,4 +1,4 @@
-"""A text is looked for in short reads, newest first, for as long as a page may take; what was not searched is said."""
+"""A text is looked for in short reads, in the page's order, for as long as a page may take; what was not is said."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ledger.ports import Query, cursor, place_of
+from ledger.ports import Query, Sort, cursor, place_of
 from ledger.records import Record, rfc3339
 
 if TYPE_CHECKING:
@@ -20,12 +20,15 @@ SECONDS = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page. next: the cursor of what follows; None: nothing does. searched: records that were looked at, and back
-    to when, where the search was not finished.
+    """A page. next: the cursor of what follows; None: nothing does.
+
+    unfinished: a text was not looked for everywhere. searched: in how many records it was, at least.
+    upto: back to when, in the order of time.
     """
 
     records: list[Record]
     next: str | None
+    unfinished: bool = False
     searched: int = 0
     upto: str = ""
 
@@ -33,20 +36,22 @@ class Found:
 def find(view: SqliteView, query: Query, page: int) -> Found:
     """A page of it. Raises what the view raises."""
     if query.grep is None:
-        return _page(view.page(replace(query, limit=page + 1)), page)
+        return _page(view.page(replace(query, limit=page + 1)), page, query.sort)
     found: list[Record] = []
     searched, end = 0, time.monotonic() + SECONDS
     while True:
         records, edge = view.scan(replace(query, limit=page + 1 - len(found)), WIDTH)
         found += records
         if edge is None or len(found) > page:
-            return _page(found, page)
-        searched += WIDTH
+            return _page(found, page, query.sort)
+        at = place_of(edge, query.sort)
+        # The beginning of an order's next stretch: there were fewer in the one before.
+        searched += WIDTH if at.id else 0
         query = replace(query, before=edge)
         if time.monotonic() > end:
-            return Found(found, edge, searched, rfc3339(place_of(edge)[0]))
+            return Found(found, edge, True, searched, rfc3339(at.key) if query.sort is Sort.CREATED else "")
 
 
-def _page(records: list[Record], page: int) -> Found:
+def _page(records: list[Record], page: int, sort: Sort) -> Found:
     shown = records[:page]
-    return Found(shown, cursor(shown[-1]) if len(records) > page else None)
+    return Found(shown, cursor(shown[-1], sort) if len(records) > page else None)

@@ -12,7 +12,7 @@ from ledger.records import Record, Status
 from ledger_console.dashboard import bodies, drawing, following, shapes, summary, words
 from ledger_console.dashboard.axis import Axis
 from ledger_console.dashboard.curl import curl
-from ledger_console.dashboard.filters import PAGE, TIMES, Filters
+from ledger_console.dashboard.filters import ORDERS, PAGE, TIMES, Filters
 from ledger_console.dashboard.keys import PAGES, SOURCE
 from ledger_console.dashboard.searching import Found, find
 from ledger_console.show import gone
@@ -54,7 +54,7 @@ async def overview(request: web.Request) -> web.StreamResponse:
 
 
 async def operations(request: web.Request) -> web.StreamResponse:
-    """A page of records, newest first unless the oldest are asked for."""
+    """A page of records, newest first unless another order is asked for."""
     try:
         filters = Filters.given_in(request.query)
     except ValueError as error:
@@ -79,6 +79,7 @@ async def operations(request: web.Request) -> web.StreamResponse:
         filters=filters,
         statuses=list(Status),
         times=TIMES.items(),
+        orders=ORDERS.items(),
         flash=FLASHES.get(request.query.get("flash", "")),
         **found,
     )
@@ -90,7 +91,7 @@ def _paged(found: Found, filters: Filters) -> dict[str, Any]:
         "searched": found,
         "next": f"/operations?{filters.address(found.next)}" if found.next else None,
         "newest": f"/operations?{filters.address()}" if filters.before else None,
-        "turned": f"/operations?{filters.turned()}",
+        "ordered": {order: f"/operations?{address}" for order, address in filters.ordered().items()},
         "clear": f"/clear?{filters.address()}",
     }
 
@@ -113,7 +114,7 @@ async def unknown(request: web.Request) -> web.StreamResponse:
         records=records,
         next="/operations?status=unknown" if waiting > len(records) else None,
         searched=None,
-        turned=None,
+        ordered=None,
         newest=None,
         clear=None,
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from ledger.ports import GRAIN_SECONDS, Dimension, Query, place_of, totals
+from ledger.ports import GRAIN_SECONDS, Dimension, Query, place, place_of, totals
 from ledger.records import Event, EventType, Record, Status
 from ledger.stores.rows import COUNTED, COUNTERS, dumps
 
@@ -57,17 +57,23 @@ class Journal:
 
 
 def page(records: Iterable[Record], query: Query) -> list[Record]:
-    """Records newest first, or the oldest, without results. records: in the order in which they came."""
-    found = sorted((r for r in records if wanted(query, r)), key=lambda r: r.created.wall)
+    """Records in the query's order, without results. records: in the order in which they came."""
+    found = sorted((r for r in records if wanted(query, r)), key=lambda r: place(r, query.sort)[:2])
     found = found if query.oldest else found[::-1]
     if query.before is not None:
-        created, id = place_of(query.before)
-        places = [n for n, r in enumerate(found) if (r.created.wall, r.id) == (created, id)]
-        past = [
-            n for n, r in enumerate(found) if (r.created.wall > created if query.oldest else r.created.wall < created)
-        ]
-        found = found[places[0] + 1 if places else past[0] if past else len(found) :]
+        found = found[_behind(found, query, query.before) :]
     return [r.but(result=None) for r in found[: query.limit]]
+
+
+def _behind(found: list[Record], query: Query, before: str) -> int:
+    """Where the page goes on. A record that was removed or moved meanwhile: behind its place."""
+    *at, id = place_of(before, query.sort)
+    places = [list(place(r, query.sort)[:2]) for r in found]
+    for number, (r, here) in enumerate(zip(found, places, strict=True)):
+        if r.id == id and here == at:
+            return number + 1
+    past = [number for number, here in enumerate(places) if (here > at if query.oldest else here < at)]
+    return past[0] if past else len(found)
 
 
 def stats(records: Iterable[Record], lines: Iterable[Line], query: Query) -> dict[str, int]:

@@ -1,20 +1,20 @@
-"""What every SQLite store reads of records and journal, over one connection. Sums are in `counting`. Never writes."""
+"""What every SQLite store reads of records and journal, over one connection. Pages are in `paging`, sums in `counting`.
+
+Never writes.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
-from ledger.ports import Query, place_of
+from ledger.ports import Query
 from ledger.records import Event, Record, Status
 from ledger.stores import schema
 from ledger.stores.rows import event_from, record_from
 from ledger.stores.sealed import cipher_of
-
-_LAST = 2**63 - 1
 
 
 @contextlib.contextmanager
@@ -46,11 +46,6 @@ def look(db: sqlite3.Connection, record: Record) -> Record | None:
     return found
 
 
-def running(db: sqlite3.Connection) -> list[Record]:
-    """Every running record."""
-    return page(db, Query(status=Status.RUNNING))
-
-
 def events(db: sqlite3.Connection, after: int, limit: int, query: Query) -> list[Event]:
     """Journal lines after a seq, oldest first; `status`, `limit` and `before` of the query do not apply."""
     where, values = of_events(query)
@@ -63,60 +58,6 @@ def timeline(db: sqlite3.Connection, id: str) -> list[Event]:
     sql = f"""{schema.EVENTS} WHERE filed = 1 AND record = ?
         UNION ALL {schema.EVENTS} WHERE {schema.UNFILED_EVENTS} AND record = ? ORDER BY seq"""
     return [event_from(row) for row in db.execute(sql, (id, id))]
-
-
-def page(db: sqlite3.Connection, query: Query, edge: tuple[float, int] | None = None) -> list[Record]:
-    """Records newest first, or the oldest, without results. edge: (created, seq) of the last one that is looked at."""
-    where, values = of_records(query)
-    where += _after(query, values)
-    if edge is not None:
-        where += f" AND (r.created, r.seq) {'<=' if query.oldest else '>='} (?, ?)"
-        values += edge
-    limit = -1 if query.limit is None else query.limit
-    # Both halves are sorted, so this is a merge; the newest, not yet filed half is short.
-    parts = [
-        f"SELECT * FROM ({schema.RECORDS.replace(' FROM', ', r.seq AS seq FROM')} "
-        f"WHERE {half}{where} {_order(query, 'r.')} LIMIT ?)"
-        for half in ("r.filed = 1", schema.UNFILED_RECORDS)
-    ]
-    sql = f"{' UNION ALL '.join(parts)} {_order(query)} LIMIT ?"
-    return [record_from(row[:-1]) for row in db.execute(sql, (*values, limit, *values, limit, limit))]
-
-
-def scan(db: sqlite3.Connection, query: Query, width: int) -> tuple[list[Record], str | None]:
-    """The page among the next `width` records that fit all but the text, and the cursor that goes on behind these.
-
-    A text is looked for in the records themselves, so that it takes as long as there are many; None: these were all.
-    """
-    plain = replace(query, grep=None)
-    where, values = of_records(plain)
-    where += _after(plain, values)
-    parts = [
-        f"SELECT * FROM (SELECT r.created AS created, r.seq AS seq FROM records r WHERE {half}{where} "
-        f"{_order(query, 'r.')} LIMIT ?)"
-        for half in ("r.filed = 1", schema.UNFILED_RECORDS)
-    ]
-    sql = f"{' UNION ALL '.join(parts)} {_order(query)} LIMIT 1 OFFSET ?"
-    edge = db.execute(sql, (*values, width, *values, width, width - 1)).fetchone()
-    if edge is None:
-        return page(db, query), None
-    id = db.execute("SELECT id FROM records WHERE seq = ?", (edge[1],)).fetchone()[0]
-    return page(db, query, edge), f"{edge[0]!r}:{id}"
-
-
-def _after(query: Query, values: list[Any]) -> str:
-    """The cursor as an SQL term. A record that was removed meanwhile: on from its time."""
-    if query.before is None:
-        return ""
-    created, id = place_of(query.before)
-    sign, gone = (">", _LAST) if query.oldest else ("<", 0)
-    values += [created, id, gone]
-    return f" AND (r.created, r.seq) {sign} (?, coalesce((SELECT seq FROM records WHERE id = ?), ?))"
-
-
-def _order(query: Query, table: str = "") -> str:
-    way = "ASC" if query.oldest else "DESC"
-    return f"ORDER BY {table}created {way}, {table}seq {way}"
 
 
 def last_seq(db: sqlite3.Connection) -> int:

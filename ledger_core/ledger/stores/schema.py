@@ -11,6 +11,8 @@ _ADDED_TO_EVENTS = "; ".join(f"ALTER TABLE events ADD COLUMN {c} INTEGER NOT NUL
 _SUMS = ", ".join(f"{c} INTEGER NOT NULL" for c in COUNTED)
 _COUNTED = ", ".join(COUNTED)
 _SUM_OF_COUNTED = ", ".join(f"sum({c})" for c in COUNTED)
+BLOCKED = "replayed + refused + held + conflicts"
+"""`Record.blocked`. Written so wherever the index of it is to be found."""
 _SUM_OF_COUNTERS = ", ".join(f"sum({c})" for c in COUNTERS)
 
 MIGRATIONS: tuple[str, ...] = (
@@ -83,6 +85,12 @@ MIGRATIONS: tuple[str, ...] = (
     INSERT INTO happened SELECT 3600, grain / 12 * 3600, tool, caller, {_SUM_OF_COUNTED} FROM activity GROUP BY 2, 3, 4;
     INSERT INTO happened SELECT 0, 0, tool, caller, {_SUM_OF_COUNTED} FROM activity GROUP BY 3, 4;
     DROP TABLE activity;
+    """,
+    # Orders of lists. An operation that was asked for once is in the first of these indexes only.
+    f"""
+    CREATE INDEX records_filed_touched ON records (touched) WHERE filed = 1;
+    CREATE INDEX records_filed_attempts ON records (attempts) WHERE filed = 1 AND attempts > 1;
+    CREATE INDEX records_filed_blocked ON records ({BLOCKED}) WHERE filed = 1 AND {BLOCKED} > 0;
     """,
 )
 """One script per version; `PRAGMA user_version` counts those applied."""

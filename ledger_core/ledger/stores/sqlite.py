@@ -14,7 +14,7 @@ from ledger.lifecycle import Change, Claimant, first_claim
 from ledger.owners import new_token
 from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
 from ledger.records import Event, Instant, Record, Status
-from ledger.stores import counting, filing, ledger_once, reading, secret
+from ledger.stores import counting, filing, ledger_once, paging, reading, secret
 from ledger.stores.engine import (
     Add,
     Append,
@@ -121,7 +121,7 @@ class SqliteStore:
     def running(self) -> list[Record]:
         """See `SyncStore`."""
         with self._reading, translated(self.path):
-            return reading.running(self._reader)
+            return paging.running(self._reader)
 
     def events(self, after: int = 0, limit: int = 1000, query: Query = Query()) -> list[Event]:  # noqa: B008
         """See `SyncStore`."""
@@ -137,12 +137,12 @@ class SqliteStore:
     def page(self, query: Query) -> list[Record]:
         """See `SyncStore`."""
         with self._screen() as db:
-            return reading.page(db, query)
+            return paging.page(db, query)
 
     def scan(self, query: Query, width: int) -> tuple[list[Record], str | None]:
-        """See `reading.scan`."""
+        """See `paging.scan`."""
         with self._screen() as db:
-            return reading.scan(db, query, width)
+            return paging.scan(db, query, width)
 
     def stats(self, query: Query) -> dict[str, int]:
         """See `SyncStore`."""

@@ -19,7 +19,7 @@ from ledger.errors import LedgerError, StoreUnavailable
 from ledger.lifecycle import Change
 from ledger.ports import Held, Query
 from ledger.records import Event, Instant, Record
-from ledger.stores import counting, reading, secret
+from ledger.stores import counting, paging, reading, secret
 from ledger.stores.engine import (
     HOUSEKEEPING,
     Append,
@@ -93,7 +93,7 @@ class AsyncSqliteStore:
 
     async def running(self) -> list[Record]:
         """See `AsyncStore`."""
-        return await self._read(lambda: reading.running(self._read_db))
+        return await self._read(lambda: paging.running(self._read_db))
 
     async def tidy(self, now: Instant) -> None:
         """See `AsyncStore`. Claims come between its batches."""
@@ -107,7 +107,7 @@ class AsyncSqliteStore:
 
     async def page(self, query: Query) -> list[Record]:
         """As `SyncStore.page`."""
-        return await self._read(lambda: reading.page(self._read_db, query))
+        return await self._read(lambda: paging.page(self._read_db, query))
 
     async def waiting(self) -> dict[str, int]:
         """How many records are running and how many unknown."""

@@ -13,7 +13,7 @@ from urllib.request import pathname2url
 from ledger.errors import NotALedger, ReadTooLong, StoreUnavailable
 from ledger.ports import Dimension, Query
 from ledger.records import Event, Record
-from ledger.stores import counting, reading, schema
+from ledger.stores import counting, paging, reading, schema
 from ledger.stores.files import Connection, refuse_strangers, translated
 from ledger.stores.sealed import Cipher
 
@@ -68,12 +68,12 @@ class SqliteView:
     def page(self, query: Query) -> list[Record]:
         """As `SyncStore.page`. Raises ReadTooLong."""
         with self._reading() as db:
-            return reading.page(db, query)
+            return paging.page(db, query)
 
     def scan(self, query: Query, width: int) -> tuple[list[Record], str | None]:
-        """See `reading.scan`. Raises ReadTooLong."""
+        """See `paging.scan`. Raises ReadTooLong."""
         with self._reading() as db:
-            return reading.scan(db, query, width)
+            return paging.scan(db, query, width)
 
     def events(self, after: int = 0, limit: int = 1000, query: Query = Query()) -> list[Event]:  # noqa: B008
         """As `SyncStore.events`. Raises ReadTooLong."""
