@@ -144,6 +144,9 @@ class Server(_http1.Http1Server):
             response = _response(event.response, old, last=old or leaving)
             event = ResponseHeaders(event.stream_id, response, event.end_stream)
         yield from super().send(event)
+        if isinstance(event, ResponseProtocolError):
+            # It is the last of its connection: what still comes of the request was read, and refused a second time.
+            self.state = self.done
 
 
 class Client(_http1.Http1Client):

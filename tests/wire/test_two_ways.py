@@ -122,6 +122,7 @@ def talks(draw: st.DrawFn) -> tuple[bytes, list[int]]:
 
 
 PLAIN = b"POST /all/NUMBER/a/json HTTP/1.1\r\nHost: api.test\r\nContent-Length: 0\r\n\r\n"
+TWO_LENGTHS = PLAIN.replace(b"Content-Length: 0", b"Content-Length: 0\r\nTransfer-Encoding: chunked")
 ODD_NAME = PLAIN.replace(b"Content-Length: 0", b"X Space: a\r\nContent-Length: 13") + b'{"pay": true}'
 
 
@@ -174,6 +175,8 @@ def test_whatever_is_sent_both_ways_do_and_say_the_same(ways: tuple[Way, Way]) -
     @given(talks())
     # A name with a space: what it was told depended on whether its body had come.
     @example((b"".join((PLAIN, ODD_NAME, PLAIN)), [155]))
+    # Refused by its head, it was refused once more by its body.
+    @example((TWO_LENGTHS + b"0\r\n\r\n", [len(TWO_LENGTHS)]))
     def same(talk: tuple[bytes, list[int]]) -> None:
         number = b"%06d" % next(NUMBERS)
         data, cuts = talk[0].replace(b"NUMBER", number), talk[1]
