@@ -48,7 +48,7 @@ _PROXY_HEADERS = ("Proxy-Authorization", "Proxy-Connection")
 
 
 class Gate:
-    """Hooks of the sidecar. rules: those that hold now. flowing: clients of flows under way."""
+    """Hooks of the sidecar. rules: those that hold now."""
 
     def __init__(
         self,
@@ -63,7 +63,11 @@ class Gate:
         self._relay, self._passer, self._observer = relay, passer, observer
         self.rules, self._origin = settings.rules, settings.mode.origin
         self._default = Caller(settings.workflow, settings.caller)
-        self.flowing: dict[str, str] = {}
+        self._flowing: dict[str, str] = {}
+
+    def under_way(self) -> set[str]:
+        """The clients, by id, with a request that has begun and is not answered, on either way."""
+        return {*self._flowing.values(), *self._shortcut.coming}
 
     def take(self, rules: Ruleset) -> None:
         """From now on requests are matched by these."""
@@ -73,7 +77,7 @@ class Gate:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         self._patience.met(flow.client_conn.id)
-        self.flowing[flow.id] = flow.client_conn.id
+        self._flowing[flow.id] = flow.client_conn.id
         if flow.client_conn.id in self._shortcut.streams:
             return
         try:
@@ -153,14 +157,14 @@ class Gate:
             flow.response.stream = watched.came if watched else True
 
     def response(self, flow: http.HTTPFlow) -> None:
-        self.flowing.pop(flow.id, None)
+        self._flowing.pop(flow.id, None)
         watched: Watched | None = flow.metadata.pop(_WATCHED, None)
         if watched is not None and flow.response is not None:
             headers = [(to_text(n), to_text(v)) for n, v in flow.response.headers.fields]
             watched.answered(flow.response.status_code, headers, flow.response.raw_content)
 
     def error(self, flow: http.HTTPFlow) -> None:
-        self.flowing.pop(flow.id, None)
+        self._flowing.pop(flow.id, None)
         ticket: Ticket | None = flow.metadata.get(_TICKET)
         if ticket is not None:
             # An agent that left before the head came: nobody will take what streams, and its record is not to wait.

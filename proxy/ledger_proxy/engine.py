@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 import logging
 import socket
 import time
@@ -21,7 +22,7 @@ from mitmproxy.proxy import events, mode_servers
 from mitmproxy.proxy import server as proxy_server
 from yarl import URL
 
-from ledger_proxy import faster, front_tls, http1, listening, redirected
+from ledger_proxy import faster, front_tls, gathering, http1, listening, redirected
 from ledger_proxy.errors import EngineError
 from ledger_proxy.front_tls import FrontTls
 from ledger_proxy.limits import Patience
@@ -127,18 +128,24 @@ class Engine:
 
     async def close_listeners(self) -> None:
         """Take no new connection; those that are open go on."""
+        loop = asyncio.get_running_loop()
+        for listener in itertools.chain.from_iterable(one._servers for one in self._server.servers):
+            for sock in listener.sockets:
+                loop.remove_reader(sock)
+        # asyncio asserts that a connection which it has just accepted is not overtaken by the end of its listener.
+        await asyncio.sleep(0)
         await self._server.servers.update([])
 
-    async def ebb(self, seconds: float, flowing: Callable[[], Collection[str]]) -> None:
+    async def ebb(self, seconds: float, under_way: Callable[[], Collection[str]]) -> None:
         """Let what is open end by itself, for so long: an answer closes its connection, a quiet one is closed.
 
-        flowing: ids of the clients with a request under way.
+        What was written is waited for, too, as slowly as it is taken. under_way: ids of the clients with a request.
         """
         http1.Server.leaving = True
         closed: set[str] = set()
         deadline = time.monotonic() + seconds
-        while self._server.connections and time.monotonic() < deadline:
-            busy = closed.union(flowing())
+        while (self._server.connections or gathering.unsent()) and time.monotonic() < deadline:
+            busy = closed.union(under_way())
             for handler in list(self._server.connections.values()):
                 if handler.client.id not in busy and _quiet(handler.timeout_watchdog):
                     closed.add(handler.client.id)

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from weakref import WeakSet
 
 LARGE = 16 * 1024
 """What is larger is handed on as it is: to copy it would cost more than the call."""
+
+_transports: WeakSet[asyncio.WriteTransport] = WeakSet()
+
+
+def unsent() -> bool:
+    """Whether something written by any of them is still here: what takes it slowly may be closed already."""
+    return any(transport.get_write_buffer_size() for transport in _transports)
 
 
 class GatheringWriter:
@@ -15,6 +23,7 @@ class GatheringWriter:
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
         self._parts: list[bytes] = []
+        _transports.add(writer.transport)
 
     def write(self, data: bytes) -> None:
         """Send `data` before the loop turns again."""

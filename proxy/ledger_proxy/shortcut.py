@@ -31,12 +31,16 @@ _HTTP1 = (None, b"", b"http/1.1")
 
 
 class Shortcut:
-    """streams: answers to plain requests that turned out to stream, by client; its next flow is to have them."""
+    """streams: answers to plain requests that turned out to stream, by client; its next flow is to have them.
+
+    coming: clients whose request has begun and whose body has not come.
+    """
 
     def __init__(self, settings: Settings, reception: Reception) -> None:
         self._reception, self._patience = reception, reception.patience
         self._rules, self._origin = settings.rules, settings.mode.origin
         self.streams: dict[str, answers.Streamed] = {}
+        self.coming: set[str] = set()
 
     def take(self, rules: Ruleset) -> None:
         """From now on requests are matched by these."""
@@ -66,12 +70,14 @@ class Shortcut:
             self._patience.met(client.id)
         else:
             self._patience.expect(client.id, time.monotonic() + BODY_SECONDS)
+            self.coming.add(client.id)
         return candidates
 
     async def ruled_request(self, asked: Asked) -> None:
         """Answer it. What raises leaves it without an answer, and the lane never asks twice."""
         request, client = asked.request, asked.client
         self._patience.met(client.id)
+        self.coming.discard(client.id)
         try:
             with self._reception.counted():
                 # Asked before anything waits: an agent that leaves takes with it what its connection said.
@@ -89,7 +95,8 @@ class Shortcut:
             logger.exception("an exchange failed; the agent is told that its outcome is unknown")
 
     def client_disconnected(self, client: connection.Client) -> None:
-        """Nobody takes what was to stream to it."""
+        """Nobody takes what was to stream to it, and its body will not come."""
+        self.coming.discard(client.id)
         told = self.streams.pop(client.id, None)
         if told is not None:
             told.body.leave()

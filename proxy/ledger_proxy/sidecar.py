@@ -166,6 +166,6 @@ async def _drained(seconds: float, engine: Engine, gate: Gate, exchange: Exchang
     """Take no new connection; give what is open its time, then what is being sent the rest of it."""
     end = time.monotonic() + seconds
     await engine.close_listeners()
-    await engine.ebb(seconds, gate.flowing.values)
+    await engine.ebb(seconds, gate.under_way)
     await exchange.drain(max(0.0, end - time.monotonic()))
     await gate.settle(seconds)

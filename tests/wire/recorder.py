@@ -216,6 +216,17 @@ def _await_go(connection: Connection, size: int) -> None:
         time.sleep(0.005)
 
 
+def _holds(before: bytes, after: bytes) -> Any:
+    """Answers in two parts, the second when it is told to."""
+
+    def hold(connection: Connection) -> None:
+        connection.socket.sendall(before)
+        _await_go(connection, 1)
+        connection.socket.sendall(after)
+
+    return hold
+
+
 def _half_events(connection: Connection) -> None:
     """A stream that begins well and is reset in its middle."""
     connection.socket.sendall(
@@ -271,6 +282,8 @@ MISBEHAVIOUR: dict[str, Any] = {
     "events": _events,
     "half-events": _half_events,
     "ten-mebibytes": _ten_mebibytes,
+    "held": _holds(b"", ANSWERS["json"]),
+    "held-in-body": _holds(ANSWERS["json"][:-4], ANSWERS["json"][-4:]),
     **{
         f"{how}-{when}": _then(after, end)
         for how, end in {"reset": _reset, "end": _ends, "stall": _stalls, "half-close": _half_closes}.items()
