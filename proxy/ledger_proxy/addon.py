@@ -214,14 +214,17 @@ class Gate:
         return answer
 
     def _aim(self, flow: http.HTTPFlow) -> None:
-        """Where a request goes that does not say it itself: to the reverse origin, or to the name behind an address."""
-        target, named = flow.request.data, flow.request.host_header or ""
+        """Where a request goes that does not say it itself: to the reverse origin, or to the name behind an address.
+
+        In TLS the name has been said, or none: what stands inside names no other host, see `agreement`.
+        """
+        target, client, named = flow.request.data, flow.client_conn, flow.request.host_header or ""
         if self._origin is not None:
             target.scheme = self._origin.scheme.encode()
             flow.request.host_header = self._origin.host_port_subcomponent or ""
-        elif flow.client_conn.proxy_mode.type_name in BY_ADDRESS and is_address(target.host):
+        elif client.proxy_mode.type_name in BY_ADDRESS and not client.tls and is_address(target.host):
             name = named.lower().removesuffix(f":{target.port}")
-            target.host, _ = self._reception.meant(flow.client_conn, (target.host, target.port), name)
+            target.host, _ = self._reception.meant(client, (target.host, target.port), name)
 
     def _refuse(self, flow: http.HTTPFlow, told: answers.Response) -> None:
         """Answer before the body has come; one that is large is not gathered for it."""

@@ -165,7 +165,7 @@ class Connections:
         """A client that looked the name up itself gives it in TLS: that is where it goes, if a rule names it."""
         address, name = data.context.server.address, (data.client_hello.sni or "").lower()
         looked_up = self._origin is None and address is not None and is_address(address[0])
-        if not looked_up or address is None or self._rules.intercepts(*address):
+        if not looked_up or address is None:
             return
         data.context.server.address = goes = self.meant(address, name)
         if not self._rules.intercepts(*goes):

@@ -18,6 +18,8 @@ from tests.upstream import make_certificate
 from tests.wire.sidecars import Sidecar
 
 HOST = "api.test"
+ADDRESS = "192.0.2.7"
+"""One that rules may name; what it has is a recorder's, as the host has."""
 SCRIPT = Path(__file__).with_name("recorder.py")
 
 type Fields = list[tuple[bytes, bytes]]
@@ -90,7 +92,7 @@ def recorder(folder: Path, *, tls: bool = True, address: str = "127.0.0.1") -> I
     folder.mkdir(parents=True, exist_ok=True)
     ca, words = None, [sys.executable, str(SCRIPT), "--file", str(folder / "seen.jsonl"), "--host", address]
     if tls:
-        ca, cert, key = make_certificate(folder, (HOST, "other.test"))
+        ca, cert, key = make_certificate(folder, (HOST, "other.test", ADDRESS))
         words += ["--tls", str(cert), str(key)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from tests.upstream import Upstream, running_upstream
-from tests.wire.sidecars import RULES, Sidecar, launch, ledger, start
+from tests.wire.raw import ADDRESS, HOST, Origin, ask, recorder
+from tests.wire.sidecars import RULES, Sidecar, launch, ledger, running_for, start
 
 CHARGE = ("https://api.stripe.com/v1/charges", {"amount": 7})
 
@@ -105,6 +106,68 @@ def test_a_socks_proxy_asks_for_the_secret(tmp_path: Path, upstream: Upstream) -
             assert curl(sidecar, "--proxy", proxy, "-d", "amount=7", CHARGE[0]) == said
         assert [record["wf"] for record in sidecar.records()] == ["order-7"]
     assert len(upstream.effects()) == 1
+
+
+BOTH = """
+rules:
+  - {name: by-name, match: {method: POST, url: ["https://api.test/**", "http://api.test/**"]}}
+  - {name: by-address, match: {method: POST, url: ["https://192.0.2.7/ruled/**", "http://192.0.2.7/ruled/**"]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def by_both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Origin, Sidecar]]:
+    """A SOCKS proxy whose rules name a host, and an address that clients may have found for it."""
+    folder = tmp_path_factory.mktemp("by-both")
+    with recorder(folder / "o") as origin:
+        ways = [f"{host}:443:127.0.0.1:{origin.port}" for host in (HOST, ADDRESS)]
+        more = [word for way in ways for word in ("--resolve", way)]
+        with running_for(folder / "s", origin, BOTH, "--mode", "socks5", *more) as sidecar:
+            yield origin, sidecar
+
+
+def socks(sidecar: Sidecar, server_name: str) -> ssl.SSLSocket:
+    """A TLS connection to the address, for which the client says this name; for an address TLS says none."""
+    raw = socket.create_connection(("127.0.0.1", sidecar.port), 20)
+    raw.sendall(b"\x05\x01\x00")
+    assert raw.recv(2) == b"\x05\x00"
+    raw.sendall(b"\x05\x01\x00\x01" + socket.inet_aton(ADDRESS) + (443).to_bytes(2))
+    assert raw.recv(10)[:2] == b"\x05\x00"
+    return ssl.create_default_context(cafile=str(sidecar.ca / "ca-cert.pem")).wrap_socket(
+        raw, server_hostname=server_name
+    )
+
+
+def posted(path: str, host: str, way: str) -> bytes:
+    """One request; what is chunked does not go the short way."""
+    framed = (
+        b"Content-Length: 1\r\n\r\nx" if way == "short" else b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+    )
+    return f"POST {path}/json HTTP/1.1\r\nHost: {host}\r\n".encode() + framed
+
+
+@pytest.mark.parametrize("way", ["short", "long"])
+def test_a_name_inside_tls_that_names_only_an_address_is_refused(by_both: tuple[Origin, Sidecar], way: str) -> None:
+    """Both are ruled, so either could be meant: which one the effect would be counted for is not the agent's to say."""
+    origin, sidecar = by_both
+    with socks(sidecar, ADDRESS) as connection:
+        refused = ask(connection, posted(f"/ruled/lie-{way}", HOST, way))
+        assert (refused.status, b"misdirected" in refused.body) == (400, True)
+        assert ask(connection, posted(f"/ruled/right-{way}", ADDRESS, way)).value(b"ledger-outcome") == b"executed"
+    assert len(origin.requests(f"lie-{way}".encode())) == 0
+
+
+@pytest.mark.parametrize("way", ["short", "long"])
+def test_a_name_that_leads_to_a_ruled_address_is_held_to_its_own_rule(
+    by_both: tuple[Origin, Sidecar], way: str
+) -> None:
+    origin, sidecar = by_both
+    with socks(sidecar, HOST) as connection:
+        for path in (f"/ruled/name-{way}", f"/any/name-{way}"):
+            told = [ask(connection, posted(path, HOST, way)).value(b"ledger-outcome") for _ in range(2)]
+            assert told == [b"executed", b"replayed"]
+    assert len(origin.requests(f"name-{way}".encode())) == 2
+    assert {record["rule"] for record in sidecar.records() if "name-" in record["url"]} == {"by-name"}
 
 
 class CorporateProxy:
