@@ -295,7 +295,9 @@ def _response(response: http.Response, old: bool, last: bool) -> http.Response:
     fields = response.headers.fields
     if not last and not _has_one_hop(fields):
         return response
-    kept = _kept(fields)
+    # RFC 9110 §11.7.1: of one hop, too, but this hop is the one that asks.
+    asking = [(n, v) for n, v in fields if n.lower() == b"proxy-authenticate" and response.status_code == 407]
+    kept = [*_kept(fields), *asking]
     if old:
         kept = [(n, v) for n, v in kept if n.lower() != b"transfer-encoding"]
     if last:

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from ledger_proxy.limits import MAX_CONNECTIONS
 from ledger_proxy.settings import Settings
 from ledger_rules.ruleset import Ruleset
 from tests.upstream import Upstream
+from tests.wire.raw import read_answer
 from tests.wire.sidecars import RULES, Sidecar, ledger, start
 
 TOKEN = "correct-horse-9"
@@ -77,6 +79,23 @@ def test_only_who_knows_the_secret_is_let_in(guarded: tuple[Sidecar, str], upstr
         assert pages.get("/healthz").status_code == 200
         assert pages.get("/metrics").status_code == 401
         assert pages.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+
+
+@pytest.mark.parametrize("version", ["1.1\r\nConnection: close", "1.0", "1.1"])
+@pytest.mark.parametrize("stopping", [False, True], ids=["running", "stopping"])
+def test_who_is_turned_away_is_told_how_to_come_in(
+    guarded: tuple[Sidecar, str], upstream: Upstream, version: str, stopping: bool
+) -> None:
+    """Also where the answer is the last of its connection."""
+    sidecar, _ = guarded
+    with socket.create_connection(("127.0.0.1", sidecar.port), 20) as raw:
+        raw.sendall(b"GET")
+        if stopping:
+            sidecar.process.send_signal(signal.SIGTERM)
+        raw.sendall(f" http://api.stripe.com/v1/x HTTP/{version}\r\nHost: api.stripe.com\r\n\r\n".encode())
+        answer = read_answer(raw)
+    assert (answer.status, answer.value(b"proxy-authenticate")) == (407, b'Basic realm="ledger"')
+    assert upstream.lines() == []
 
 
 def test_clients_bring_the_secret_each_in_its_way(guarded: tuple[Sidecar, str], upstream: Upstream) -> None:
