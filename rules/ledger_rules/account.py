@@ -93,15 +93,18 @@ def opaque(request: Request, headers: Sequence[str]) -> bool:
 
 
 def _found(request: Request, headers: Sequence[str]) -> list[tuple[str, ...]]:
-    names = _names(tuple(headers), tuple(request.header_names))
-    given = [(name, value) for name in names if (value := (request.header(name) or "").strip())]
-    return [(name, *_principal(name, value)) for name, value in given]
+    found: list[tuple[str, ...]] = []
+    for name in _names(tuple(headers), tuple(request.header_names)):
+        value = (request.header(name) or "").strip()
+        if value:
+            found.append((name, *_principal(name, value)))
+    return found
 
 
 @lru_cache(maxsize=1024)
 def _names(listed: tuple[str, ...], there: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the headers to read, sorted. Clients send the same ones all the time; values are never cached."""
-    names = {name.lower() for name in listed}
+    """Return the headers to read, sorted. Clients send the same names all the time; values are never cached."""
+    names = {name.lower() for name in listed}.intersection(there)
     if listed == DEFAULT_HEADERS:
         names.update(filter(_credential, there))
     return tuple(sorted(names))

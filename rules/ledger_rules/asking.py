@@ -21,8 +21,14 @@ Two requests that differ in one of them are two, whether the rule says so or not
 """
 
 
+_OVERRIDES = frozenset(name.lower() for name in OVERRIDES)
+_TELLING = _OVERRIDES | ARGUMENTS
+
+
 def methods(request: Request) -> tuple[str, ...]:
     """Return the method, and what headers make of it, in upper case: which of them counts, the server knows."""
+    if _OVERRIDES.isdisjoint(request.header_names):
+        return (request.method.upper(),)
     overrides = [value.strip().upper() for name in OVERRIDES if (value := request.header(name))]
     return (request.method.upper(), *overrides)
 
@@ -35,5 +41,7 @@ def arguments(request: Request) -> tuple[tuple[str, str], ...]:
 
 def asked(request: Request) -> object:
     """Return what counts of both, as it enters an identity."""
+    if _TELLING.isdisjoint(request.header_names):
+        return request.method.upper()
     named, given = " ".join(methods(request)), arguments(request)
     return (named, given) if given else named

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self
 
 from ledger_rules import mediatypes
 from ledger_rules.canonical import encode
@@ -30,8 +29,7 @@ __all__ = ["EVERYTHING", "MAX_WHOLE", "BodyView", "Digest", "Reading", "exact_js
 _PIECE = 256 << 10
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A body as it was read.
 
     format: `json`, `graphql`, `form`, `multipart`, `xml`, or `raw`: byte by byte.
@@ -119,7 +117,7 @@ class Digest:
         self._size += len(data)
         if self._decoder is not None:
             self._decode(self._decoder.feed(data))
-        elif self._reader is not None:
+        else:
             self._pass_on(data)
 
     def feed_file(self, file: BinaryIO) -> Self:
@@ -145,8 +143,7 @@ class Digest:
             for piece in pieces:
                 self._plain.update(piece)
                 self._plain_size += len(piece)
-                if self._reader is not None:
-                    self._pass_on(piece)
+                self._pass_on(piece)
         except Exception as error:
             self._decoder = None
             self._compare_raw(ValueError(f"Content-Encoding {', '.join(self._codings)}: {error}"))

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import hmac
+from collections.abc import Sequence
 from functools import lru_cache
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 MAX_DEPTH = 100
 """Deeper values are refused (ValueError): recursion stays bounded, whatever a client sends."""
@@ -11,50 +16,62 @@ MAX_DEPTH = 100
 
 def keyed_hash(secret: bytes, *values: object) -> str:
     """Return the hex HMAC-SHA256 of values; other values, or the same ones cut otherwise, give another hash."""
-    keyed = _keyed(secret).copy()
-    keyed.update(encode(values))
+    inner, outer = _begun(secret)
+    whole = inner.copy()
+    whole.update(encode(values))
+    keyed = outer.copy()
+    keyed.update(whole.digest())
     return keyed.hexdigest()
 
 
 @lru_cache(maxsize=8)
-def _keyed(secret: bytes) -> hmac.HMAC:
-    """Begun once for all: to copy it costs less than to begin anew, and it happens several times for every request."""
-    return hmac.new(secret, digestmod="sha256")
+def _begun(secret: bytes) -> tuple[Hash, Hash]:
+    """Return both hashes of an HMAC (RFC 2104), the key taken in.
+
+    It happens several times for every request: to go on from here takes half the time of copying the library's HMAC.
+    """
+    block = sha256().block_size
+    key = (secret if len(secret) <= block else sha256(secret).digest()).ljust(block, b"\0")
+    return sha256(key.translate(_INNER)), sha256(key.translate(_OUTER))
 
 
-def encode(value: object) -> bytes:
-    """Return bytes that no other value has: every part is tagged with its type and its length.
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
+
+
+def encode(values: Sequence[object]) -> bytes:
+    """Return bytes that no other values have: every part is tagged with its type and its length.
 
     Takes None, bool, int, str, bytes, lists, tuples and dicts with text keys; a list and a tuple of the same are one.
     Raises ValueError for values nested too deeply, TypeError for any others.
     """
-    parts: list[str] = []
-    _encode(value, parts, 0)
-    return "".join(parts).encode("utf-8", "surrogatepass")
+    return _listed(values, 0).encode("utf-8", "surrogatepass")
 
 
-def _encode(value: object, parts: list[str], depth: int) -> None:
-    # The commonest first, and without a call: this runs several times for every request.
+def _listed(values: Sequence[object], depth: int) -> str:
+    if depth >= MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    # The commonest first, and no call for each of them: this runs several times for every request.
+    parts = [
+        f"s{len(value)}:{value}"
+        if type(value) is str
+        else _listed(value, depth + 1)
+        if type(value) is tuple
+        else _tagged(value, depth + 1)
+        for value in values
+    ]
+    return f"l{len(parts)};{''.join(parts)}"
+
+
+def _tagged(value: object, depth: int) -> str:
     if isinstance(value, (tuple, list)):
-        if depth >= MAX_DEPTH:
-            raise ValueError("nested too deeply")
-        parts.append(f"l{len(value)};")
-        for item in value:
-            kind = type(item)
-            if kind is str:
-                parts.append(f"s{len(item)}:{item}")
-            elif kind is int:
-                parts.append(f"{item};")
-            else:
-                _encode(item, parts, depth + 1)
-    elif isinstance(value, str):
-        parts.append(f"s{len(value)}:{value}")
-    elif isinstance(value, bytes):
-        parts.append(f"b{len(value)}:{value.hex()}")
-    elif isinstance(value, dict):
-        parts.append(f"d{len(value)};")
-        _encode([part for key in sorted(value) for part in (key, value[key])], parts, depth)
-    elif value is None or isinstance(value, int):
-        parts.append(f"{value};")
-    else:
-        raise TypeError(f"no canonical form for {type(value).__name__}")
+        return _listed(value, depth)
+    if isinstance(value, str):
+        return f"s{len(value)}:{value}"
+    if value is None or isinstance(value, int):
+        return f"{value};"
+    if isinstance(value, bytes):
+        return f"b{len(value)}:{value.hex()}"
+    if isinstance(value, dict):
+        pairs = [part for key in sorted(value) for part in (key, value[key])]
+        return f"d{len(value)};{_listed(pairs, depth)}"
+    raise TypeError(f"no canonical form for {type(value).__name__}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledger_rules.jsonpaths import NOTHING
-from ledger_rules.matching import sight
+from ledger_rules.matching import Sighting
 from ledger_rules.request import Request
 from ledger_rules.rule import Fingerprint, Rule
 from ledger_rules.urls import identity
@@ -17,7 +17,7 @@ def elsewhere(rule: Rule, request: Request) -> Found:
     """Return the parts of a rule's business key that are not in the body. Never raises."""
     if not rule.fingerprint.only:
         return ()
-    seen = sight(request)
+    seen = Sighting(request)
     found = tuple(reference.values(seen, rule.urls) for reference in rule.fingerprint.only)
     return None if any(all(value in NOTHING for value in values) for values in found) else found
 
@@ -38,6 +38,6 @@ def url(rule: Rule, request: Request) -> tuple[object, ...]:
     whole = identity(request, prints.query_ignore)
     if not prints.path_ignore:
         return whole
-    place = sight(request).place
+    place = Sighting(request).place
     kept = next((path for one in rule.urls if (path := one.without(place, prints.path_ignore)) is not None), None)
     return whole if kept is None else (*whole[:3], "path", kept, whole[-1])

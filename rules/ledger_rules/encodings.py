@@ -94,7 +94,9 @@ class Decoder:
 
 def codings(content_encoding: str | None) -> tuple[str, ...]:
     """Return the codings of a Content-Encoding header in the order they were applied, `identity` left out."""
-    names = (name.strip().lower() for name in (content_encoding or "").split(","))
+    if not content_encoding:
+        return ()
+    names = (name.strip().lower() for name in content_encoding.split(","))
     return tuple(name for name in names if name not in ("", "identity"))
 
 

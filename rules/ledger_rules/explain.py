@@ -13,7 +13,7 @@ from ledger_rules.asking import ARGUMENTS, OVERRIDES, arguments, methods
 from ledger_rules.bodies import Reading
 from ledger_rules.counting import body_counts, elsewhere
 from ledger_rules.errors import MissingKey
-from ledger_rules.matching import sight
+from ledger_rules.matching import Sighting
 from ledger_rules.operation import CALLER_HEADER, LEDGER_HEADERS, OPERATION_HEADER, Operation, identify, read_body
 from ledger_rules.reasons import Tried, tried
 from ledger_rules.request import Request, origin
@@ -55,7 +55,7 @@ class Explanation:
 
 def explain(rules: Ruleset, request: Request, wf: str = "default") -> Explanation:
     """Return what becomes of a request. Never raises."""
-    seen = sight(request)
+    seen = Sighting(request)
     here = [rule for rule in rules.rules if _about(rule, request)]
     rule = rules.match(request)
     tries = tuple(tried(one, seen) for one in (here[: here.index(rule) + 1] if rule else here))
@@ -127,7 +127,7 @@ def _ignored(rule: Rule, request: Request, operation: Operation, reading: Readin
     found = elsewhere(rule, request)
     if operation.ignored_key:
         yield "the idempotency key: it has the shape that SDKs make up for every call"
-    present = {name for name, _ in sight(request).query}
+    present = {name for name, _ in Sighting(request).query}
     yield from (f"query parameter {name}" for name in sorted(prints.query_ignore & present))
     yield from (f"path segment {{{name}}}" for name in prints.path_ignore)
     if found is None:

@@ -87,6 +87,8 @@ def _bound[Item](
         glob = pattern[p] if p < length else None
         if glob is None and p < length:
             deep, retry, p = p, s, p + 1
+            if p == length:
+                break  # nothing follows: it takes all that is left
         elif glob is not None and fits(glob, path[s]):
             taken[p] = s
             p, s = p + 1, s + 1

@@ -6,8 +6,9 @@ segments; it is compared as a whole at the end, so the tree may offer too much a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ledger_rules.globs import TextGlob
 from ledger_rules.patterns import HostPattern, Place, UrlPattern
@@ -40,24 +41,24 @@ class _Node:
                 node = node.globs.setdefault(segment, _Node())
         node.here.append(entry)
 
-    def entries(self, path: Sequence[Segment], at: int = 0) -> Iterator[Entry]:
-        """Yield what can fit a path, or cover a pattern, from its segment `at` on."""
-        yield from self.deep
+    def collect(self, found: list[Entry], path: Sequence[Segment], at: int = 0) -> None:
+        """Add what can fit a path, or cover a pattern, from its segment `at` on."""
+        found += self.deep
         if at == len(path):
-            yield from self.here
+            found += self.here
             return
         segment = path[at]
         if segment is None:
             return
         if isinstance(segment, str) and (child := self.literal.get(segment)) is not None:
-            yield from child.entries(path, at + 1)
+            child.collect(found, path, at + 1)
         for glob, child in self.globs.items():
             if glob.matches(segment) if isinstance(segment, str) else glob.covers(segment):
-                yield from child.entries(path, at + 1)
+                child.collect(found, path, at + 1)
 
 
 @dataclass(slots=True)
-class _Hosts:
+class Hosts:
     """All patterns whose hosts share an ending. ports: which hosts they are about at each port, each once."""
 
     ports: dict[int, dict[HostPattern, None]] = field(default_factory=dict)
@@ -68,12 +69,15 @@ class Index:
     """Rules by host and path."""
 
     def __init__(self) -> None:
-        self._endings: dict[str, _Hosts] = {}
+        self._endings: dict[str, Hosts] = {}
+        self.at = lru_cache(maxsize=1024)(self._at)
+        """What rules say of a host, in normal form, and port; nothing where no rule is about anything there."""
 
     def add(self, number: int, urls: Iterable[UrlPattern]) -> None:
         """Enter the rule with this number in the list."""
+        self.at.cache_clear()
         for url in urls:
-            hosts = self._endings.setdefault(url.host.ending, _Hosts())
+            hosts = self._endings.setdefault(url.host.ending, Hosts())
             hosts.ports.setdefault(url.port, {})[url.host] = None
             hosts.paths.add((number, url))
 
@@ -81,33 +85,36 @@ class Index:
         """Return the ports that any rule is about."""
         return frozenset(port for hosts in self._endings.values() for port in hosts.ports)
 
-    def knows(self, host: str, port: int) -> bool:
-        """Say whether any rule is about something at this host, in normal form, and port."""
-        return next(self._at(host, port), None) is not None
+    def _at(self, host: str, port: int) -> Sequence[Hosts]:
+        return [
+            hosts
+            for hosts in self._ending(host)
+            if port in hosts.ports and any(pattern.matches(host) for pattern in hosts.ports[port])
+        ]
 
-    def matching(self, place: Place) -> Sequence[int]:
-        """Return the numbers of the rules one of whose URLs means this place, in order."""
-        at = self._at(place.host, place.port)
-        near = (entry for hosts in at for path in place.paths for entry in hosts.paths.entries(path))
+    def matching(self, place: Place, at: Iterable[Hosts]) -> Sequence[int]:
+        """Return the numbers of the rules one of whose URLs means this place, in order; `at`: what is `at` its host."""
+        near: list[Entry] = []
+        for hosts in at:
+            for path in place.paths:
+                hosts.paths.collect(near, path)
         return sorted({number for number, url in near if url.matches(place)})
 
     def covering(self, url: UrlPattern) -> Sequence[int]:
         """Return the numbers of the rules one of whose URLs certainly means all that this one means, in order."""
         path = [str(segment) if segment is not None and segment.literal else segment for segment in url.path]
-        near = (entry for hosts in self._ending(url.host.ending) for entry in hosts.paths.entries(path))
+        near: list[Entry] = []
+        for hosts in self._ending(url.host.ending):
+            hosts.paths.collect(near, path)
         return sorted({number for number, other in near if other.covers(url)})
 
-    def _at(self, host: str, port: int) -> Iterator[_Hosts]:
-        for hosts in self._ending(host):
-            if any(pattern.matches(host) for pattern in hosts.ports.get(port, ())):
-                yield hosts
-
-    def _ending(self, host: str) -> Iterator[_Hosts]:
-        """Yield what is known of each ending of a host, the whole host first."""
+    def _ending(self, host: str) -> Sequence[Hosts]:
+        """Return what is known of each ending of a host, the whole host first."""
+        found: list[Hosts] = []
         ending = host
         while True:
             if (hosts := self._endings.get(ending)) is not None:
-                yield hosts
+                found.append(hosts)
             if not ending:
-                return
+                return found
             ending = ending.partition(".")[2]

@@ -5,9 +5,11 @@ Numbers are never converted: `10`, `10.0` and `1e1` are three values here, integ
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Callable
+from functools import cache
 from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple, NoReturn
 
@@ -16,8 +18,10 @@ MAX_DEPTH = 100
 
 _DEEP = f"nested more than {MAX_DEPTH} levels deep"
 _LONGEST_INT = 300
-_HIDDEN = re.compile(r"\\u00(?:2[dD]|3[aA])")
-"""An escaped `-` or `:`: one that is not in the text and will be in what is written."""
+_HIDDEN = re.compile(r"\\u003[aA]")
+"""An escaped `:`: one that is not in the text and will be in what is written."""
+_NEGATIVE_ZERO = re.compile(r"-0(?:[\s,\]}]|\Z)")
+"""The only integer that Python does not write as it was. What looks like one inside a text only costs time."""
 
 _CONTAINERS = frozenset({dict, list})
 """What the decoders make, and nothing that is one of them only by inheritance."""
@@ -59,22 +63,21 @@ def exact_json(text: str) -> Any:
 
 
 def _plainly(text: str) -> Text | None:
-    """Go the fast way, through C; None where a text has to be read exactly, or holds a mistake.
+    """Go the fast way; None where a text has to be read exactly, or holds a mistake.
 
-    Most documents hold only numbers that Python writes as they were. What is lost shows in what is written: with a key
-    that was there twice goes a colon, since each pair has one, and with the sign of `-0` a hyphen. Those inside texts
-    stay as they are, unless they were escaped.
+    Most documents hold only numbers that are written as they were. What else is lost shows in what is written: with a
+    key that was there twice goes a colon, since each pair has one. Those inside texts stay as they are, unless they
+    were escaped.
     """
-    if "\\" in text and _HIDDEN.search(text):
+    if ("\\" in text and _HIDDEN.search(text)) or _NEGATIVE_ZERO.search(text):
         return None
-    try:
-        document = _PLAIN.decode(text)
-    except ValueError:
+    fast = _fast()
+    document = fast.document(text)
+    if document is _UNREAD:
         return None
     _check_depth(document, text)
-    spelling = _ENCODER.encode(document)
-    nothing_lost = spelling.count(":") == text.count(":") and spelling.count("-") == text.count("-")
-    return Text(document, spelling, _ENCODER.encode) if nothing_lost else None
+    spelling = fast.write(document)
+    return Text(document, spelling, fast.write) if spelling.count(":") == text.count(":") else None
 
 
 def _exactly(text: str) -> Text:
@@ -102,7 +105,7 @@ def _too_deep(document: Any, text: str) -> bool:
 
 
 def _written(value: Any) -> str:
-    """Do what `_ENCODER` does, for exact numbers."""
+    """Do what the fast way does, for exact numbers."""
     match value:
         case ExactInt() | ExactFloat():
             return value.text
@@ -111,13 +114,14 @@ def _written(value: Any) -> str:
             return "{" + ",".join(pairs) + "}"
         case list():
             return "[" + ",".join(map(_written, value)) + "]"
-    return _ENCODER.encode(value)
+    return json.dumps(value)
 
 
 def _plain_float(text: str) -> float:
     number = float(text)
-    if repr(number) != text:
-        raise ValueError("not what Python would write")
+    # Of exponents there are several spellings, and msgspec does not choose Python's.
+    if repr(number) != text or "e" in text:
+        raise ValueError("not what would be written")
     return number
 
 
@@ -147,9 +151,47 @@ def _not_json(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
 
 
-# Made once: a decoder and an encoder cost as much to make as a small document to read.
-_PLAIN = json.JSONDecoder(parse_float=_plain_float, parse_constant=_not_json)
+class _Fast(NamedTuple):
+    """The fast way. document: parses a text, `_UNREAD` where it cannot; write: spells a document as `_written` does."""
+
+    document: Callable[[str], Any]
+    write: Writer
+
+
+_UNREAD = object()
+
+
+@cache
+def _fast() -> _Fast:
+    # Imported when first needed: what only loads rules need not wait for it. Both are made once: that takes longer than
+    # to read a small document.
+    import msgspec
+
+    decoder = msgspec.json.Decoder(float_hook=_plain_float)
+    encoder = msgspec.json.Encoder(order="sorted")
+
+    def document(text: str) -> Any:
+        try:
+            return decoder.decode(text)
+        except msgspec.MsgspecError:
+            return _UNREAD
+
+    def write(value: Any) -> str:
+        text = encoder.encode(value).decode().replace("\x7f", "\\u007f")
+        return text.encode("ascii", _ESCAPED).decode("ascii")
+
+    return _Fast(document, write)
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return encode_basestring_ascii(error.object[error.start : error.end])[1:-1], error.end
+
+
+_ESCAPED = "ledger.json"
+codecs.register_error(_ESCAPED, _escape)
+
+
 _EXACT = json.JSONDecoder(
     parse_int=_exact_int, parse_float=_exact_float, parse_constant=_not_json, object_pairs_hook=_no_duplicates
 )
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)

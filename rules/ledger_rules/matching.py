@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
 
 from jsonpath.exceptions import JSONPathError
 
@@ -24,21 +24,27 @@ type Wanted = tuple[tuple[str, TextGlob], ...]
 """Names, and what their values must look like."""
 
 
-class Sighting(NamedTuple):
-    """A request read once for all the rules it is held against. methods: its own, then what headers make of it."""
+class Sighting:
+    """A request read for all the rules it is held against: each part once, and only when one of them asks for it.
 
-    methods: tuple[str, ...]
-    place: Place
-    query: tuple[Pair, ...]
-    request: Request
-    content: Content
+    methods: its own, then what headers make of it. Nothing here raises.
+    """
 
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.methods = methods(request)
+        path, self._query = split_target(request.target)
+        self.place = Place(request.scheme, normal_host(request.host), request.port, readings(path))
 
-def sight(request: Request) -> Sighting:
-    """Read a request for matching. Never raises: a query with a malformed escape has no parameters."""
-    path, query = split_target(request.target)
-    place = Place(request.scheme, normal_host(request.host), request.port, readings(path))
-    return Sighting(methods(request), place, form_pairs(query) or (), request, Content(request))
+    @cached_property
+    def query(self) -> tuple[Pair, ...]:
+        """Its parameters; a query with a malformed escape has none."""
+        return form_pairs(self._query) or ()
+
+    @cached_property
+    def content(self) -> Content:
+        """Its body."""
+        return Content(self.request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,11 @@ class Criteria:
 
     def fit_head(self, seen: Sighting) -> bool:
         """Say whether a request whose URL fits can be meant, as far as can be told without its body."""
-        return method_fits(self.methods, seen) and query_fits(self.query, seen) and headers_fit(self.headers, seen)
+        return (
+            method_fits(self.methods, seen)
+            and (not self.query or query_fits(self.query, seen))
+            and (not self.headers or headers_fit(self.headers, seen))
+        )
 
     def fit_body(self, seen: Sighting) -> bool:
         """Say whether the body is meant, too."""
@@ -96,9 +106,7 @@ def url_fits(urls: Iterable[UrlPattern], seen: Sighting) -> bool:
 
 def query_fits(wanted: Wanted, seen: Sighting) -> bool:
     """Any value of a repeated parameter will do: which one the server goes by is not known."""
-    return not wanted or all(
-        any(key == name and glob.matches(value or "") for key, value in seen.query) for name, glob in wanted
-    )
+    return all(any(key == name and glob.matches(value or "") for key, value in seen.query) for name, glob in wanted)
 
 
 def headers_fit(wanted: Wanted, seen: Sighting) -> bool:

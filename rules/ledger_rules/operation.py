@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from typing import BinaryIO, NamedTuple
 
@@ -40,8 +40,7 @@ LEDGER_HEADERS = frozenset(name.lower() for name in (WORKFLOW_HEADER, CALLER_HEA
 """Names, lower case, that speak to Ledger and must be stripped before sending."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(NamedTuple):
     """One intended effect, as one attempt of it was read.
 
     id: identity. content_id: the same without rule and version, over the raw body. payload_id: the same over the
@@ -109,7 +108,7 @@ def identify(
     slot = _slot(rule, request) if body is None else None
     found = elsewhere(rule, request)
     key = _key(rule, request, slot)
-    wf = _ledger_header(request, WORKFLOW_HEADER) or wf
+    wf = _told(request, WORKFLOW_HEADER) or wf
     whose = account(request, rule.account, secret)
     body = body or _read(rule, request, slot, found)
     payload = _payload(rule, request, body, found, secret)
@@ -137,7 +136,7 @@ def identify(
         ignored_key=ignored,
         rule=rule.name,
         wf=wf,
-        caller=_ledger_header(request, CALLER_HEADER) or caller,
+        caller=_told(request, CALLER_HEADER) or caller,
         policy=rule.policy if reachable else _holding(rule.policy),
         upstream_key_header=header,
         about=_about(rule, request, body, ignored),
@@ -172,7 +171,7 @@ def _read(rule: Rule, request: Request, slot: Slot | None, found: Found) -> Read
         return bodies.read(request.body, *_described(request), view, request.header("Content-Length"))
     reading = bodies.read(slot.emptied, *_described(request), view)
     notes = (*reading.notes, "left out the idempotency key")
-    return replace(reading, notes=notes, sent=sha256(request.body).digest(), size=len(request.body))
+    return reading._replace(notes=notes, sent=sha256(request.body).digest(), size=len(request.body))
 
 
 def _described(request: Request) -> tuple[str | None, str | None]:
@@ -190,7 +189,7 @@ def _holding(policy: Policy) -> Policy:
 
 
 def _key(rule: Rule, request: Request, slot: Slot | None) -> _Key:
-    operation = _ledger_header(request, OPERATION_HEADER)
+    operation = _told(request, OPERATION_HEADER)
     if operation:
         return _Key("operation", operation)
     if rule.key_mode is KeyMode.IGNORE:
@@ -216,8 +215,10 @@ def _client_keys(rule: Rule, request: Request, slot: Slot | None) -> Iterator[tu
             yield value, sent if header == own else None
 
 
-def _ledger_header(request: Request, name: str) -> str | None:
-    return (request.header(name) or "").strip() or None
+def _told(request: Request, name: str) -> str | None:
+    """Return what one of the headers to Ledger says. Most requests have none of them."""
+    value = request.header(name)
+    return value and (value.strip() or None)
 
 
 def _payload(rule: Rule, request: Request, body: Reading, found: Found, secret: bytes) -> str:
@@ -225,11 +226,9 @@ def _payload(rule: Rule, request: Request, body: Reading, found: Found, secret: 
 
     Listed headers are part of it so that under one key another tenant's request is a conflict, never a replay.
     """
-    listed = sorted(
-        (name.lower(), value) for name in rule.fingerprint.headers if (value := request.header(name)) is not None
-    )
+    listed = [(name.lower(), value) for name in rule.fingerprint.headers if (value := request.header(name)) is not None]
     said = (body.format, body.said) if body_counts(rule.fingerprint, found) else ("elsewhere", ())
-    return keyed_hash(secret, "payload", *said, listed, *((found,) if found else ()))
+    return keyed_hash(secret, "payload", *said, sorted(listed), *((found,) if found else ()))
 
 
 def _about(rule: Rule, request: Request, body: Reading, ignored: str | None) -> dict[str, str | int]:

@@ -51,7 +51,7 @@ class HostPattern:
 
     def matches(self, host: str) -> bool:
         """Say whether a normalised host fits."""
-        if self.literal:
+        if host == self.text or self.literal:
             return host == self.text
         labels = host.split(".")
         return len(labels) == len(self.labels) and all(
@@ -118,12 +118,9 @@ class UrlPattern:
 
     def matches(self, place: Place) -> bool:
         """Say whether a request that goes there is meant."""
-        return (
-            place.port == self.port
-            and place.scheme == self.scheme
-            and self.host.matches(place.host)
-            and any(segments_match(self.path, path) for path in place.paths)
-        )
+        if place.port != self.port or place.scheme != self.scheme or not self.host.matches(place.host):
+            return False
+        return any(segments_match(self.path, path) for path in place.paths)
 
     def covers(self, other: UrlPattern) -> bool:
         """Say whether this certainly means every request that the other means."""

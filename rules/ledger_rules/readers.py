@@ -106,7 +106,7 @@ def _json(text: str, view: BodyView) -> Said:
         raise ValueError(f"more than {MAX_VALUES:,} values")
     read = jsontext.read(text)
     form = "graphql" if graphql.normalise(read.document) else "json"
-    if form == "json" and view == EVERYTHING:
+    if form == "json" and view.is_everything:
         return Said(form, (read.spelling,), ())
     key, missing = business_key(read.document, view)
     if key is not None:
@@ -158,7 +158,7 @@ def _xml(text: str, view: BodyView) -> Said:
 
 
 def _not_for(view: BodyView) -> tuple[str, ...]:
-    return ("the paths of the rule say nothing about this format: all of it counts",) if view != EVERYTHING else ()
+    return () if view.is_everything else ("the paths of the rule say nothing about this format: all of it counts",)
 
 
 _WHOLE: dict[str, Callable[[str, BodyView], Said]] = {"json": _json, "graphql": _graphql, "form": _form, "xml": _xml}

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from jsonpath.exceptions import JSONPathError
 
 from ledger_rules.jsonpaths import Location, Path
-from ledger_rules.matching import Sighting, sight
+from ledger_rules.matching import Sighting
 from ledger_rules.patterns import UrlPattern
 from ledger_rules.request import Request, origin
 from ledger_rules.urls import normal_host
@@ -128,7 +128,7 @@ class Template:
         own = origin(request.scheme, normal_host(request.host), request.port)
         if self.own_origin not in (None, own):
             return None
-        seen = sight(request)
+        seen = Sighting(request)
         if any(reference.ignored(seen, ignored) for reference in self.references):
             return None
         texts = [

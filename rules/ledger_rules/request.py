@@ -28,10 +28,9 @@ class Request:
 
     def __post_init__(self) -> None:
         """Index the headers: they are looked up a dozen times for every request."""
-        found: dict[str, str] = {}
-        for name, value in self.headers:
-            key = name.lower()
-            found[key] = f"{found[key]}, {value}" if key in found else value
+        found = {name.lower(): value for name, value in self.headers}
+        if len(found) < len(self.headers):
+            found = _joined(self.headers)
         object.__setattr__(self, "_by_name", found)
 
     def header(self, name: str) -> str | None:
@@ -47,6 +46,14 @@ class Request:
     def url(self) -> str:
         """The URL as text, without a default port. Unredacted: not for storing, see `urls.masked`."""
         return origin(self.scheme, self.host, self.port) + self.target
+
+
+def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in headers:
+        key = name.lower()
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found
 
 
 def origin(scheme: str, host: str, port: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ledger.policy import Policy
@@ -101,6 +101,18 @@ class Rule:
     masked: frozenset[str] = ALWAYS_MASKED
     redact: tuple[Path, ...] = ()
     source: str = ""
+    key_headers: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """Where the client's own key may be: the provider's header first, then the standard one."""
+    secret_names: tuple[tuple[UrlPattern, tuple[str, ...]], ...] = field(init=False, repr=False, compare=False)
+    """Of its URLs those with `{name}`s that are called like a query parameter that is not stored, and these."""
+
+    def __post_init__(self) -> None:
+        """Find out once what every request asks for."""
+        own = (self.upstream_key.header if self.upstream_key else None) or STANDARD_HEADER
+        keys = (own,) if own.lower() == STANDARD_HEADER.lower() else (own, STANDARD_HEADER)
+        named = ((url, tuple(name for name in url.names if name.lower() in self.masked)) for url in self.match.urls)
+        object.__setattr__(self, "key_headers", keys)
+        object.__setattr__(self, "secret_names", tuple((url, names) for url, names in named if names))
 
     @property
     def urls(self) -> tuple[UrlPattern, ...]:
@@ -111,9 +123,3 @@ class Rule:
     def methods(self) -> frozenset[str]:
         """The methods of its requests."""
         return self.match.methods
-
-    @property
-    def key_headers(self) -> tuple[str, ...]:
-        """Where the client's own key may be: the provider's header first, then the standard one."""
-        own = (self.upstream_key.header if self.upstream_key else None) or STANDARD_HEADER
-        return (own,) if own.lower() == STANDARD_HEADER.lower() else (own, STANDARD_HEADER)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ledger_rules.egress import OPEN, Egress
 from ledger_rules.index import Index
-from ledger_rules.matching import sight
+from ledger_rules.matching import Sighting
 from ledger_rules.notify import Notify
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
@@ -45,18 +45,19 @@ class Ruleset:
 
     def intercepts(self, host: str, port: int) -> bool:
         """Say whether any rule could match something at this host and port; if not, its traffic is not touched."""
-        return self._index.knows(normal_host(host), port)
+        return bool(self._index.at(normal_host(host), port))
 
     def candidates(self, request: Request) -> tuple[Rule, ...]:
         """Return the rules that can mean a request, as its head tells, in order; one that needs no body is the last.
 
         The request's body may be missing still. No candidates: no rule means it, whatever its body says.
         """
-        if not self.intercepts(request.host, request.port):
+        hosts = self._index.at(normal_host(request.host), request.port)
+        if not hosts:
             return ()
-        seen = sight(request)
+        seen = Sighting(request)
         found: list[Rule] = []
-        for number in self._index.matching(seen.place):
+        for number in self._index.matching(seen.place, hosts):
             rule = self.rules[number]
             if rule.match.fit_head(seen):
                 found.append(rule)
@@ -90,5 +91,5 @@ def decide(candidates: Sequence[Rule], request: Request) -> Rule | None:
     """Return the first of a request's candidates that means it, now that its body is there."""
     if not candidates or not candidates[0].match.reads_body:
         return candidates[0] if candidates else None
-    seen = sight(request)
+    seen = Sighting(request)
     return next((rule for rule in candidates if rule.match.fit_body(seen)), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote
 
-from ledger_rules.matching import sight
+from ledger_rules.matching import Sighting
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
 from ledger_rules.urls import MASK, masked
@@ -24,12 +24,11 @@ def stored_url(rule: Rule, request: Request) -> str:
 
 
 def _masked_path(rule: Rule, request: Request) -> str | None:
-    secrets = [(url, [name for name in url.names if name.lower() in rule.masked]) for url in rule.urls]
-    if not any(names for _, names in secrets):
+    if not rule.secret_names:
         return None
-    place = sight(request).place
-    for url, names in secrets:
-        segments = url.without(place, names) if names else None
+    place = Sighting(request).place
+    for url, names in rule.secret_names:
+        segments = url.without(place, names)
         if segments is not None:
             return "/" + "/".join(MASK if one is None else _escaped(one) for one in segments)
     return None

@@ -60,12 +60,12 @@ def form_pairs(text: str) -> tuple[Pair, ...] | None:
 
     Undecodable bytes are kept (surrogateescape), so that no two texts with other bytes become equal.
     """
-    if not text:
-        return ()
-    if "%" in text and _BAD_ESCAPE.search(text):
+    pieces = [piece.partition("=") for piece in text.split("&") if piece]
+    if "%" not in text and "+" not in text:
+        return tuple([(name, value if equals else None) for name, equals, value in pieces])
+    if _BAD_ESCAPE.search(text):
         return None
-    pieces = (piece.partition("=") for piece in text.split("&") if piece)
-    return tuple((_plain(name), _plain(value) if equals else None) for name, equals, value in pieces)
+    return tuple([(_plain(name), _plain(value) if equals else None) for name, equals, value in pieces])
 
 
 def sorted_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
@@ -75,6 +75,8 @@ def sorted_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
     their order alone (Rack, PHP and Stripe read them so).
     """
     given = tuple(pairs)
+    if len(given) < 2:
+        return given
     lists = {name.partition("[]")[0] for name, _ in given if "[]" in name}
     return tuple(sorted(given, key=lambda pair: _listed(pair[0], lists) if lists else pair[0]))
 
@@ -120,15 +122,18 @@ def identity(request: Request, ignore: frozenset[str] = frozenset()) -> tuple[ob
     """Return what identifies the URL, without the query parameters in `ignore`; any equal spelling gives the same."""
     path, query = split_target(request.target)
     pairs = form_pairs(query)
-    said: object = query if pairs is None else sorted_pairs(pair for pair in pairs if pair[0] not in ignore)
+    if pairs and ignore:
+        pairs = tuple(pair for pair in pairs if pair[0] not in ignore)
+    said: object = query if pairs is None else sorted_pairs(pairs)
     return (request.scheme, normal_host(request.host), request.port, normal_path(path), said)
 
 
 def masked(request: Request, names: frozenset[str]) -> str:
     """Return the URL for storing, the values of the query parameters in `names` (lower case) masked."""
     path, mark, query = request.target.partition("?")
-    pieces = (_masked_piece(piece, names) for piece in query.split("&"))
-    text = origin(request.scheme, normal_host(request.host), request.port) + path + mark + "&".join(pieces)
+    if query:
+        query = "&".join([_masked_piece(piece, names) for piece in query.split("&")])
+    text = origin(request.scheme, normal_host(request.host), request.port) + path + mark + query
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

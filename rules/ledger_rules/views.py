@@ -16,6 +16,11 @@ class BodyView:
     ignore: tuple[Path, ...] = ()
     only: tuple[Path, ...] = ()
 
+    @property
+    def is_everything(self) -> bool:
+        """Whether all of it counts."""
+        return not self.ignore and not self.only
+
 
 EVERYTHING = BodyView()
 
@@ -62,7 +67,7 @@ def entries(
 
     To JSONPath named values are an object of lists: `$.name` is every value of that name, `$.name[0]` the first.
     """
-    if view == EVERYTHING:
+    if view.is_everything:
         return None, range(len(names)), ()
     document = _lists(names, values)
     key, missing = business_key(document, view)

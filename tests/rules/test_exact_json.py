@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger_rules import jsontext
 from ledger_rules.bodies import Reading, exact_json
 from ledger_rules.bodies import read as read_body
 
@@ -27,8 +28,13 @@ def escaped(text: str, data: list[bool]) -> str:
     return '"' + "".join(h if hide else p for p, h, hide in zip(plain, hidden, data, strict=False)) + '"'
 
 
-WORDS = st.builds(escaped, st.text(':-"\\a0', max_size=4), st.lists(st.booleans(), min_size=4, max_size=4))
-NUMBERS = st.sampled_from(["0", "-0", "-1", "1.0", "-0.0", "1e5", "-1e-5", "10"])
+WORDS = st.builds(escaped, st.text(':-"\\a0\n/\x7fé€', max_size=4), st.lists(st.booleans(), min_size=4, max_size=4))
+NUMBERS = st.sampled_from(
+    [
+        *("0", "-0", "-1", "1.0", "-0.0", "1e5", "-1e-5", "10", "0.1", "1e16", "1e+16", "1e-05", "0.00001", "1e400"),
+        *("18446744073709551616", "-9223372036854775809", "1" + "0" * 400, "1000000000000000.0", "123456789012345.6"),
+    ]
+)
 SPELLED = st.recursive(
     WORDS | NUMBERS,
     lambda inner: (
@@ -49,6 +55,34 @@ def written(value) -> str:
     if isinstance(value, list):
         return "[ " + " , ".join(map(written, value)) + " ]"
     return getattr(value, "text", None) or json.dumps(value)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=20,
+    ),
+    st.booleans(),
+    st.sampled_from([None, 2]),
+)
+def test_the_one_spelling_is_the_json_modules_compact_one(document, ascii_only, indent):
+    """Records made with it are to be found again, whatever writes it now."""
+    text = json.dumps(document, ensure_ascii=ascii_only, indent=indent)
+    assert jsontext.read(text).spelling == json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+
+@given(SPELLED, st.data())
+def test_what_the_json_module_does_not_take_is_not_taken(text, data):
+    """One character put into a text, or taken out of it: mostly it is no JSON any more."""
+    at = data.draw(st.integers(0, len(text)))
+    broken = text[:at] + data.draw(st.sampled_from([*'0-.eE+"\\/u{}[]:, \n\x00\x0b\x1f', ""])) + text[at + 1 :]
+    try:
+        exact_json(broken)
+    except ValueError:
+        assert read(broken).format == "raw"
+    else:
+        assert read(broken).format in ("json", "graphql")
 
 
 @given(SPELLED)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ledger_rules import Request, RulesError, loads
 from ledger_rules.globs import TextGlob, segments_match
-from ledger_rules.matching import sight
+from ledger_rules.matching import Sighting
 from tests.rules.helpers import request, ruleset
 
 BASE = ruleset(
@@ -190,7 +190,7 @@ class TestNames:
 
     def named(self, target: str, name: str) -> str | None:
         (rule,) = self.RULES.rules
-        return rule.urls[0].named(sight(request(host="x.com", target=target)).place, name)
+        return rule.urls[0].named(Sighting(request(host="x.com", target=target)).place, name)
 
     def test_a_name_is_one_segment(self):
         assert self.named("/berlin/orders/7", "order") == "7"
@@ -244,7 +244,7 @@ def test_the_index_finds_what_a_naive_look_at_every_rule_finds(wanted, host, pat
     except RulesError:  # one of them is never reached
         return
     sent = request(host=host, target=f"/{path}")
-    seen = sight(sent)
+    seen = Sighting(sent)
     naive = (r for r in rules.rules if "POST" in r.methods and any(url.matches(seen.place) for url in r.urls))
     assert rules.match(sent) is next(naive, None)
 
