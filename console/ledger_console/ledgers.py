@@ -76,7 +76,7 @@ def opened(where: Place) -> Iterator[SqliteStore]:
     """The ledger, which must exist. Raises Problem, and what SqliteStore raises."""
     from ledger.stores.sqlite import SqliteStore
 
-    _must_exist(where)
+    _must_be_writable(where)
     store = SqliteStore(where.path, create=False, cipher=cipher())
     try:
         yield store
@@ -86,9 +86,11 @@ def opened(where: Place) -> Iterator[SqliteStore]:
 
 @contextlib.contextmanager
 def made(where: Place) -> Iterator[SqliteStore]:
-    """The ledger, made where there is none. Raises what SqliteStore raises."""
+    """The ledger, made where there is none. Raises Problem, and what SqliteStore raises."""
     from ledger.stores.sqlite import SqliteStore
 
+    if Path(where.path).exists():
+        _must_be_writable(where)
     store = SqliteStore(where.path, cipher=cipher())
     try:
         yield store
@@ -111,7 +113,7 @@ def reading(where: Place) -> Iterator[Reader]:
     Raises Problem, and what the two raise.
     """
     _must_exist(where)
-    if _writable(where.path):
+    if writable(where):
         with opened(where) as store:
             yield store
         return
@@ -137,15 +139,17 @@ def copy(where: Place, target: str, advance: Callable[[int, int], None]) -> None
     from ledger.stores import upkeep
 
     _must_exist(where)
-    upkeep.copy(where.path, target, advance)
+    upkeep.copy(where.path, target, advance, writable(where))
 
 
-def compact(where: Place) -> None:
-    """Give the space of what was removed back. Raises Problem, and what `upkeep.compact` raises."""
+def compact(where: Place) -> tuple[int, int]:
+    """Give the space of what was removed back; its bytes before and after. Raises Problem, and as `upkeep.compact`."""
     from ledger.stores import upkeep
 
-    _must_exist(where)
+    _must_be_writable(where)
+    before = upkeep.size(where.path)
     upkeep.compact(where.path)
+    return before, upkeep.size(where.path)
 
 
 def cipher() -> Cipher | None:
@@ -168,16 +172,8 @@ def encrypt(where: Place, advance: Callable[[int, int], None]) -> int:
         raise Problem(
             "set LEDGER_ENCRYPTION_KEY or LEDGER_ENCRYPTION_KEY_FILE: 32 bytes, openssl rand -base64 32", USAGE
         )
-    _must_exist(where)
+    _must_be_writable(where)
     return upkeep.encrypt(where.path, sealing, advance)
-
-
-def size(where: Place) -> int:
-    """Bytes on the disk. Raises Problem."""
-    from ledger.stores import upkeep
-
-    _must_exist(where)
-    return upkeep.size(where.path)
 
 
 def damage(where: Place) -> str | None:
@@ -229,14 +225,20 @@ def find(store: Reader, word: str) -> Record:
     return record
 
 
-def _writable(path: str) -> bool:
+def writable(where: Place) -> bool:
     """Whether the ledger can be written, and the files of its log be made beside it."""
-    return all(os.access(place, os.W_OK) for place in (path, os.path.dirname(os.path.abspath(path))))
+    return all(os.access(path, os.W_OK) for path in (where.path, os.path.dirname(os.path.abspath(where.path))))
 
 
 def _must_exist(where: Place) -> None:
     if not Path(where.path).exists():
         raise Problem(f"there is no ledger at {where.path}; name one with --db or LEDGER_DB")
+
+
+def _must_be_writable(where: Place) -> None:
+    _must_exist(where)
+    if not writable(where):
+        raise Problem(f"{where.path} may only be read from here: the file or its folder cannot be written")
 
 
 def _path(db: str) -> str:

@@ -79,9 +79,7 @@ def vacuum(word: options.Word = None, db: options.Db = None) -> None:
       ledger vacuum --db /var/lib/ledger/ledger.db
     """
     where = ledgers.only_place(db, word)
-    before = ledgers.size(where)
-    ledgers.compact(where)
-    after = ledgers.size(where)
+    before, after = ledgers.compact(where)
     screen.line(f"{where.path}: {before:,} bytes before, {after:,} after.")
 
 

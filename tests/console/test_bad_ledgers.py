@@ -16,6 +16,7 @@ from tests.console.running import running
 from tests.privileges import without_roots_privileges
 
 READERS = ("show", "show a1", "tail --no-follow", "stats", "stats --by tool", "unknown", "export", "export --whole")
+WRITERS = ("resolve b2 --done", "retry a1", "clear --yes", "purge --older-than 1d --yes", "vacuum", "import more.jsonl")
 HOSTILE = "\x1b[2J\x1b]0;title\x07\r\x00\u202egnp.exe\u2028\x9b31m\u652f\u6255"
 BODY = b"\x1b[31m" + b"x" * 10_000_000
 
@@ -69,7 +70,7 @@ def filled(agent: Agent) -> Path:
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-@pytest.mark.parametrize("command", [*READERS, "clear --yes", "resolve a1 --done", "retry a1"])
+@pytest.mark.parametrize("command", [*READERS, *WRITERS[:-1], "backup copy.db"])
 def test_a_ledger_that_cannot_be_read(filled: Path, ledger: Ledger, command: str, kind: str) -> None:
     spoil, why = BROKEN[kind]
     spoil(filled)
@@ -113,21 +114,44 @@ def test_a_reader_that_leaves_early(filled: Path, command: str) -> None:
     assert (done.returncode, len(done.stdout), done.stderr) == (0, 1, "")
 
 
-@pytest.mark.parametrize("command", READERS)
-def test_a_ledger_that_may_only_be_read_is_read(filled: Path, command: str) -> None:
-    before = sorted((path.name, path.read_bytes()) for path in filled.parent.iterdir())
-    filled.chmod(0o444)
-    filled.parent.chmod(0o555)
+def _where_only_reading_is_allowed(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """The command as somebody who may write neither the ledger nor its folder, which is as before afterwards."""
+    before = sorted((path.name, path.read_bytes()) for path in folder.iterdir())
+    (folder / "ledger.db").chmod(0o444)
+    folder.chmod(0o555)
     try:
         words = [sys.executable, "-m", "ledger_console", *command.split()]
-        read = subprocess.run(
+        done = subprocess.run(
             words, capture_output=True, text=True, timeout=60, check=False, preexec_fn=without_roots_privileges
         )
     finally:
-        filled.parent.chmod(0o755)
+        folder.chmod(0o755)
+    assert sorted((path.name, path.read_bytes()) for path in folder.iterdir()) == before
+    return done
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_ledger_that_may_only_be_read_is_read(filled: Path, command: str) -> None:
+    read = _where_only_reading_is_allowed(filled.parent, command)
     assert (read.returncode, bool(read.stdout)) == (0, True), read.stderr
     assert "Traceback" not in read.stderr
-    assert sorted((path.name, path.read_bytes()) for path in filled.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_ledger_that_may_only_be_read_is_not_written(filled: Path, command: str) -> None:
+    (filled.parent / "more.jsonl").touch()
+    said = _where_only_reading_is_allowed(filled.parent, command)
+    assert (said.returncode, said.stdout, said.stderr.count("\n")) == (1, "", 1), said.stderr
+    assert "ledger.db may only be read from here" in said.stderr
+
+
+def test_a_ledger_that_may_only_be_read_is_copied(
+    filled: Path, ledger: Ledger, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    copy = tmp_path_factory.mktemp("elsewhere") / "copy.db"
+    said = _where_only_reading_is_allowed(filled.parent, f"backup {copy}")
+    assert said.returncode == 0, said.stderr
+    assert ledger("export", "--whole", "--db", copy).out == ledger("export", "--whole").out != ""
 
 
 def test_a_ten_megabyte_answer_survives_export_and_import(agent: Agent, ledger: Ledger) -> None:

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,10 +60,12 @@ class Dashboard:
 
 
 @contextmanager
-def dashboard(db: Path, *options: str) -> Iterator[Dashboard]:
-    """`ledger dashboard` on any free port."""
-    command = [sys.executable, "-m", "ledger_console", "dashboard", str(db), "--port", "0", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+def dashboard(
+    db: Path, *options: str, within: Sequence[str] = (), become: Callable[[], None] | None = None
+) -> Iterator[Dashboard]:
+    """`ledger dashboard` on any free port. within: a command that runs it; become: what its process does first."""
+    command = [*within, sys.executable, "-m", "ledger_console", "dashboard", str(db), "--port", "0", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=become)  # noqa: PLW1509  one thread
     assert process.stdout is not None
     try:
         yield Dashboard(process, process.stdout.readline().strip())

@@ -6,8 +6,6 @@ The shell text is that of the Compose example; bubblewrap makes the namespace. T
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -16,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import pytest
 import yaml
 
+from tests.privileges import bubblewrap
 from tests.upstream import Upstream
 from tests.upstream.fixtures import upstream
 
@@ -31,19 +29,6 @@ def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
-
-
-def bubblewrap() -> str:
-    """Its path. Without it the test skips, or fails under LEDGER_REQUIRE_REAL=1; a kernel that forbids it skips."""
-    found = shutil.which("bwrap")
-    if found is None:
-        if os.environ.get("LEDGER_REQUIRE_REAL") == "1":
-            pytest.fail("bubblewrap is missing; install bubblewrap")
-        pytest.skip("bubblewrap is missing; install bubblewrap")
-    tried = subprocess.run([found, "--unshare-user", "--ro-bind", "/", "/", "true"], check=False, capture_output=True)
-    if tried.returncode:
-        pytest.skip(f"this kernel lets nobody make a namespace: {tried.stderr.decode().strip()}")
-    return found
 
 
 @contextlib.contextmanager

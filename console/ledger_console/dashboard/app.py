@@ -13,7 +13,7 @@ from ledger.errors import LedgerError
 from ledger_console import actions, ledgers
 from ledger_console.dashboard import doing, live, runs, security, views
 from ledger_console.dashboard.following import Recent, Streams
-from ledger_console.dashboard.keys import GATE, PAGES, READONLY, RECENT, SOURCE, STREAMS
+from ledger_console.dashboard.keys import GATE, PAGES, RECENT, SOURCE, STREAMS
 from ledger_console.dashboard.rendering import Pages
 from ledger_console.dashboard.security import Gate
 from ledger_console.dashboard.source import Source, state_of
@@ -29,9 +29,10 @@ def application(place: ledgers.Place, gate: Gate, readonly: bool = False) -> web
     """The dashboard of one ledger, which need not exist yet."""
     guarded = security.middleware(gate, login)
     app = web.Application(middlewares=[errors, guarded, troubles], client_max_size=MAX_FORM)
-    app[SOURCE], app[GATE], app[READONLY] = Source(place), gate, readonly
+    source = app[SOURCE] = Source(place, readonly)
+    app[GATE] = gate
     app[RECENT], app[STREAMS] = Recent(), Streams()
-    app[PAGES] = Pages(place.path, Path(place.path).name, readonly, gate.csrf, actions.myself())
+    app[PAGES] = Pages(place.path, source.why_not_written, gate.csrf, actions.myself())
     app.add_routes([*doing.ROUTES, *views.ROUTES, *runs.ROUTES, *live.ROUTES, web.post("/login", login)])
     app.router.add_static("/static", Path(str(files(__package__) / "static")), append_version=False)
     app.on_response_prepare.append(security.on_prepare)

@@ -58,6 +58,8 @@ def _refuse_what_never_works(place: ledgers.Place) -> None:
         return
     try:
         ledgers.view(place).close()
+        if not ledgers.writable(place):
+            screen.aside(f"{place.path} may only be read from here: nothing can be settled or removed.")
     except NotALedger:
         raise
     except StoreUnavailable as error:

@@ -14,7 +14,7 @@ from ledger.records import Result, Status
 from ledger_console import actions, ledgers
 from ledger_console.actions import Reason
 from ledger_console.dashboard.filters import Filters
-from ledger_console.dashboard.keys import GATE, PAGES, READONLY, SOURCE
+from ledger_console.dashboard.keys import GATE, PAGES, SOURCE
 from ledger_console.problems import Problem
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ async def remove(request: web.Request) -> web.Response:
 
 async def confirm_clear(request: web.Request) -> web.StreamResponse:
     """What the filters would remove, and the form that does it."""
+    _refuse_where_only_read(request)
     filters = _filters(request)
     now = clock.now().wall
 
@@ -110,12 +111,16 @@ ROUTES = (
 
 async def _form(request: web.Request) -> Mapping[str, Any]:
     """The form, if it may do anything at all."""
-    if request.app[READONLY]:
-        raise web.HTTPForbidden(text="This dashboard was started with --read-only.")
+    _refuse_where_only_read(request)
     form = await request.post()
     if not request.app[GATE].own_form(form.get("csrf")):
         raise web.HTTPForbidden(text="This form is from another run of the dashboard. Go back, reload and try again.")
     return form
+
+
+def _refuse_where_only_read(request: web.Request) -> None:
+    if why := request.app[SOURCE].why_not_written():
+        raise web.HTTPForbidden(text=why)
 
 
 async def _write[T](request: web.Request, work: Callable[[SqliteStore, ledgers.Place], T]) -> T:

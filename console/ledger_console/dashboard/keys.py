@@ -11,7 +11,6 @@ from ledger_console.dashboard.source import Source
 
 GATE = web.AppKey("gate", Gate)
 PAGES = web.AppKey("pages", Pages)
-READONLY = web.AppKey("readonly", bool)
 RECENT = web.AppKey("recent", Recent)
 SOURCE = web.AppKey("source", Source)
 STREAMS = web.AppKey("streams", Streams)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -24,11 +25,14 @@ THEMES = ("auto", "light", "dark")
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """What every page shows around its content. at: the menu's item. inside: the ledger could be read."""
+    """What every page shows around its content. at: the menu's item. inside: the ledger could be read.
+
+    readonly: why nothing can be done here; "" where it can.
+    """
 
     path: str
     name: str
-    readonly: bool
+    readonly: str
     csrf: str
     theme: str
     now: float
@@ -72,9 +76,9 @@ def environment() -> Environment:
 class Pages:
     """Renders templates for requests."""
 
-    def __init__(self, path: str, name: str, readonly: bool, csrf: str, myself: str | None) -> None:
-        self._env = environment()
-        self._fixed: dict[str, Any] = {"path": path, "name": name, "readonly": readonly, "csrf": csrf, "myself": myself}
+    def __init__(self, path: str, readonly: Callable[[], str], csrf: str, myself: str | None) -> None:
+        self._env, self._readonly = environment(), readonly
+        self._fixed: dict[str, Any] = {"path": path, "name": Path(path).name, "csrf": csrf, "myself": myself}
 
     def page(
         self,
@@ -88,6 +92,7 @@ class Pages:
         theme = request.cookies.get(THEME, "auto")
         about = Shell(
             **self._fixed,
+            readonly=self._readonly(),
             theme=theme if theme in THEMES else "auto",
             now=clock.now().wall,
             version=version("ledger-sidecar"),

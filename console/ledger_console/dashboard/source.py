@@ -44,8 +44,9 @@ def state_of(error: LedgerError) -> State:
 class Source:
     """Reads of one ledger. Each call is one worker thread with a connection of its own."""
 
-    def __init__(self, place: ledgers.Place) -> None:
-        self.place = place
+    def __init__(self, place: ledgers.Place, readonly: bool = False) -> None:
+        """readonly: a person wants nothing to be changed here."""
+        self.place, self._readonly = place, readonly
         self._idle: queue.SimpleQueue[SqliteView] = queue.SimpleQueue()
         self._workers = ThreadPoolExecutor(READERS, thread_name_prefix="dashboard")
 
@@ -56,6 +57,14 @@ class Source:
     async def run[T](self, work: Callable[[], T]) -> T:
         """Anything else that blocks, such as an action of a person."""
         return await asyncio.get_running_loop().run_in_executor(self._workers, work)
+
+    def why_not_written(self) -> str:
+        """Why nothing can be done to the ledger from here; "" where it can."""
+        if self._readonly:
+            return "This dashboard was started with --read-only."
+        if Path(self.place.path).exists() and not ledgers.writable(self.place):
+            return "This ledger may only be read from here: its file or its folder cannot be written."
+        return ""
 
     def close(self) -> None:
         """Let go of the file."""

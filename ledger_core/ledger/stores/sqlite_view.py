@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.request import pathname2url
 
@@ -109,6 +109,11 @@ class SqliteView:
         """As `SqliteStore.data_version`; of a file that is read as it stood, `current` tells instead."""
         with translated(self.path):
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
+
+    def backup(self, target: sqlite3.Connection, *, pages: int, progress: Callable[[int, int, int], None]) -> None:
+        """As `sqlite3.Connection.backup`. Of a file that is read as it stood, whole only if it is `current` still."""
+        with translated(self.path):
+            self._db.backup(target, pages=pages, progress=progress)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
 
-from ledger.errors import NotALedger, ResultSealed
+from ledger.errors import NotALedger, ResultSealed, StoreBusy
 from ledger.records import Record
 from ledger.stores import ledger_once, schema
 from ledger.stores.files import BUSY_SECONDS, open_ledger, open_reader, translated
 from ledger.stores.sealed import Cipher, closed, opened
+from ledger.stores.sqlite_view import SqliteView
 
 PAGES_AT_ONCE = 4096
 RESULTS_AT_ONCE = 64
 
 
-def copy(path: str, target: str, advance: Callable[[int, int], None] = lambda done, total: None) -> None:
+def copy(
+    path: str, target: str, advance: Callable[[int, int], None] = lambda done, total: None, writable: bool = True
+) -> None:
     """Copy a ledger that may be in use to `target`, private to the user, whole or not at all.
 
-    advance: told how many pages are copied, and of how many. Raises NotALedger, StoreUnavailable.
+    advance: told how many pages are copied, and of how many. writable: False where the ledger may only be read.
+    Raises NotALedger, StoreUnavailable.
     """
-    with contextlib.closing(open_ledger(path, create=False)) as source:
+    found = open_ledger(path, create=False) if writable else SqliteView(path, math.inf)
+    with contextlib.closing(found) as source:
         part = f"{target}.part"
         with translated(target):
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -32,6 +38,8 @@ def copy(path: str, target: str, advance: Callable[[int, int], None] = lambda do
                     source.backup(made, pages=PAGES_AT_ONCE, progress=told)
                 with open(part, "rb") as written:
                     os.fsync(written.fileno())
+                if isinstance(source, SqliteView) and not source.current():
+                    raise StoreBusy(f"{path} was written meanwhile; nothing was copied, try again")
                 # Not `replace`: a file that came to be meanwhile is somebody's.
                 os.link(part, target)
             finally:
