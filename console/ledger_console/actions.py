@@ -8,7 +8,7 @@ from __future__ import annotations
 import getpass
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from ledger.lifecycle import Change
     from ledger.ports import Query
     from ledger.stores.sqlite import SqliteStore
+    from ledger_console.ledgers import Reader
 
+AT_ONCE = 1000
+"""Records that are read and removed together: however many there are, few are in memory."""
 CLOSED = (Status.SUCCESS, Status.FAILED)
 OPEN = (Status.RUNNING, Status.UNKNOWN)
 
@@ -79,10 +82,48 @@ def answer_of(status: int, body: bytes) -> Result:
     return result_of(status, b"", [(b"Content-Type", _media_type(body))], body, limit=len(body))
 
 
-def removable(store: SqliteStore, query: Query, force: bool) -> tuple[list[Record], list[Record]]:
-    """The records that `remove` would take, and those that only force would. Open ones are kept without it."""
-    chosen = _among(store, query, (*CLOSED, *OPEN) if force else CLOSED)
-    return chosen, [] if force else _among(store, query, OPEN)
+def removable(store: Reader, query: Query, force: bool = False) -> tuple[Counter[Status], Counter[Status]]:
+    """How many of each status `remove_all` would take, and how many only force would: open ones are kept without it."""
+    among = [status for status in (*CLOSED, *OPEN) if query.status in (None, status)]
+    counts = Counter({status: store.stats(replace(query, status=status))["actions"] for status in among})
+    taken = Counter({status: n for status, n in counts.items() if n and (force or status in CLOSED)})
+    return taken, counts - taken
+
+
+def remove_all(
+    store: SqliteStore,
+    query: Query,
+    reason: Reason,
+    force: bool = False,
+    advance: Callable[[int], None] = lambda gone: None,
+) -> Counter[Status]:
+    """Remove what fits, some at a time; how many went, by status. advance: told how many are gone so far."""
+    among = (*CLOSED, *OPEN) if force else CLOSED
+    gone: Counter[Status] = Counter()
+    for status in among:
+        if query.status in (None, status):
+            for records in behind(pages(store, replace(query, status=status))):
+                gone += remove(store, records, reason)
+                advance(gone.total())
+    return gone
+
+
+def pages(store: Reader, query: Query) -> Iterator[list[Record]]:
+    """Every record that fits, some at a time."""
+    from ledger.ports import cursor
+
+    while found := store.page(replace(query, limit=AT_ONCE)):
+        yield found
+        query = replace(query, before=cursor(found[-1], query.sort))
+
+
+def behind[T](found: Iterable[T]) -> Iterator[T]:
+    """Each one after the next was read: the next page is looked for from the last record of the one before."""
+    waiting: list[T] = []
+    for one in found:
+        yield from waiting
+        waiting = [one]
+    yield from waiting
 
 
 def remove(store: SqliteStore, records: Sequence[Record], reason: Reason) -> Counter[Status]:
@@ -101,11 +142,6 @@ def remove(store: SqliteStore, records: Sequence[Record], reason: Reason) -> Cou
             if store.replace(lifecycle.abandon(found, clock.now(), "removed by force")):
                 gone[Status.RUNNING] += store.remove([record.id], clock.now(), {Status.UNKNOWN}, reason.told())
     return gone
-
-
-def counted(records: Iterable[Record]) -> Counter[Status]:
-    """How many there are of each status."""
-    return Counter(record.status for record in records)
 
 
 def told(counts: Mapping[Status, int]) -> str:
@@ -134,11 +170,6 @@ def _idle(store: SqliteStore, record: Record) -> Record:
     if record.status is Status.RUNNING:
         raise Problem(f"record {record.id[:SHORT]} is running; wait for its outcome, then try again")
     return record
-
-
-def _among(store: SqliteStore, query: Query, among: Sequence[Status]) -> list[Record]:
-    wanted = [s for s in among if query.status in (None, s)]
-    return [record for status in wanted for record in store.page(replace(query, status=status))]
 
 
 def _media_type(body: bytes) -> bytes:

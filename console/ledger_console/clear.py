@@ -10,6 +10,7 @@ import typer
 from ledger_console import actions, ledgers, options, screen
 from ledger_console.actions import Reason
 from ledger_console.problems import USAGE, Problem
+from ledger_console.progress import bar
 from ledger_console.when import moment
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -43,17 +44,18 @@ def clear(
         query = Query(wf, tool, status, caller, until=moment("--before", before))
         chosen, kept = actions.removable(store, query, force)
         if kept:
-            screen.aside(f"Kept: {actions.told(actions.counted(kept))}. They are removed with --force only.")
+            screen.aside(f"Kept: {actions.told(kept)}. They are removed with --force only.")
         if not chosen:
             screen.line("Nothing to remove.")
             return
-        what = actions.told(actions.counted(chosen))
-        screen.aside(f"This removes {what} from {where.path}; the same operations will run again.")
-        if force and any(record.status in actions.OPEN for record in chosen):
+        screen.aside(f"This removes {actions.told(chosen)} from {where.path}; the same operations will run again.")
+        if any(chosen[status] for status in actions.OPEN):
             screen.aside("Those that are running or unknown may have had their effect, and would have it again.")
         if not yes:
             ask()
-        removed = actions.remove(store, chosen, Reason(note, actions.myself()))
+        total, reason = chosen.total(), Reason(note, actions.myself())
+        with bar("removing") as advance:
+            removed = actions.remove_all(store, query, reason, force, lambda gone: advance(gone, total))
         screen.line(f"Removed {actions.told(removed) or 'nothing'}.")
 
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import heapq
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import batched, islice
 from typing import TYPE_CHECKING
 
 from ledger.records import Record, Status
 from ledger_console import ledgers, options, screen
+from ledger_console.batches import every
 from ledger_console.show import gone, request
 from ledger_console.text import age, short_ids, visible
 
 if TYPE_CHECKING:
     from ledger.ports import Query
+
+SCREENFUL = 50
+"""Operations a terminal is given unless `--limit` says otherwise."""
 
 
 def unknown(
@@ -21,6 +28,7 @@ def unknown(
     wf: options.Wf = None,
     tool: options.Tool = None,
     caller: options.Caller = None,
+    limit: options.Limit = None,
     json: options.Json = False,
 ) -> None:
     """List the operations whose outcome only a person can find out, oldest first.
@@ -36,20 +44,34 @@ def unknown(
     where = ledgers.only_place(db, word)
     with ledgers.reading(where) as store:
         waiting = _waiting(store, Query(wf=wf, tool=tool, caller=caller))
-    if json:
-        for record in waiting:
-            screen.json_line(record.as_dict())
-        return
-    if not waiting:
+        if json:
+            for record in islice(waiting, limit or None):
+                screen.json_line(record.as_dict())
+            return
+        if limit is None:
+            limit = SCREENFUL if sys.stdout.isatty() else 0
+        count = 0
+        for records in batched(islice(waiting, limit or None), SCREENFUL):
+            _tell(records, where)
+            count += len(records)
+        more = bool(limit) and next(waiting, None) is not None
+    _end(count, more)
+
+
+def _end(count: int, more: bool) -> None:
+    if not count:
         screen.line("Nothing waits for a person.")
         return
-    _tell(waiting, where)
+    told = f"Only the {count} oldest are listed; --limit 0 lists all" if more else f"{count} wait{'s' * (count == 1)}"
+    screen.aside(f"{told}. Ask the provider first; until then duplicates are held.")
 
 
-def _waiting(store: ledgers.Reader, query: Query) -> list[Record]:
-    found = store.page(replace(query, status=Status.UNKNOWN)) + store.page(replace(query, status=Status.RUNNING))
-    stuck = [r for r in found if not r.released and (r.status is Status.UNKNOWN or gone(r))]
-    return sorted(stuck, key=lambda r: r.touched.wall)
+def _waiting(store: ledgers.Reader, query: Query) -> Iterator[Record]:
+    """The first that was asked for first; however many there are, few are in memory."""
+    each = [every(store, replace(query, status=status, oldest=True)) for status in (Status.UNKNOWN, Status.RUNNING)]
+    for record in heapq.merge(*each, key=lambda r: r.created.wall):
+        if not record.released and (record.status is Status.UNKNOWN or gone(record)):
+            yield record
 
 
 def _tell(waiting: Sequence[Record], where: ledgers.Place) -> None:
@@ -65,8 +87,6 @@ def _tell(waiting: Sequence[Record], where: ledgers.Place) -> None:
         command = where.hint(f"resolve {short[record.id]}")
         screen.line(f"  it happened:       {command} --done")
         screen.line(f"  it did not happen: {command} --not-done")
-    count = len(waiting)
-    screen.aside(f"{count} wait{'s' * (count == 1)}. Ask the provider first; until then duplicates are held.")
 
 
 def _why(record: Record) -> str:

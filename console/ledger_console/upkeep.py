@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ledger_console import actions, ledgers, options, screen
 from ledger_console.actions import Reason
-from ledger_console.batches import every
 from ledger_console.clear import Yes, ask
 from ledger_console.problems import USAGE, Problem
-from ledger_console.progress import bar
+from ledger_console.progress import Advance, bar
 from ledger_console.when import moment
 
-AT_ONCE = 1000
+if TYPE_CHECKING:
+    from ledger.records import Record, Status
+    from ledger.stores.sqlite import SqliteStore
 
 Target = Annotated[str, typer.Argument(metavar="FILE", help="Where the copy goes; it must not exist.")]
 OlderThan = Annotated[str, typer.Option("--older-than", metavar="WHEN", help="Untouched since: 30d, 24h or a time.")]
@@ -50,25 +53,43 @@ def purge(
     Examples:
       ledger purge --older-than 90d
     """
-    from ledger.ports import Query
-
     limit = moment("--older-than", older_than) or time.time()
-    where = ledgers.only_place(db, word)
+    where, reason, removed = ledgers.only_place(db, word), Reason(note, actions.myself()), 0
     with ledgers.opened(where) as store:
-        old = [r for r in every(store, Query(until=limit)) if r.status in actions.CLOSED and r.touched.wall < limit]
-        if not old:
+        with bar("counting") as advance:
+            found = _counted(store, limit, advance)
+        if not found:
             screen.line("Nothing is that old.")
             return
-        what = actions.told(actions.counted(old))
-        screen.aside(f"This removes {what} from {where.path}; the same operations will run again.")
+        screen.aside(f"This removes {actions.told(found)} from {where.path}; the same operations will run again.")
         if not yes:
             ask()
-        removed = 0
         with bar("removing") as advance:
-            for start in range(0, len(old), AT_ONCE):
-                removed += actions.remove(store, old[start : start + AT_ONCE], Reason(note, actions.myself())).total()
-                advance(removed, len(old))
+            for records in actions.behind(_old(store, limit)):
+                removed += actions.remove(store, records, reason).total()
+                advance(removed, found.total())
     screen.line(f"Removed {removed} record{'s' * (removed != 1)}. `ledger vacuum` gives the space back.")
+
+
+def _counted(store: SqliteStore, limit: float, advance: Advance) -> Counter[Status]:
+    from ledger.ports import Query
+
+    found: Counter[Status] = Counter()
+    total = store.stats(Query())["actions"]
+    for records in _old(store, limit):
+        found.update(record.status for record in records)
+        advance(found.total(), total)
+    return found
+
+
+def _old(store: SqliteStore, limit: float) -> Iterator[list[Record]]:
+    """What ended and was last touched before then, the longest untouched first, some at a time."""
+    from ledger.ports import Query, Sort
+
+    for records in actions.pages(store, Query(sort=Sort.TOUCHED, oldest=True)):
+        yield [r for r in records if r.status in actions.CLOSED and r.touched.wall < limit]
+        if records[-1].touched.wall >= limit:
+            return
 
 
 def vacuum(word: options.Word = None, db: options.Db = None) -> None:

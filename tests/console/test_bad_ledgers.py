@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -11,12 +12,14 @@ import pytest
 
 from ledger.records import Record, Result, Status
 from ledger.steps import Outcome
+from ledger.stores import files, sqlite_view
 from tests.console.conftest import Agent, Ledger
 from tests.console.running import running
 from tests.privileges import without_roots_privileges
 
 READERS = ("show", "show a1", "tail --no-follow", "stats", "stats --by tool", "unknown", "export", "export --whole")
-WRITERS = ("resolve b2 --done", "retry a1", "clear --yes", "purge --older-than 1d --yes", "vacuum", "import more.jsonl")
+_PURGE = "purge --older-than 2999-01-01 --yes"
+WRITERS = ("resolve b2 --done", "retry a1", "clear --yes", _PURGE, "vacuum", "import it.jsonl")
 HOSTILE = "\x1b[2J\x1b]0;title\x07\r\x00\u202egnp.exe\u2028\x9b31m\u652f\u6255"
 BODY = b"\x1b[31m" + b"x" * 10_000_000
 
@@ -85,11 +88,44 @@ def test_a_ledger_that_cannot_be_read(filled: Path, ledger: Ledger, command: str
 @pytest.mark.parametrize("command", READERS)
 def test_a_ledger_that_another_process_writes_is_read(filled: Path, ledger: Ledger, command: str) -> None:
     usual = ledger(*command.split())
-    writer = sqlite3.connect(filled, isolation_level=None)
-    writer.execute("BEGIN IMMEDIATE")
-    assert ledger(*command.split()) == usual
+    with contextlib.closing(sqlite3.connect(filled, isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        assert ledger(*command.split()) == usual
     assert usual.code == 0
-    writer.close()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_ledger_that_another_process_locks_is_waited_for_and_left_alone(
+    filled: Path, ledger: Ledger, command: str, whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """whole: as somebody who lets nobody read either."""
+    monkeypatch.setattr(files, "BUSY_SECONDS", 0.1)
+    ledger("export", "--whole", "-o", "it.jsonl")
+    before = ledger("export", "--whole").out
+    with contextlib.closing(sqlite3.connect(filled, isolation_level=None)) as holder:
+        if whole:
+            holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        said = ledger(*command.split())
+    asked = [line for line in said.err.splitlines() if not line.startswith(("Kept: ", "This removes "))]
+    assert (said.code, said.out, len(asked)) == (1, "", 1), said
+    assert "ledger.db is locked by another process" in asked[0]
+    assert ledger("export", "--whole").out == before
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_ledger_that_nobody_else_may_even_read(
+    filled: Path, ledger: Ledger, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite_view, "PATIENCE", 0.1)
+    with contextlib.closing(sqlite3.connect(filled, isolation_level=None)) as holder:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        said = ledger(*command.split())
+    assert (said.code, said.out, said.err.count("\n")) == (1, "", 1), said
+    assert "ledger.db is locked by another process" in said.err
 
 
 @pytest.mark.parametrize("columns", ["20", "80"])
@@ -139,7 +175,7 @@ def test_a_ledger_that_may_only_be_read_is_read(filled: Path, command: str) -> N
 
 @pytest.mark.parametrize("command", WRITERS)
 def test_a_ledger_that_may_only_be_read_is_not_written(filled: Path, command: str) -> None:
-    (filled.parent / "more.jsonl").touch()
+    (filled.parent / "it.jsonl").touch()
     said = _where_only_reading_is_allowed(filled.parent, command)
     assert (said.returncode, said.stdout, said.stderr.count("\n")) == (1, "", 1), said.stderr
     assert "ledger.db may only be read from here" in said.stderr

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from ledger.errors import StoreUnavailable
-from ledger.records import Status
-from ledger.stores import sqlite_view
+from ledger.records import Result, Status
+from ledger.steps import Outcome
+from ledger.stores import files, sqlite_view
 from ledger.stores.sqlite import SqliteStore
 from ledger_console.dashboard.source import Source
 from tests.console.conftest import Agent, Ledger
@@ -70,6 +72,51 @@ async def test_a_locked_ledger(dashboard: Opens, tmp_path: Path, monkeypatch: py
     assert "The ledger is locked" in plain(await answer.text())
     holder.close()
     assert "Nothing was asked yet" in await browser.opens("/")
+
+
+async def test_what_a_person_does_while_somebody_else_writes_is_not_done(
+    agent: Agent, dashboard: Opens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "BUSY_SECONDS", 0.1)
+    agent.ask("ab12", Status.UNKNOWN)
+    browser = await dashboard()
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        assert "Nobody knows whether it happened" in await browser.opens("/operations/ab12")
+        for action, form in (("resolve", {"done": "yes"}), ("retry", {}), ("remove", {"force": "yes"})):
+            page = await browser.sends(f"/operations/ab12/{action}", 503, **form, **WHY)
+            assert "The ledger is locked" in plain(page)
+            assert "Nothing was changed" in plain(page)
+            assert 'class="button" href="/operations/ab12">Back' in page
+            assert "looks again by itself" not in page
+    assert await browser.sends("/operations/ab12/resolve", done="yes", **WHY)
+    found = agent.store.get("ab12")
+    assert found is not None
+    assert found.status is Status.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("body", "begins"),
+    [
+        (b"x" * 10_000_000, "xxxx"),
+        (b"[" + b"1234567," * 1_250_000 + b"1]", "[1234567,1234567"),
+        (b'{"a": "' + b"y" * 1_000_000 + b'"}', '{ "a": "yyy'),
+        (b"\x00\xff" * 5_000_000, "00 ff 00 ff"),
+        (b"[" * 1_000_000, "[[[["),
+        (b"\x1b[31m" * 2_000_000, "\\x1b[31m"),
+    ],
+)
+async def test_a_body_of_ten_megabytes(agent: Agent, dashboard: Opens, body: bytes, begins: str) -> None:
+    """The page holds its beginning, and stays a page; all of it is a download."""
+    answer = Result({"status": 200, "reason": "OK", "headers": []}, body)
+    agent.ask("ab12", Outcome(Status.SUCCESS, result=answer))
+    browser = await dashboard()
+    page = await browser.opens("/operations/ab12")
+    assert begins in plain(page)
+    assert "the beginning" in plain(page)
+    assert len(page) < 600_000
+    async with browser.client.get("/operations/ab12/body") as download:
+        assert await download.read() == body
 
 
 async def test_the_file_goes_away_and_comes_back(agent: Agent, dashboard: Opens, tmp_path: Path) -> None:

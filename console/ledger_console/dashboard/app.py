@@ -17,7 +17,7 @@ from ledger_console.dashboard.keys import GATE, PAGES, RECENT, SOURCE, STREAMS
 from ledger_console.dashboard.rendering import Pages
 from ledger_console.dashboard.security import Gate
 from ledger_console.dashboard.source import Source, state_of
-from ledger_console.dashboard.words import TROUBLES
+from ledger_console.dashboard.words import TROUBLES, not_done
 from ledger_console.problems import Problem
 from ledger_console.text import visible
 
@@ -61,9 +61,11 @@ async def troubles(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         return await handler(request)
     except LedgerError as error:
-        trouble = TROUBLES[state_of(error)]
-        what, said = f"{str(error)[:1].upper()}{str(error)[1:]}.", (trouble.title, trouble.todo, trouble.waits)
-        return _problem(request, 503, said[0], what, said[1], said[2])
+        trouble, what = TROUBLES[state_of(error)], f"{str(error)[:1].upper()}{str(error)[1:]}."
+        if request.method == "POST":
+            # Not looked at again by itself: a browser would ask for the form's address, where nothing is to be read.
+            return _problem(request, 503, trouble.title, what, not_done(state_of(error), request.path), False)
+        return _problem(request, 503, trouble.title, what, trouble.todo, trouble.waits)
     except Problem as problem:
         return _problem(request, 409, "That was not done", f"{str(problem)[:1].upper()}{str(problem)[1:]}.", "", False)
 
@@ -86,7 +88,10 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
 def _problem(request: web.Request, status: int, title: str, what: str, todo: str, waits: bool) -> web.Response:
     if request.path.startswith("/api/"):
         return web.json_response({"title": title, "what": visible(what), "waits": waits}, status=status)
-    values = {"title": title, "what": what, "todo": todo, "waits": waits, "back": "/"}
+    # What was sent from a record's page goes back to it.
+    of_record = request.method == "POST" and request.path.startswith("/operations/")
+    back = request.rel_url.raw_path.rpartition("/")[0] if of_record else "/"
+    values = {"title": title, "what": what, "todo": todo, "waits": waits, "back": back}
     page = request.app[PAGES].page(request, "problem.html", {"inside": status not in {503, 421}}, status, **values)
     if waits:
         page.headers["Refresh"] = "5"

@@ -10,6 +10,7 @@ from ledger.records import Kind, Record
 
 SHOWN = 64 * 1024
 """Characters of a body that a page shows; the rest is a download."""
+_HEX_BYTES = 4096
 _PRETTY_BYTES = 1024 * 1024
 _DEEPEST = 40
 """Levels that are indented; deeper ones would only make the page wide."""
@@ -36,9 +37,8 @@ def shown(record: Record) -> Shown | None:
     meta, body = record.result.meta, record.result.body
     headers = tuple((str(n), str(v)) for n, v in meta.get("headers", ()))
     text, binary = _text(body, plain=record.kind is Kind.CALL or not _encoded(headers))
-    return Shown(
-        meta.get("status"), str(meta.get("reason", "")), headers, text[:SHOWN], len(body), len(text) > SHOWN, binary
-    )
+    cut = len(body) > _HEX_BYTES if binary else len(text) > SHOWN
+    return Shown(meta.get("status"), str(meta.get("reason", "")), headers, text[:SHOWN], len(body), cut, binary)
 
 
 def pretty(text: str) -> str:
@@ -84,5 +84,5 @@ def _text(body: bytes, plain: bool) -> tuple[str, bool]:
 
 
 def _hex(body: bytes) -> str:
-    lines = (body[at : at + 16] for at in range(0, min(len(body), 4096), 16))
+    lines = (body[at : at + 16] for at in range(0, min(len(body), _HEX_BYTES), 16))
     return "\n".join(line.hex(" ") for line in lines)

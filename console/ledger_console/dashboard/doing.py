@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -68,25 +69,20 @@ async def confirm_clear(request: web.Request) -> web.StreamResponse:
     filters = _filters(request)
     now = clock.now().wall
 
-    def read(view: SqliteView) -> tuple[dict[Status, int], int]:
-        whole = filters.query(now)
-        among = [whole.status] if whole.status else list(Status)
-        counts = {status: view.stats(_of(whole, status))["actions"] for status in among}
-        return counts, view.stats(Query())["open"]
+    def read(view: SqliteView) -> tuple[Counter[Status], Counter[Status], int]:
+        return *actions.removable(view, filters.query(now)), view.stats(Query())["open"]
 
-    counts, waiting = await request.app[SOURCE].read(read)
-    going = {status: n for status, n in counts.items() if status in CLOSED}
-    kept = {status: n for status, n in counts.items() if status not in CLOSED}
+    going, kept, waiting = await request.app[SOURCE].read(read)
     return request.app[PAGES].page(
         request,
         "clear.html",
         {"at": "/operations", "waiting": waiting},
         query=filters.address(),
         chosen=filters.words(),
-        removable=any(going.values()),
-        what=actions.told(dict.fromkeys(Status, 0) | going),
-        kept=actions.told(dict.fromkeys(Status, 0) | kept),
-        kept_count=sum(kept.values()),
+        removable=bool(going),
+        what=actions.told(going),
+        kept=actions.told(kept),
+        kept_count=kept.total(),
     )
 
 
@@ -96,7 +92,7 @@ async def clear(request: web.Request) -> web.Response:
     if form.get("sure") != "yes":
         raise web.HTTPBadRequest(text="Say that you are sure.")
     query, reason = _filters(request).query(clock.now().wall), _reason(form)
-    await _write(request, lambda store, _: actions.remove(store, actions.removable(store, query, False)[0], reason))
+    await _write(request, lambda store, _: actions.remove_all(store, query, reason))
     return _back("/operations", "removed")
 
 
@@ -160,12 +156,6 @@ def _filters(request: web.Request) -> Filters:
         return Filters.given_in({**request.query, "before": ""})
     except ValueError as error:
         raise web.HTTPBadRequest(text=str(error)) from None
-
-
-def _of(query: Query, status: Status) -> Query:
-    from dataclasses import replace
-
-    return replace(query, status=status)
 
 
 def _back(path: str, flash: str) -> web.Response:

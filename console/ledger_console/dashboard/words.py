@@ -149,6 +149,15 @@ class Trouble:
     waits: bool
 
 
+def not_done(state: State, path: str) -> str:
+    """What became of something that a person did while the ledger could not be used."""
+    if path == "/clear":
+        return "Some may have been removed. Go back and look."
+    if state in (State.MISSING, State.BUSY):
+        return "Nothing was changed. Go back and try again."
+    return "It may not have been done. Go back and look."
+
+
 TROUBLES: Mapping[State, Trouble] = {
     State.MISSING: Trouble("No ledger here yet", "It appears with the first operation. Is the path right?", True),
     State.FOREIGN: Trouble("This cannot be read as a ledger", "", True),
