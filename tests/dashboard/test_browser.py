@@ -84,6 +84,101 @@ def test_what_happens_appears_by_itself(seen: Seen, agent: Agent) -> None:
     expect(page.locator("figure .column.stack rect.blocked")).not_to_have_count(0)
 
 
+def announced(page: Page) -> str:
+    """What Chromium's accessibility tree has in its live region: a screen reader says it when it changes."""
+    nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    by_id = {node["nodeId"]: node for node in nodes}
+    live = [n for n in nodes if any(p["name"] == "live" for p in n.get("properties", []))
+            and n.get("role", {}).get("value") == "status"]  # fmt: skip
+    assert len(live) == 1, "one region, or things are said twice"
+    return " ".join(by_id[child].get("name", {}).get("value", "") for child in live[0].get("childIds", []))
+
+
+def hears(page: Page, text: str) -> None:
+    """The live region comes to say it."""
+    expect(page.locator("[data-announced]")).to_contain_text(text)
+    assert text in announced(page)
+
+
+def test_a_screen_reader_is_told_of_what_waits_and_of_a_lost_connection(
+    seen: Seen, shown: Dashboard, agent: Agent, tmp_path: Path
+) -> None:
+    page = seen.page
+    expect(page.locator("[data-connection]")).to_have_text("live")
+    assert announced(page) == ""
+    assert page.title() == "(1) Overview · Ledger"
+    agent.ask("ef56")
+    expect(page.locator(".figure + .note")).to_contain_text("6 attempts")
+    assert announced(page) == "", "what went well is not worth an interruption"
+    agent.ask("gh78", Status.UNKNOWN)
+    hears(page, "1 more with an unknown outcome. 2 in all wait for a person.")
+    assert page.title() == "(2) Overview · Ledger"
+    expect(page.locator(".top .count")).to_have_text("2")
+    ledger = tmp_path / "ledger.db"
+    ledger.rename(tmp_path / "away.db")
+    hears(page, "there is no ledger at")
+    (tmp_path / "away.db").rename(ledger)
+    expect(page.locator("[data-connection]")).to_have_text("live")
+    assert shown.stop() == 0
+    hears(page, "The connection to the dashboard is lost.")
+    seen.complaints.clear()
+
+
+def test_the_first_one_that_waits_appears_in_the_menu(chromium: Browser, agent: Agent) -> None:
+    agent.ask("ab12", DONE)
+    with browsers.dashboard(agent.path) as running:
+        context = chromium.new_context()
+        page = context.new_page()
+        page.goto(running.address)
+        expect(page.locator("[data-connection]")).to_have_text("live")
+        expect(page.locator(".top .count")).to_be_hidden()
+        agent.ask("cd34", Status.UNKNOWN)
+        expect(page.get_by_role("link", name="Unknown 1", exact=True)).to_be_visible()
+        context.close()
+
+
+# Where a line of the address ends: after what.
+BROKEN_AFTER = """(place) => {
+  const walker = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+  const ends = [];
+  let [top, before] = [null, ""];
+  while (walker.nextNode()) {
+    const text = walker.currentNode;
+    for (let at = 0; at < text.length; at += 1) {
+      const range = new Range();
+      range.setStart(text, at);
+      range.setEnd(text, at + 1);
+      const y = range.getBoundingClientRect().top;
+      if (top !== null && y > top + 4) ends.push(before);
+      [top, before] = [y, text.data[at]];
+    }
+  }
+  return ends;
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_long_address_goes_on_in_the_next_line_where_a_part_of_it_ends(
+    chromium: Browser, agent: Agent, width: int
+) -> None:
+    url = (
+        "https://api.example.com/v1/organizations/customers/subscriptions/invoices/items?expand=customer&limit=100&a<b"
+    )
+    agent.ask("ab12", DONE, wf="order-1", about={"method": "POST", "url": url})
+    with browsers.dashboard(agent.path) as running:
+        context = chromium.new_context(viewport={"width": width, "height": 800})
+        page = context.new_page()
+        page.goto(running.address)
+        for path, place in (("/workflow?wf=order-1", ".lane .request"), ("/operations", "td .request")):
+            page.goto(f"{running.url}{path}")
+            shown = page.locator(place).first
+            expect(shown).to_have_text(f"POST {url}")
+            ends = shown.evaluate(BROKEN_AFTER)
+            assert set(ends) <= {"/", "?", "&", " "}, path
+            assert len(ends) >= (1 if width == 360 or "workflow" in path else 0)
+        context.close()
+
+
 def test_the_journal_can_be_held_still(seen: Seen, agent: Agent) -> None:
     page = seen.page
     lines = page.locator("[data-events] li")

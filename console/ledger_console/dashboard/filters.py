@@ -24,7 +24,7 @@ ORDERS = {
     Sort.TOUCHED.value: "last changed first",
     Sort.ATTEMPTS.value: "most attempts first",
     Sort.BLOCKED.value: "most prevented first",
-    Sort.STATUS.value: "by status, unknown first",
+    Sort.STATUS.value: "unknown first, then running, failed",
 }
 """Orders of the list, and what the page calls them."""
 PAGE = 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from ledger import clock
 from ledger.records import Event, rfc3339
@@ -19,6 +21,7 @@ from ledger_console.dashboard import shapes, words
 from ledger_console.show import remark
 from ledger_console.text import age, pairs, visible
 
+_PART_ENDS = re.compile(r"(?<=[/?&])(?=[^/?&])")
 THEME = "ledger-theme"
 THEMES = ("auto", "light", "dark")
 
@@ -55,6 +58,7 @@ def environment() -> Environment:
     )
     env.filters |= {
         "age": age,
+        "breaking": breaking,
         "detail": lambda event: words.detail(event, pairs),
         "number": lambda n: f"{n:,}",
         "path": lambda text: quote(str(text), safe=""),
@@ -100,6 +104,11 @@ class Pages:
         )
         text = self._env.get_template(template).render(shell=about, **values)
         return web.Response(text=text, content_type="text/html", status=status)
+
+
+def breaking(text: str) -> Markup:
+    """An address that may go on in the next line where its parts end, never in the middle of a word."""
+    return Markup("<wbr>").join(_PART_ENDS.split(text))
 
 
 def rate(totals: Mapping[str, int]) -> str:

@@ -3,6 +3,7 @@ import { chart } from "./chart.js";
 import { all, find, html, number, svg } from "./dom.js";
 
 const MOST_LINES = 200;
+const TITLE = document.title;
 const KINDS = ["executed", "blocked", "failed", "unknown", "running"];
 
 function line(event) {
@@ -39,6 +40,20 @@ function journal(list) {
     waiting = [...waiting, ...events].slice(-MOST_LINES);
     button.textContent = `Go on (${waiting.length})`;
   };
+}
+
+// For who does not see the page: what a person must know of at once, and nothing else.
+function announce(text) {
+  find("[data-announced]").textContent = text;
+}
+
+// What waits for a person: in the menu, in the tab's title, and said when there is more of it.
+function waits(count, before) {
+  find(".top .count").hidden = !count;
+  document.title = count ? `(${number(count)}) ${TITLE}` : TITLE;
+  if (count > before) {
+    announce(`${number(count - before)} more with an unknown outcome. ${number(count)} in all wait for a person.`);
+  }
 }
 
 function totals(found) {
@@ -89,10 +104,22 @@ function connection(state) {
   shown.textContent = { live: "live", lost: "reconnecting" }[state] ?? "waiting";
 }
 
+// Said once for each loss: a browser tries again every second.
+function connections() {
+  let lost = false;
+  return (state) => {
+    if (state === "lost" && !lost) announce("The connection to the dashboard is lost. This page tries to get it back.");
+    if (state === "live" && lost) announce("The connection to the dashboard is back.");
+    lost = state === "lost";
+    connection(state);
+  };
+}
+
 function notice(text) {
   const shown = find("[data-notice]");
   shown.textContent = text;
   shown.hidden = !text;
+  if (text) announce(text);
 }
 
 export function live() {
@@ -105,12 +132,15 @@ export function live() {
   const add = journal(find("[data-events]"));
   const on = (stream, name, then) => stream.addEventListener(name, (event) => then(JSON.parse(event.data)));
   const stream = new EventSource(`/events?after=${encodeURIComponent(root.dataset.after)}`);
+  const told = connections();
   let broken = false;
-  stream.addEventListener("error", () => connection("lost"));
+  let waiting = Number(root.dataset.waiting);
+  waits(waiting, waiting);
+  stream.addEventListener("error", () => told("lost"));
   on(stream, "state", ({ state, what }) => {
     if (broken && state === "ok") return location.reload();
     broken = state !== "ok";
-    connection(broken ? "waiting" : "live");
+    told(broken ? "waiting" : "live");
     notice(broken ? `${what}. What you see is from before; this page goes on when it is back.` : "");
   });
   on(stream, "replaced", () => location.reload());
@@ -120,6 +150,8 @@ export function live() {
   });
   on(stream, "summary", (found) => {
     totals(found.totals);
+    waits(found.totals.waiting, waiting);
+    waiting = found.totals.waiting;
     for (const table of all("[data-group]")) group(table, found.groups[table.dataset.group]);
     draw();
   });
