@@ -3,71 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from ledger.records import Result, Status
 from ledger.steps import Outcome
 from tests.console.conftest import Agent
 from tests.dashboard import browsers
 from tests.dashboard.browsers import Dashboard
+from tests.dashboard.seeing import DONE, Seen, chromium, seen, shown
 
-PAGES = ("/", "/operations", "/operations/ab12", "/operations/cd34", "/workflows", "/workflow?wf=order-1", "/unknown",
-         "/clear?wf=order-1", "/nowhere")  # fmt: skip
-DONE = Outcome(
-    Status.SUCCESS,
-    result=Result({"status": 201, "reason": "Created", "headers": [["X-A", "b"]]}, b'{"id": "ch_1"}'),
-)
-
-
-expect.set_options(timeout=browsers.PATIENCE)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browsers.chromium(browsers.executable()) as browser:
-        yield browser
-
-
-@pytest.fixture
-def shown(agent: Agent) -> Iterator[Dashboard]:
-    """A dashboard on a ledger with one success, its duplicates, and one unknown."""
-    agent.ask("ab12", DONE, times=3, wf="order-1", caller="billing-agent")
-    agent.ask("cd34", Outcome(Status.UNKNOWN, error="the connection was lost"), times=2, wf="order-1")
-    with browsers.dashboard(agent.path) as running:
-        yield running
-
-
-class Seen:
-    """A page, and everything it complained about."""
-
-    def __init__(self, context: BrowserContext) -> None:
-        self.page: Page = context.new_page()
-        self.page.set_default_timeout(browsers.PATIENCE)
-        self.complaints: list[str] = []
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.complaints.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
-        self.page.on("console", self._listen)
-
-    def _listen(self, message: Any) -> None:
-        if message.type == "error" and "status of 404" not in message.text:
-            self.complaints.append(message.text)
-
-
-@pytest.fixture
-def seen(chromium: Browser, shown: Dashboard) -> Iterator[Seen]:
-    """A page that was let in. What it complained about fails the test."""
-    context = chromium.new_context(locale="en-GB")
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    one = Seen(context)
-    one.page.goto(shown.address)
-    yield one
-    assert one.complaints == []
-    context.close()
+__all__ = ["chromium", "seen", "shown"]
 
 
 def test_what_happens_appears_by_itself(seen: Seen, agent: Agent) -> None:
@@ -82,101 +30,6 @@ def test_what_happens_appears_by_itself(seen: Seen, agent: Agent) -> None:
     expect(page.locator(".figure")).to_have_text("4")
     expect(page.locator('[data-group="wf"]')).to_contain_text("order-9")
     expect(page.locator("figure .column.stack rect.blocked")).not_to_have_count(0)
-
-
-def announced(page: Page) -> str:
-    """What Chromium's accessibility tree has in its live region: a screen reader says it when it changes."""
-    nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
-    by_id = {node["nodeId"]: node for node in nodes}
-    live = [n for n in nodes if any(p["name"] == "live" for p in n.get("properties", []))
-            and n.get("role", {}).get("value") == "status"]  # fmt: skip
-    assert len(live) == 1, "one region, or things are said twice"
-    return " ".join(by_id[child].get("name", {}).get("value", "") for child in live[0].get("childIds", []))
-
-
-def hears(page: Page, text: str) -> None:
-    """The live region comes to say it."""
-    expect(page.locator("[data-announced]")).to_contain_text(text)
-    assert text in announced(page)
-
-
-def test_a_screen_reader_is_told_of_what_waits_and_of_a_lost_connection(
-    seen: Seen, shown: Dashboard, agent: Agent, tmp_path: Path
-) -> None:
-    page = seen.page
-    expect(page.locator("[data-connection]")).to_have_text("live")
-    assert announced(page) == ""
-    assert page.title() == "(1) Overview · Ledger"
-    agent.ask("ef56")
-    expect(page.locator(".figure + .note")).to_contain_text("6 attempts")
-    assert announced(page) == "", "what went well is not worth an interruption"
-    agent.ask("gh78", Status.UNKNOWN)
-    hears(page, "1 more with an unknown outcome. 2 in all wait for a person.")
-    assert page.title() == "(2) Overview · Ledger"
-    expect(page.locator(".top .count")).to_have_text("2")
-    ledger = tmp_path / "ledger.db"
-    ledger.rename(tmp_path / "away.db")
-    hears(page, "there is no ledger at")
-    (tmp_path / "away.db").rename(ledger)
-    expect(page.locator("[data-connection]")).to_have_text("live")
-    assert shown.stop() == 0
-    hears(page, "The connection to the dashboard is lost.")
-    seen.complaints.clear()
-
-
-def test_the_first_one_that_waits_appears_in_the_menu(chromium: Browser, agent: Agent) -> None:
-    agent.ask("ab12", DONE)
-    with browsers.dashboard(agent.path) as running:
-        context = chromium.new_context()
-        page = context.new_page()
-        page.goto(running.address)
-        expect(page.locator("[data-connection]")).to_have_text("live")
-        expect(page.locator(".top .count")).to_be_hidden()
-        agent.ask("cd34", Status.UNKNOWN)
-        expect(page.get_by_role("link", name="Unknown 1", exact=True)).to_be_visible()
-        context.close()
-
-
-# Where a line of the address ends: after what.
-BROKEN_AFTER = """(place) => {
-  const walker = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
-  const ends = [];
-  let [top, before] = [null, ""];
-  while (walker.nextNode()) {
-    const text = walker.currentNode;
-    for (let at = 0; at < text.length; at += 1) {
-      const range = new Range();
-      range.setStart(text, at);
-      range.setEnd(text, at + 1);
-      const y = range.getBoundingClientRect().top;
-      if (top !== null && y > top + 4) ends.push(before);
-      [top, before] = [y, text.data[at]];
-    }
-  }
-  return ends;
-}"""
-
-
-@pytest.mark.parametrize("width", [360, 1280])
-def test_a_long_address_goes_on_in_the_next_line_where_a_part_of_it_ends(
-    chromium: Browser, agent: Agent, width: int
-) -> None:
-    url = (
-        "https://api.example.com/v1/organizations/customers/subscriptions/invoices/items?expand=customer&limit=100&a<b"
-    )
-    agent.ask("ab12", DONE, wf="order-1", about={"method": "POST", "url": url})
-    with browsers.dashboard(agent.path) as running:
-        context = chromium.new_context(viewport={"width": width, "height": 800})
-        page = context.new_page()
-        page.goto(running.address)
-        for path, place in (("/workflow?wf=order-1", ".lane .request"), ("/operations", "td .request")):
-            page.goto(f"{running.url}{path}")
-            shown = page.locator(place).first
-            expect(shown).to_have_text(f"POST {url}")
-            ends = shown.evaluate(BROKEN_AFTER)
-            assert set(ends) <= {"/", "?", "&", " "}, path
-            assert len(ends) >= (1 if width == 360 or "workflow" in path else 0)
-        context.close()
 
 
 def test_the_journal_can_be_held_still(seen: Seen, agent: Agent) -> None:
@@ -337,66 +190,6 @@ def test_colours_are_chosen_and_kept(seen: Seen) -> None:
         expect(page.get_by_role("button", name=f"Colours: {name}")).to_be_visible()
     page.reload()
     assert page.evaluate("getComputedStyle(document.body).colorScheme") == "dark"
-
-
-# Every text against what is behind it: WCAG 2.2, 1.4.3 (https://www.w3.org/TR/WCAG22/#contrast-minimum).
-FAINT = """() => {
-  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgba = (css) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = css; canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data]; };
-  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
-    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = rgba(getComputedStyle(at).backgroundColor);
-      if (colour[3] > 250) return colour;
-    }
-    return [255, 255, 255, 255];
-  };
-  const faint = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || !element.checkVisibility() || element.closest(".unseen, svg")) continue;
-    const [a, b] = [light(rgba(getComputedStyle(element).color)), light(behind(element))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) faint.push(`${ratio.toFixed(2)} ${walker.currentNode.data.trim().slice(0, 40)}`);
-  }
-  return faint;
-}"""
-UNNAMED = """() => [
-    ...document.querySelectorAll("a, button, input:not([type=hidden]), select, textarea, img, [role=img]"),
-  ]
-  .filter((e) => e.checkVisibility())
-  .filter((e) => !(e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.length || e.hasAttribute("alt")))
-  .map((e) => e.outerHTML.slice(0, 120))"""
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
-def test_everybody_can_use_every_page(chromium: Browser, shown: Dashboard, scheme: Any, width: int) -> None:
-    context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
-    page = context.new_page()
-    page.goto(shown.address)
-    for path in PAGES:
-        page.goto(f"{shown.url}{path}")
-        assert page.locator("h1").count() == 1, path
-        assert page.evaluate(FAINT) == [], path
-        assert page.evaluate(UNNAMED) == [], path
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-    context.close()
-
-
-def test_without_javascript_everything_can_still_be_read(chromium: Browser, shown: Dashboard) -> None:
-    context = chromium.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(shown.address)
-    expect(page.locator(".figure")).to_have_text("3")
-    expect(page.get_by_role("button", name="Pause")).to_have_count(0)
-    page.goto(f"{shown.url}/operations/cd34")
-    expect(page.locator(".story li")).to_have_count(3)
-    context.close()
 
 
 MARKUP = (
