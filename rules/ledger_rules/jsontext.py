@@ -9,17 +9,18 @@ import codecs
 import json
 import re
 from collections.abc import Callable
-from functools import cache
 from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple, NoReturn
+
+import msgspec
 
 MAX_DEPTH = 100
 """Deeper documents are refused: recursion stays bounded, and the same body is refused wherever it is read."""
 
 _DEEP = f"nested more than {MAX_DEPTH} levels deep"
 _LONGEST_INT = 300
-_HIDDEN = re.compile(r"\\u003[aA]")
-"""An escaped `:`: one that is not in the text and will be in what is written."""
+_HIDDEN = "\\u003"
+"""How an escaped `:` begins: one that is not in the text and will be in what is written."""
 _NEGATIVE_ZERO = re.compile(r"-0(?:[\s,\]}]|\Z)")
 """The only integer that Python does not write as it was. What looks like one inside a text only costs time."""
 
@@ -69,15 +70,15 @@ def _plainly(text: str) -> Text | None:
     key that was there twice goes a colon, since each pair has one. Those inside texts stay as they are, unless they
     were escaped.
     """
-    if ("\\" in text and _HIDDEN.search(text)) or _NEGATIVE_ZERO.search(text):
+    if ("\\" in text and _HIDDEN in text) or _NEGATIVE_ZERO.search(text):
         return None
-    fast = _fast()
-    document = fast.document(text)
-    if document is _UNREAD:
+    try:
+        document = _PLAIN.decode(text)
+    except msgspec.MsgspecError:
         return None
     _check_depth(document, text)
-    spelling = fast.write(document)
-    return Text(document, spelling, fast.write) if spelling.count(":") == text.count(":") else None
+    spelling = _spelled(document)
+    return Text(document, spelling, _spelled) if spelling.count(":") == text.count(":") else None
 
 
 def _exactly(text: str) -> Text:
@@ -105,7 +106,7 @@ def _too_deep(document: Any, text: str) -> bool:
 
 
 def _written(value: Any) -> str:
-    """Do what the fast way does, for exact numbers."""
+    """Do what `_spelled` does, for exact numbers."""
     match value:
         case ExactInt() | ExactFloat():
             return value.text
@@ -115,6 +116,23 @@ def _written(value: Any) -> str:
         case list():
             return "[" + ",".join(map(_written, value)) + "]"
     return json.dumps(value)
+
+
+def _spelled(document: Any) -> str:
+    """Do what `_written` does, for numbers that need no remembering."""
+    text = _ENCODER.encode(document).decode()
+    if "\x7f" in text:
+        text = text.replace("\x7f", "\\u007f")
+    return text if text.isascii() else text.encode("ascii", _ESCAPED).decode("ascii")
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return encode_basestring_ascii(error.object[error.start : error.end])[1:-1], error.end
+
+
+_ESCAPED = "ledger.json"
+codecs.register_error(_ESCAPED, _escape)
 
 
 def _plain_float(text: str) -> float:
@@ -151,47 +169,9 @@ def _not_json(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
 
 
-class _Fast(NamedTuple):
-    """The fast way. document: parses a text, `_UNREAD` where it cannot; write: spells a document as `_written` does."""
-
-    document: Callable[[str], Any]
-    write: Writer
-
-
-_UNREAD = object()
-
-
-@cache
-def _fast() -> _Fast:
-    # Imported when first needed: what only loads rules need not wait for it. Both are made once: that takes longer than
-    # to read a small document.
-    import msgspec
-
-    decoder = msgspec.json.Decoder(float_hook=_plain_float)
-    encoder = msgspec.json.Encoder(order="sorted")
-
-    def document(text: str) -> Any:
-        try:
-            return decoder.decode(text)
-        except msgspec.MsgspecError:
-            return _UNREAD
-
-    def write(value: Any) -> str:
-        text = encoder.encode(value).decode().replace("\x7f", "\\u007f")
-        return text.encode("ascii", _ESCAPED).decode("ascii")
-
-    return _Fast(document, write)
-
-
-def _escape(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeEncodeError)
-    return encode_basestring_ascii(error.object[error.start : error.end])[1:-1], error.end
-
-
-_ESCAPED = "ledger.json"
-codecs.register_error(_ESCAPED, _escape)
-
-
+# Made once: each costs as much to make as a small document to read.
+_PLAIN = msgspec.json.Decoder(float_hook=_plain_float)
+_ENCODER = msgspec.json.Encoder(order="sorted")
 _EXACT = json.JSONDecoder(
     parse_int=_exact_int, parse_float=_exact_float, parse_constant=_not_json, object_pairs_hook=_no_duplicates
 )
