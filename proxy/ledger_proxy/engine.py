@@ -25,7 +25,7 @@ from yarl import URL
 from ledger_proxy import faster, front_tls, gathering, http1, listening, redirected
 from ledger_proxy.errors import EngineError
 from ledger_proxy.front_tls import FrontTls
-from ledger_proxy.limits import Patience
+from ledger_proxy.limits import SILENCE_SECONDS, Patience
 from ledger_proxy.modes import Kind
 from ledger_proxy.preparing import Prepared
 from ledger_proxy.settings import Address, Settings
@@ -207,6 +207,7 @@ def _options(ready: Prepared) -> dict[str, Any]:
         "upstream_auth": auth,
         "confdir": str(ready.ca.directory),
         "connection_strategy": "lazy",
+        "tcp_timeout": SILENCE_SECONDS,
         "http2": False,
         "upstream_cert": False,
         # Messages would be taken apart and framed anew; without it the bytes pass as they are.

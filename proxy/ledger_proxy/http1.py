@@ -97,9 +97,9 @@ class Server(_http1.Http1Server):
         return (400, fault) if fault else None
 
     def read_body(self, event: events.Event) -> Commands:
-        """Say why a body cannot be read, where mitmproxy only closes the connection."""
+        """Say why a body cannot be read, where mitmproxy only closes the connection; not of one that did not come."""
         for command in super().read_body(event):
-            closing = isinstance(command, commands.CloseConnection)
+            closing = isinstance(command, commands.CloseConnection) and isinstance(event, events.DataReceived)
             if closing and self.state == self.read_body and self.response is None:
                 yield commands.SendData(self.conn, error_page(400, "the body is not framed as it should be"))
             yield command

@@ -10,6 +10,8 @@ HEAD_SECONDS = 10.0
 """From a connection, or a tunnel in it, to the whole head of a request."""
 BODY_SECONDS = 60.0
 """From a head to the whole of a body that is held in memory."""
+SILENCE_SECONDS = 600
+"""A connection on which nobody says anything, and no answer is awaited, is closed after so long."""
 FRESH_IDLE = 2.0
 """How long an origin's connection may be idle and be used again: its FIN may be on the way to one that was idle for
 longer, and then nobody knows what became of the request."""

@@ -1,0 +1,121 @@
+"""How long a client is waited for, on both ways of a request: who says nothing is closed, who waits for us is not.
+
+The sidecar here has a patience of a second or two, where it has ten minutes and ten seconds otherwise.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.upstream import Upstream, running_upstream
+from tests.wire.raw import HOST, Answer, Origin, ask, read_answer, recorder, through, wait_until
+from tests.wire.sidecars import Sidecar, running_for
+
+RULES = f'rules: [{{name: ruled, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}]'
+SILENCE = 2
+IMPATIENT = f"""
+from ledger_proxy import limits
+
+limits.SILENCE_SECONDS, limits.HEAD_SECONDS, limits.BODY_SECONDS = {SILENCE}, 1.0, 1.0
+"""
+BOUND = 30
+"""Seconds; what is not closed in them is not closed."""
+
+
+@dataclass(frozen=True)
+class World:
+    origin: Origin
+    sidecar: Sidecar
+    other: Upstream
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder: Path = tmp_path_factory.mktemp("patience")
+    (folder / "sitecustomize.py").write_text(IMPATIENT)
+    with (
+        recorder(folder / "origin") as origin,
+        running_upstream(folder / "other", tls=False) as other,
+        running_for(folder / "s", origin, RULES, PYTHONPATH=str(folder)) as sidecar,
+    ):
+        yield World(origin, sidecar, other)
+
+
+@pytest.fixture(params=["short", "long"])
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def connection(way: str, world: World) -> Iterator[socket.socket]:
+    with through(world.sidecar, timeout=BOUND) as made:
+        if way == "long":
+            assert ask(made, post("/free/plain").replace(b"POST", b"GET")).status == 200
+        yield made
+
+
+def post(target: str, body: bytes = b"") -> bytes:
+    return f"POST {target} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def outcome(answer: Answer) -> bytes:
+    return answer.value(b"ledger-outcome")
+
+
+def test_who_says_nothing_more_is_closed(world: World, connection: socket.socket, way: str) -> None:
+    assert outcome(ask(connection, post(f"/ruled/{way}-quiet/json"))) == b"executed"
+    assert connection.recv(1) == b""
+
+
+def test_who_says_nothing_in_a_tunnel_is_closed(world: World) -> None:
+    with socket.create_connection(("127.0.0.1", world.sidecar.port), BOUND) as raw:
+        raw.sendall(f"CONNECT localhost:{world.other.port} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        raw.sendall(b"GET /ok/x HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert read_answer(raw).status == 200
+        while raw.recv(4096):
+            pass
+
+
+def test_who_waits_for_an_answer_is_not(world: World, connection: socket.socket, way: str) -> None:
+    connection.sendall(post(f"/ruled/{way}-waits/held"))
+    time.sleep(3 * SILENCE)
+    world.origin.go(1)
+    assert outcome(read_answer(connection)) == b"executed"
+    assert len(world.origin.requests(f"/{way}-waits/".encode())) == 1
+
+
+def test_who_goes_on_speaking_is_not(world: World, connection: socket.socket, way: str) -> None:
+    begun = time.monotonic()
+    while time.monotonic() - begun < 2 * SILENCE:
+        assert ask(connection, post(f"/ruled/{way}-speaks/json")).status == 200
+        time.sleep(SILENCE / 4)
+    assert len(world.origin.requests(f"/{way}-speaks/".encode())) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"half"], ids=["none of it", "half of it"])
+def test_whose_body_does_not_come_is_closed_and_nothing_was_sent(
+    world: World, connection: socket.socket, way: str, body: bytes
+) -> None:
+    connection.sendall(post(f"/ruled/{way}-late/json", b"12345678").removesuffix(b"12345678") + body)
+    assert connection.recv(1) == b""
+    assert world.origin.requests(f"/{way}-late/".encode()) == []
+    assert not [record for record in world.sidecar.records() if f"/{way}-late/" in record["url"]]
+
+
+def test_whose_next_head_does_not_come_whole_is_closed(world: World, connection: socket.socket, way: str) -> None:
+    assert outcome(ask(connection, post(f"/ruled/{way}-next/json"))) == b"executed"
+    connection.sendall(post(f"/ruled/{way}-never/json")[:40])
+    assert connection.recv(1) == b""
+    wait_until(lambda: ask_anew(world, way) == b"replayed")
+    assert world.origin.requests(f"/{way}-never/".encode()) == []
+
+
+def ask_anew(world: World, way: str) -> bytes:
+    with through(world.sidecar) as other:
+        return outcome(ask(other, post(f"/ruled/{way}-next/json")))
