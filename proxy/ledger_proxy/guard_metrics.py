@@ -10,11 +10,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 from ledger import watchers
 from ledger.records import Kind, Record
 from ledger.steps import Reply
-from ledger_proxy.measures import SECONDS
-
-TOOLS = 200
-"""So many tools get a name of their own; a program that makes them up must not fill a server."""
-OTHER = "other"
+from ledger_proxy.measures import SECONDS, label
 
 
 class GuardMetrics:
@@ -31,9 +27,7 @@ class GuardMetrics:
         """See `Watcher`."""
         if draft.kind is not Kind.CALL:
             return None
-        if len(self._tools) < TOOLS:
-            self._tools.add(draft.tool)
-        return _Call(draft.tool if draft.tool in self._tools else OTHER, self._calls, self._took)
+        return _Call(label(draft.tool, self._tools), self._calls, self._took)
 
 
 class _Call:

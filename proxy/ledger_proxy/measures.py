@@ -12,6 +12,17 @@ from ledger.steps import Answer
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Upper bounds of a histogram's buckets."""
+NAMED = 200
+"""So many rules, or tools, get numbers of their own; who makes them up must not fill a server of metrics."""
+OTHER = "other"
+"""The numbers of all further ones."""
+
+
+def label(name: str, named: set[str], other: str = OTHER) -> str:
+    """The name under which something is counted. named: those that have numbers of their own; may get one more."""
+    if len(named) < NAMED:
+        named.add(name)
+    return name if name in named else other
 
 
 @dataclass(slots=True)
@@ -42,16 +53,18 @@ class Histogram:
 
 @dataclass(slots=True)
 class Measures:
-    """Per rule, of which a rules file has so many and no more: what was answered, and how long it took."""
+    """Per rule: what was answered, and how long it took."""
 
     answers: Counter[tuple[str, Answer]] = field(default_factory=Counter)
     took: dict[str, Histogram] = field(default_factory=dict)
     writes: Histogram = field(default_factory=Histogram)
     refused: int = 0
     """Ruled requests that were turned away because the ledger could not be written."""
+    named: set[str] = field(default_factory=set)
 
     def answered(self, rule: str, answer: Answer, seconds: float) -> None:
         """Take one answered attempt into account."""
+        rule = label(rule, self.named)
         self.answers[rule, answer] += 1
         self.took.setdefault(rule, Histogram()).add(seconds)
 

@@ -19,12 +19,11 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from ledger.records import Kind, Record
 from ledger.steps import Answer, Reply
+from ledger_proxy.measures import label
 
 NAME = "ledger"
 TEXT = 200
 """Characters of a value: callers and workflows are whatever somebody sends."""
-TOOLS = 200
-"""So many tools get a name of their own in the metrics; a program that makes them up must not fill a backend."""
 OTHER = "_OTHER"
 _BAD = {Answer.FAILED: "failed", Answer.UNKNOWN: "unknown", Answer.HELD: "held", Answer.CONFLICT: "conflict"}
 
@@ -47,13 +46,9 @@ class Telemetry:
         named = _named(draft)
         span = self._tracer.start_span(named, parent, SpanKind.INTERNAL, _asked(draft))
         token = context.attach(trace.set_span_in_context(span, parent))
-        labels = {"ledger.tool": self._tool(draft.tool), "ledger.kind": draft.kind.value}
+        tool = label(draft.tool, self._tools, OTHER)[:TEXT]
+        labels = {"ledger.tool": tool, "ledger.kind": draft.kind.value}
         return _Attempt(span, token, labels, self._attempts, self._took)
-
-    def _tool(self, tool: str) -> str:
-        if tool not in self._tools and len(self._tools) < TOOLS:
-            self._tools.add(tool)
-        return tool[:TEXT] if tool in self._tools else OTHER
 
 
 class _Attempt:

@@ -18,7 +18,7 @@ from opentelemetry.trace import StatusCode
 from prometheus_client import CollectorRegistry, generate_latest
 
 from ledger import Guard, MemoryStore, OutcomeUnknown, watchers
-from ledger_proxy import guard_metrics
+from ledger_proxy import guard_metrics, measures
 
 EXPORTER, READER = InMemorySpanExporter(), InMemoryMetricReader()
 
@@ -140,7 +140,7 @@ def test_a_program_that_makes_up_tools_fills_no_backend() -> None:
     registry = CollectorRegistry()
     guard_metrics.expose(registry)
     many = Guard(store=MemoryStore())
-    for n in range(guard_metrics.TOOLS + 50):
+    for n in range(measures.NAMED + 50):
         many(_named(f"tool_{n}"))
     many.close()
     watchers.remove(guard_metrics.__name__)
