@@ -110,10 +110,12 @@ def direct(origin: Origin, timeout: float = 20) -> socket.socket:
     return _tls(raw, origin.ca_file) if origin.ca_file else raw
 
 
-def through(sidecar: Sidecar, host: str = HOST, timeout: float = 20, server_name: str | None = None) -> socket.socket:
-    """A connection through the sidecar to a host that it intercepts."""
+def through(
+    sidecar: Sidecar, host: str = HOST, timeout: float = 20, server_name: str | None = None, more: str = ""
+) -> socket.socket:
+    """A connection through the sidecar to a host that it intercepts. more: fields of the CONNECT."""
     raw = socket.create_connection(("127.0.0.1", sidecar.port), timeout)
-    raw.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode())
+    raw.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n{more}\r\n".encode())
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         head += raw.recv(1)
