@@ -78,6 +78,9 @@ ANSWERS: dict[str, bytes] = {
     "early-hints": _bodiless(b"103 Early Hints", b"Link: </a>") + _sized(b"final", b"X-Final: yes"),
     "processing": _bodiless(b"102 Processing") * 3 + _sized(b"final"),
     "stray-continue": _bodiless(b"100 Continue") + _sized(b"final"),
+    "two-framings": _chunked(b"hello", fields=(b"Content-Length: 3",)),
+    "two-lengths": _sized(b"hello", b"Content-Length: 3"),
+    "same-lengths": _sized(b"hello", b"Content-Length: 5"),
     "hop-by-hop": _sized(b"ok", b"Connection: X-Private", b"X-Private: 1", b"Keep-Alive: timeout=5", b"X-End: 1"),
 }  # fmt: skip
 """What it can be asked for, byte for byte."""
@@ -123,10 +126,9 @@ class Connection:
             name = head.split(b" ", 2)[1].partition(b"?")[0].rpartition(b"/")[2].decode("latin-1")
             if name == "upgrade":
                 return self._upgrade(head)
-            if name in ("flood", "swallow"):
-                self.recorder.note(self.number, head, b"")
-                size = int(head.split(b" ")[1].split(b"/")[-2])
-                return _flood(self, size) if name == "flood" else self._swallow(size)
+            if name in SIZED:
+                self.recorder.note(self.number, head, b"" if name == "swallow" else self._body(head))
+                return SIZED[name](self, int(head.split(b" ")[1].split(b"/")[-2]))
             if name.endswith("-early"):
                 return MISBEHAVIOUR[name](self)
             if b"\r\nexpect: 100-continue" in head.lower():
@@ -168,7 +170,7 @@ class Connection:
             pass
         return body
 
-    def _swallow(self, size: int) -> None:
+    def swallow(self, size: int) -> None:
         left = size
         while left and (data := self.file.read(min(left, 1 << 20))):
             left -= len(data)
@@ -245,6 +247,15 @@ def _flood(connection: Connection, size: int) -> None:
     block = b"x" * 65536
     for _ in range(size // len(block)):
         connection.socket.sendall(block)
+    connection.socket.sendall(block[: size % len(block)])
+
+
+def _flood_in_chunks(connection: Connection, size: int) -> None:
+    connection.socket.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n")
+    for start in range(0, size, 65536):
+        block = b"x" * min(65536, size - start)
+        connection.socket.sendall(b"%x\r\n%s\r\n" % (len(block), block))
+    connection.socket.sendall(b"0\r\n\r\n")
 
 
 def _then(after: bytes, end: Any) -> Any:
@@ -276,6 +287,8 @@ def _half_closes(connection: Connection) -> None:
     raw.close()
 
 
+SIZED: dict[str, Any] = {"flood": _flood, "flood-in-chunks": _flood_in_chunks, "swallow": Connection.swallow}
+"""What is about so many bytes as the word before it says."""
 _PART = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart"
 _CHUNK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
 MISBEHAVIOUR: dict[str, Any] = {

@@ -44,7 +44,9 @@ FREE = b"GET /free/plain HTTP/1.1\r\nHost: api.test\r\n\r\n"
 # Longer than any length that is told wrongly: what such a body swallows of it, the rest of it is no request.
 LAST = b"GET /free/last HTTP/1.1\r\nHost: api.test\r\nX-Pad: %b\r\nConnection: close\r\n\r\n" % (b"x" * 600)
 
-METHODS = st.sampled_from([b"POST", b"POST", b"POST", b"PUT", b"GET", b"HEAD", b"OPTIONS", b"post", b"DELETE"])
+METHODS = st.sampled_from(
+    [b"POST", b"POST", b"POST", b"PUT", b"GET", b"HEAD", b"OPTIONS", b"post", b"DELETE", b"PATCH", b"TRACE", b"CONNECT"]
+)
 FOLDERS = st.sampled_from(
     [b"/all", b"/all", b"/by-body", b"/keyed", b"/free", b"//all", b"/all/..", b"/all/%2e%2e", b"/ALL", b"/%61ll"]
 )
@@ -53,7 +55,8 @@ STEMS = st.sampled_from([b"a", b"a", b"b", b"%zz", b"%2F", b"caf\xe9", b"x;y", b
 KINDS = st.sampled_from(
     [b"json", b"json", b"plain", b"empty", b"no-content", b"not-modified-sized", b"cookies", b"lists", b"latin",
      b"declined", b"broken", b"hop-by-hop", b"close", b"gzip", b"longer",
-     b"moved", b"no-reason", b"early-hints", b"empty-value", b"end-in-body", b"reset-content"]
+     b"moved", b"no-reason", b"early-hints", b"empty-value", b"end-in-body", b"reset-content",
+     b"two-framings", b"two-lengths", b"same-lengths"]
 )  # fmt: skip
 QUERIES = st.sampled_from([b"", b"", b"?a=1&b=2", b"?b=2&a=1", b"?a=%zz", b"?", b"?a=\xff", b"?a#b"])
 HOSTS = st.sampled_from(
@@ -106,6 +109,7 @@ def framed_right(body: bytes) -> st.SearchStrategy[tuple[bytes, bytes]]:
 def requests(draw: st.DrawFn) -> bytes:
     target = draw(FOLDERS) + b"/NUMBER/" + draw(STEMS) + b"/" + draw(KINDS) + draw(QUERIES)
     target = draw(st.sampled_from([b""] * 15 + [b"https://api.test", b"https://other.test", b"x"])) + target
+    target = draw(st.sampled_from([target] * 30 + [b"*", b"api.test:443"]))
     version = draw(st.sampled_from([b"HTTP/1.1"] * 15 + [b"HTTP/1.0", b"HTTP/2.0", b" HTTP/1.1"]))
     length, body = draw(BODIES.flatmap(framed_right))
     fields = [draw(HOSTS), *draw(FIELDS), length]
