@@ -1,7 +1,7 @@
 """Several processes on one ledger: what a request costs in CPU with two workers, against one sidecar.
 
-Each of the two has half of those who wait, so it shares commits and turns of the loop among fewer: a first call costs
-as much in one sidecar with 8 connections as in two workers with 16.
+Two have twice the connections, so that each has as many as the one: a commit, and a turn of the loop, cost the same
+however many requests share them, and of sixteen connections each of two would have but half.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from bench.stage import Proxy, Stage, send
 
 DISTINCT = 500
 WARM_UP = 160
+CONNECTIONS = 16
+"""Of each worker."""
 HOW = (
-    "{s} × {n:,} requests over 16 keep-alive connections, to one sidecar and to `--workers 2` on another ledger, "
-    "taking turns; CPU of all processes of each, the parent's included, per request. {kind} The median of the "
-    "repetitions' ratios."
+    "{s} × {n:,} requests over 16 keep-alive connections to one sidecar, and twice as many over 32 to `--workers 2` on "
+    "another ledger, taking turns; CPU of all processes of each, the parent's included, per request. {kind} The median "
+    "of the repetitions' ratios."
 )
 KINDS = {
     "executed": ("first call", "POSTs with unique bodies, claimed and recorded durably."),
@@ -57,12 +59,13 @@ def _pair(stage: Stage, plan: Plan, outcome: str, requests: int) -> tuple[float,
         spent: dict[int, list[float]] = {0: [], 1: []}
         for number in range(plan.slices):
             for side, proxy in sorted(enumerate((one, two)), reverse=bool(number % 2)):
-                spent[side].append(_cpu(stage, proxy, outcome, requests, number))
+                spent[side].append(_cpu(stage, proxy, outcome, requests, number, workers=1 + side))
         return median(spent[0]), median(spent[1])
 
 
-def _cpu(stage: Stage, proxy: Proxy, outcome: str, requests: int, number: int) -> float:
-    load = Load(f"workers-{number}", requests, distinct=requests + WARM_UP, warm_up=WARM_UP)
+def _cpu(stage: Stage, proxy: Proxy, outcome: str, requests: int, number: int, workers: int) -> float:
+    sent, warm_up = workers * requests, workers * WARM_UP
+    load = Load(f"workers-{number}", sent, sent + warm_up, warm_up, workers * CONNECTIONS)
     if outcome == "replayed":
         load = replace(load, name="replay", distinct=DISTINCT)
     if outcome:

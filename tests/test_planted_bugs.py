@@ -116,8 +116,8 @@ BUGS = {
     ),
     "the Host header is believed": Bug(
         "proxy/ledger_proxy/reception.py",
-        "        if not agrees(request, None if self._origin else client.sni):",
-        "        if not agrees:",
+        "        return agrees(request, sni) or not",
+        "        return True or not",
         "tests/wire/test_refusals.py::test_a_host_header_that_names_another_host_is_refused",
     ),
     "a request that nobody judged is let through": Bug(

@@ -11,11 +11,15 @@ _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+( |$)")
 
 
 def agrees(request: Request, sni: str | None) -> bool:
-    """Host header, TLS server name and connection target name one host: else rules could be walked around."""
+    """Host header, TLS server name and connection target name one host: else rules could be walked around.
+
+    The final dot of a name is the root's, and no other host.
+    """
     names = [value for name, value in request.headers if name.lower() == "host"]
-    if sni is not None and sni.lower() != request.host:
+    host = request.host.rstrip(".")
+    if sni is not None and sni.lower().rstrip(".") != host:
         return False
-    return len(names) <= 1 and all(_host_agrees(name, (request.host, request.port), request.scheme) for name in names)
+    return len(names) <= 1 and all(_host_agrees(name, (host, request.port), request.scheme) for name in names)
 
 
 def _host_agrees(value: str, target: Address, scheme: str) -> bool:
@@ -23,7 +27,7 @@ def _host_agrees(value: str, target: Address, scheme: str) -> bool:
     if not colon:
         name, port = value.lower().strip(), ""
     wanted = port or {"https": "443", "http": "80"}.get(scheme, "")
-    return name.strip("[]") == target[0] and wanted == str(target[1])
+    return name.strip("[]").rstrip(".") == target[0] and wanted == str(target[1])
 
 
 def may_name_a_host(data: bytes) -> bool:

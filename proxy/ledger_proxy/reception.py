@@ -27,10 +27,12 @@ class Reception:
     def __init__(self, settings: Settings, exchange: Exchange, connections: Connections) -> None:
         self._exchange, self._connections, self.patience = exchange, connections, connections.patience
         self._auth, self._origin = settings.auth, settings.mode.origin
+        self._enforced = settings.rules.enforced()
         self.answering = 0
 
     def take(self, rules: Ruleset) -> None:
         """From now on connections are judged by these."""
+        self._enforced = rules.enforced()
         self._connections.take(rules)
 
     @contextlib.contextmanager
@@ -46,7 +48,14 @@ class Reception:
         """Why a request is not taken at all."""
         if self._auth is not None and self.asking(request, client) is None:
             return answers.problem(answers.AUTHENTICATE)
-        return self._connections.destinations.refusal(request.scheme, request.host, request.port)
+        if refused := self._connections.destinations.refusal(request.scheme, request.host, request.port):
+            return refused
+        return None if self._agrees(request, client) else answers.problem(answers.MISDIRECTED)
+
+    def _agrees(self, request: Request, client: connection.Client) -> bool:
+        """Also where no rule means it: one may mean it at the host that it names, which can be on the same machine."""
+        sni = None if self._origin else client.sni
+        return agrees(request, sni) or not self._enforced.intercepts(request.host, request.port)
 
     def meant(self, client: connection.Client, address: Address, name: str) -> Address:
         """Where a request goes that came for an address, and names a host in plain text."""
@@ -65,9 +74,7 @@ class Reception:
         caller: Caller | None,
         body: Spooled | None = None,
     ) -> answers.Response | answers.Streamed:
-        """Through the exchange, unless who asks or what is named is wrong."""
-        if not agrees(request, None if self._origin else client.sni):
-            return answers.problem(answers.MISDIRECTED)
+        """Through the exchange, for who was welcome."""
         if caller is None:
             return answers.problem(answers.AUTHENTICATE)
         return await self._exchange.answer(rule, request, caller, lambda: left(client), body)

@@ -78,6 +78,12 @@ class Ruleset:
         """Whether any rule records without enforcing."""
         return any(rule.mode == "observe" for rule in self.rules)
 
+    def enforced(self) -> Ruleset:
+        """Return those of the rules that are enforced."""
+        if not self.observes:
+            return self
+        return replace(self, rules=tuple(rule for rule in self.rules if rule.mode != "observe"))
+
     def and_observing(self, rules: Iterable[Rule]) -> Ruleset:
         """Return the same rules, and further ones that observe what none of them means."""
         return replace(self, rules=(*self.rules, *(replace(rule, mode="observe") for rule in rules)))
