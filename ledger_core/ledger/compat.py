@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ledger import clock, codec
+from ledger.errors import LedgerError
 from ledger.ports import Query
 from ledger.records import Instant, Status, rfc3339
 from ledger.records import Record as Row
@@ -137,7 +138,7 @@ class Record:
 def _kept(row: Row) -> Any:
     try:
         return None if row.result is None else codec.decode(row.result)
-    except codec.CannotLoad:
+    except (codec.CannotLoad, LedgerError):
         return None
 
 

@@ -295,7 +295,7 @@ def release(was: Record, now: Instant, note: str | None = None, *, by: str | Non
 
 def answered(record: Record, event: EventType, now: Instant, **detail: object) -> Event:
     """The journal's line for an attempt answered without an execution, or a warning; its counts are in `ANSWERED`."""
-    return _event(record, event, now, detail)
+    return Event(event, record.id, record.tool, record.wf, now.wall, record.caller, detail)
 
 
 def mint_key(record_id: str, generation: int, nonce: str) -> str:
@@ -334,7 +334,8 @@ def _change(
     if detail:
         told.update(detail)
     counts = row.counts if was is None or not was.resent else _counts(row, was)
-    return Change(record, was, row.guard, _event(record, row.event, now, told), counts)
+    event = Event(row.event, record.id, record.tool, record.wf, now.wall, record.caller, told)
+    return Change(record, was, row.guard, event, counts)
 
 
 def _give_to(record: Record, by: Claimant, row: Transition, now: Instant) -> None:
@@ -351,7 +352,3 @@ def _counts(row: Transition, was: Record) -> Mapping[str, int]:
     if was.status is R and row.counts.get("unknown", 0) > 0:
         return {**row.counts, "unknown": 0, "held": 1}
     return row.counts
-
-
-def _event(record: Record, event: EventType, now: Instant, detail: Mapping[str, object]) -> Event:
-    return Event(event, record.id, record.tool, record.wf, now.wall, record.caller, detail)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ledger.values import value
 
@@ -149,7 +149,7 @@ class Record:
     error: str | None = None
     note: str | None = None
     about: dict[str, Any] = field(default_factory=dict)
-    result: Result | None = None
+    result: Result | None = field(default_factory=lambda: None)  # not on the class, or nothing would be late
 
     @property
     def blocked(self) -> int:
@@ -168,11 +168,31 @@ class Record:
         return twin
 
     @classmethod
-    def of_fields(cls, fields: dict[str, Any]) -> Record:
-        """The record that has exactly these fields, each given; for stores, which read them by the thousand."""
+    def of_fields(cls, fields: dict[str, Any], kept: Callable[[], Result | None]) -> Record:
+        """The record that has exactly these fields, each given but `result`; for stores, which read them by the
+        thousand.
+
+        kept: gives the result once somebody asks for it, as few do; what it raises, they get.
+        """
         record = object.__new__(cls)
+        fields["_kept"] = kept
         record.__dict__ = fields
         return record
+
+    def whole(self) -> Record:
+        """Itself, with its result read. Raises StoreUnavailable, ResultSealed where that cannot be."""
+        _ = self.result
+        return self
+
+    if not TYPE_CHECKING:  # which would take any name for a field
+
+        def __getattr__(self, name: str) -> Any:
+            """Only what is not there yet is asked for here."""
+            kept = self.__dict__.get("_kept")
+            if name != "result" or kept is None:
+                raise AttributeError(f"a {type(self).__name__} has no {name!r}")
+            self.__dict__["result"] = found = kept()
+            return found
 
     def to_json(self) -> str:
         """The whole record as text, for a store of your own; `from_json` gives an equal one back."""

@@ -288,7 +288,8 @@ def _success(attempt: Attempt, record: Record, now: Instant) -> Step:
     if policy.unlimited or over or record.spent < policy.max:
         return _swap(attempt, record, Trigger.REPEAT, now, fresh_window=over)
     if policy.replay:
-        return _reply(attempt, Answer.REPLAYED, record, EventType.REPLAYED, now)
+        # Whole: a result that cannot be read is no answer, and is not counted as one.
+        return _reply(attempt, Answer.REPLAYED, record.whole(), EventType.REPLAYED, now)
     return _reply(attempt, Answer.BLOCKED, record, EventType.BLOCKED, now)
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger import Guard
 from ledger.errors import ResultSealed
 from ledger.records import Instant, Record, Result, Status
 from ledger.stores import sealed, upkeep
@@ -69,6 +70,30 @@ def test_without_its_key_it_is_one_line_that_says_so(path: Path) -> None:
         read(path, "a" * 8, NEW)
     with closing(SqliteView(path)) as view, pytest.raises(ResultSealed):
         view.get("a" * 8)
+
+
+@pytest.mark.parametrize("replays", [False, True])
+def test_only_who_is_answered_from_it_needs_its_key(tmp_path: Path, replays: bool) -> None:
+    charged: list[int] = []
+
+    def charge(amount: int) -> int:
+        charged.append(amount)
+        return amount
+
+    for keys in ([OLD], []):
+        cipher = Sealer(keys) if keys else None
+        with (
+            closing(SqliteStore(tmp_path / "ledger.db", cipher=cipher)) as store,
+            closing(Guard(store=store).quiet().policy(charge, replay=replays)) as guard,
+        ):
+            if replays and not keys:
+                with pytest.raises(ResultSealed, match="is encrypted: set LEDGER_ENCRYPTION_KEY"):
+                    guard(charge, 5)
+            else:
+                assert guard(charge, 5) == (5 if keys else None)
+            told = guard.stats()
+    assert charged == [5]
+    assert (told["attempts"], told["blocked"]) == ((1, 0) if replays else (2, 1)), "only answers count"
 
 
 def test_what_needs_no_answer_needs_no_key(path: Path) -> None:

@@ -29,21 +29,26 @@ def snapshot(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 def get(db: sqlite3.Connection, id: str) -> Record | None:
     """One record with its result. Raises ResultSealed."""
-    row = db.execute(schema.GET, (id,)).fetchone()
-    return record_from(row, cipher_of(db)) if row else None
+    found = _found(db, schema.GET, id)
+    return found.whole() if found is not None else None
 
 
 def look(db: sqlite3.Connection, record: Record) -> Record | None:
     """The record with this id, else the open one with the same payload, else with the same bytes.
 
-    Raises ResultSealed.
+    Its result is read when it is asked for: see `Record.of_fields`.
     """
-    found = get(db, record.id)
-    for sql, value in ((schema.OPEN_PAYLOAD, record.payload_id), (schema.OPEN_CONTENT, record.content_id)):
-        if found is None and value is not None:
-            row = db.execute(sql, (value,)).fetchone()
-            found = record_from(row, cipher_of(db)) if row else None
+    found = _found(db, schema.GET, record.id)
+    if found is None and record.payload_id is not None:
+        found = _found(db, schema.OPEN_PAYLOAD, record.payload_id)
+    if found is None and record.content_id is not None:
+        found = _found(db, schema.OPEN_CONTENT, record.content_id)
     return found
+
+
+def _found(db: sqlite3.Connection, sql: str, value: str) -> Record | None:
+    row = db.execute(sql, (value,)).fetchone()
+    return record_from(row, cipher_of(db)) if row else None
 
 
 def events(db: sqlite3.Connection, after: int, limit: int, query: Query) -> list[Event]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ledger.compact import encoder, loads
 from ledger.errors import StoreUnavailable
-from ledger.records import Event, EventType, Instant, Kind, Record, Status
+from ledger.records import Event, EventType, Instant, Kind, Record, Result, Status
 from ledger.stores.sealed import Cipher, closed, result_from
 
 FIXED = ("id", "kind", "tool", "rule", "wf", "version", "created")
@@ -99,12 +100,13 @@ def result_row(r: Record, cipher: Cipher | None = None) -> tuple[Any, ...] | Non
 def record_from(row: Sequence[Any], cipher: Cipher | None = None) -> Record:
     """A record from `COLUMNS`, optionally followed by a result's meta and body.
 
-    Raises ResultSealed, and StoreUnavailable for a row that is none: nobody wrote it so.
+    Its result raises ResultSealed when it is asked for. Raises StoreUnavailable for a row that is none: nobody wrote
+    it so.
     """
     try:
         return _record_from(row, cipher)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise StoreUnavailable(f"record {row[0]!r} is damaged on the disk; check it, and restore a copy") from None
+    except _NO_ROW:
+        raise _damaged(row[0]) from None
 
 
 def _record_from(row: Sequence[Any], cipher: Cipher | None) -> Record:
@@ -131,11 +133,22 @@ def _record_from(row: Sequence[Any], cipher: Cipher | None) -> Record:
         "attempts": attempts, "runs": runs, "failed": failed, "unknown": unknown,
         "replayed": replayed, "refused": refused, "held": held, "conflicts": conflicts,
         "error": error, "note": note, "about": loads(about) if about != "{}" else {},
-        "result": None if meta is None else result_from(meta, body, id, epoch, cipher),
-    })  # fmt: skip
+    }, partial(_result, meta, body, id, epoch, cipher))  # fmt: skip
 
 
-_WIDTH = len(COLUMNS)
+def _result(meta: Any, body: Any, id: str, epoch: int, cipher: Cipher | None) -> Result | None:
+    try:
+        return None if meta is None else result_from(meta, body, id, epoch, cipher)
+    except _NO_ROW:
+        raise _damaged(id) from None
+
+
+def _damaged(id: object) -> StoreUnavailable:
+    return StoreUnavailable(f"record {id!r} is damaged on the disk; check it, and restore a copy")
+
+
+_NO_ROW = (KeyError, TypeError, ValueError, AttributeError)
+"""What is raised by a value that stands in the wrong place."""
 _KINDS = {kind.value: kind for kind in Kind}
 _STATUSES = {status.value: status for status in Status}
 
