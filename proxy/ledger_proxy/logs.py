@@ -15,6 +15,11 @@ TOLD = ("rule", "record", "outcome", "wf", "caller", "status", "ms")
 """What a line about an operation says, in this order."""
 
 
+_GREEN, _CYAN, _RED, _YELLOW = 32, 36, 31, 33
+_COLOURS = {"executed": _GREEN, "replayed": _CYAN, "failed": _RED, "unknown": _RED, "held": _RED}
+"""Of an outcome on a terminal, as ECMA-48 numbers them; what is not here was refused."""
+
+
 class JsonLines(logging.Formatter):
     """One object per line: `at` (RFC 3339, UTC), `level`, `message` and, of an operation, `TOLD`."""
 
@@ -29,10 +34,20 @@ class JsonLines(logging.Formatter):
 
 
 class Text(logging.Formatter):
-    """One line for a person, with the time of day."""
+    """One line for a person, with the time of day. colours: whether a terminal shows it."""
+
+    def __init__(self, colours: bool = False) -> None:
+        super().__init__()
+        self._colours = colours
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
+        line, outcome = _harmless(self._line(record)), str(getattr(record, "outcome", ""))
+        if not self._colours or not outcome:
+            return line
+        return line.replace(outcome, f"\x1b[{_COLOURS.get(outcome, _YELLOW)}m{outcome}\x1b[0m", 1)
+
+    def _line(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
         told = _operation(record)
         if not told:
@@ -48,7 +63,12 @@ class Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
         kind = record.exc_info[0] if record.exc_info else None
-        return f"ledger: {record.getMessage()}{f' ({kind.__name__})' if kind else ''}"
+        return _harmless(f"ledger: {record.getMessage()}{f' ({kind.__name__})' if kind else ''}")
+
+
+def _harmless(line: str) -> str:
+    """What would end the line, or move a cursor, spelled out: workflows and callers are whatever somebody sends."""
+    return line if line.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 WAITING = 10_000
@@ -122,7 +142,8 @@ def to_stderr(form: str | None, apart: bool = False) -> None:
     apart: without waiting for whoever reads it.
     """
     handler = Apart(sys.stderr.fileno()) if apart else logging.StreamHandler()
-    handler.setFormatter({"json": JsonLines(), "text": Text()}.get(form or "", Plain()))
+    text = Text(colours=sys.stderr.isatty() and not os.environ.get("NO_COLOR"))
+    handler.setFormatter({"json": JsonLines(), "text": text}.get(form or "", Plain()))
     logging.basicConfig(level=logging.WARNING if form is None else logging.INFO, handlers=[handler], force=True)
     # mitmproxy's crash logs hold raw body bytes, and its connection log is noise.
     logging.getLogger("mitmproxy").setLevel(logging.CRITICAL)

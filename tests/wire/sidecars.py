@@ -116,7 +116,12 @@ def ledger(*args: object, env: dict[str, str] | None = None, **kw: Any) -> subpr
 
 
 def start(
-    folder: Path, upstream: Upstream, rules: str = RULES, env: dict[str, str] | None = None, *more: object
+    folder: Path,
+    upstream: Upstream,
+    rules: str = RULES,
+    env: dict[str, str] | None = None,
+    *more: object,
+    stderr: int = subprocess.PIPE,
 ) -> Sidecar:
     """Start a sidecar on a free port; its ledger and CA live in `folder`, so a second one shares them."""
     folder.mkdir(exist_ok=True)
@@ -125,22 +130,23 @@ def start(
     arguments = ["--resolve", upstream.resolve("api.stripe.com")]
     if upstream.ca_file:
         arguments += ["--upstream-ca", str(upstream.ca_file)]
-    return launch(folder, file, env, *arguments, *more)
+    return launch(folder, file, env, *arguments, *more, stderr=stderr)
 
 
-def launch(folder: Path, rules: Path, env: dict[str, str] | None, *more: object) -> Sidecar:
+def launch(
+    folder: Path, rules: Path, env: dict[str, str] | None, *more: object, stderr: int = subprocess.PIPE
+) -> Sidecar:
     """Start a sidecar with these arguments and wait until it listens."""
     arguments = ["proxy", "--listen", "127.0.0.1:0", "--rules", rules, "--db", folder / "ledger.db"]
     arguments += ["--ca-dir", folder / "ca", "--drain", "3"]
     process = subprocess.Popen(
         command(*arguments, *more),
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         env={**os.environ, **(env or {})},
     )
     assert process.stdout is not None
-    assert process.stderr is not None
     line = process.stdout.readline()
     if not line.startswith("listening on "):
         _, said = process.communicate(timeout=10)

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sqlite3
+import ssl
 import sys
 import time
 import warnings
@@ -125,6 +126,42 @@ def test_the_log_has_a_line_for_each_operation_and_no_secret(tmp_path: Path, ups
     ]
     assert all(line["record"] and line["ms"] > 0 for line in operations)
     assert not any(secret in said for secret in ("sesame", "4242", "sk_live_secret"))
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_an_agent_calls_itself_stays_one_harmless_line(tmp_path: Path, upstream: Upstream, form: str) -> None:
+    """A proxy URL's user can hold any character, percent-encoded."""
+    sidecar = start(tmp_path / "s", upstream, RULES, None, "--log", form)
+    user = "order%0a12:00:00%20%20failed%1b[2J%e2%80%ae"
+    trust = ssl.create_default_context(cafile=str(sidecar.ca / "ca-cert.pem"))
+    proxy = f"http://{user}@127.0.0.1:{sidecar.port}"
+    with httpx.Client(proxy=proxy, verify=trust, trust_env=False, timeout=30) as client:
+        assert client.post("https://api.stripe.com/v1/charges", json={}).headers["Ledger-Outcome"] == "executed"
+    sidecar.process.send_signal(signal.SIGTERM)
+    _, said = sidecar.process.communicate(timeout=30)
+    sidecar.stop()
+    assert [line for line in said.splitlines() if "executed" in line] == said.splitlines()
+    assert said.removesuffix("\n").isprintable()
+
+
+@pytest.mark.parametrize(("more", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_on_a_terminal_the_outcome_has_a_colour(
+    tmp_path: Path, upstream: Upstream, more: dict[str, str], coloured: bool
+) -> None:
+    screen, ours = os.openpty()
+    more = {"TERM": "xterm", **more}
+    sidecar = start(tmp_path / "s", upstream, RULES, more, "--log", "text", stderr=ours)
+    os.close(ours)
+    for _ in range(2):
+        sidecar.post("/v1/charges", {"amount": 7})
+    sidecar.stop()
+    said = b""
+    with contextlib.suppress(OSError):  # what Linux says when nobody holds the other end any more
+        while data := os.read(screen, 4096):
+            said += data
+    os.close(screen)
+    assert (b"\x1b[32mexecuted" in said, b"\x1b[36mreplayed" in said) == (coloured, coloured)
+    assert (b"executed" in said, b"\x1b" in said) == (True, coloured)
 
 
 def test_a_log_that_nobody_reads_stops_no_exchange(tmp_path: Path, upstream: Upstream) -> None:
