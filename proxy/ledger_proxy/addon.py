@@ -16,7 +16,7 @@ import ledger_proxy.light  # noqa: F401 - before mitmproxy
 from aiohttp.streams import StreamReader
 from mitmproxy import connection, http
 
-from ledger_proxy import answers
+from ledger_proxy import answers, rings
 from ledger_proxy.connecting import BY_ADDRESS
 from ledger_proxy.destinations import is_address
 from ledger_proxy.exchange import Caller
@@ -63,6 +63,7 @@ class Gate:
         self._relay, self._passer, self._observer = relay, passer, observer
         self.rules, self._origin = settings.rules, settings.mode.origin
         self._default = Caller(settings.workflow, settings.caller)
+        self._chained = settings.upstream_proxy is not None
         self._flowing: dict[str, str] = {}
 
     def under_way(self) -> set[str]:
@@ -92,7 +93,7 @@ class Gate:
             flow.response = front(answers.problem(answers.UNAVAILABLE, detail="The rules could not be applied."))
             return
         if not candidates:
-            _let_go(flow)
+            self._let_go(flow)
             flow.request.stream = True
             return
         if all(rule.mode == "observe" for rule in candidates):
@@ -128,7 +129,7 @@ class Gate:
                 caller = self._reception.asking(request, flow.client_conn)
                 rule = await read(len(request.body), decide, candidates, request)
                 if rule is None:
-                    _let_go(flow)
+                    self._let_go(flow)
                     return
                 if rule.mode == "observe":
                     if watched := self._watch(flow, (rule,), request):
@@ -183,13 +184,22 @@ class Gate:
 
     def _watch(self, flow: http.HTTPFlow, candidates: Sequence[Rule], request: Request) -> Watched | None:
         """Let the request go its way, and follow it."""
-        _let_go(flow)
+        self._let_go(flow)
         if self._observer is None:
             return None
         caller = self._reception.asking(request, flow.client_conn) or self._default
         watched = Watched(self._observer, candidates, request, caller)
         flow.metadata[_WATCHED] = watched
         return watched
+
+    def _let_go(self, flow: http.HTTPFlow) -> None:
+        """No rule means this request: it goes its way, less what was said to us."""
+        headers = flow.request.headers
+        for name in (*_PROXY_HEADERS, *LEDGER_HEADERS):
+            headers.pop(name, None)
+        if self._chained and flow.request.scheme == "http":
+            headers[rings.FIELD] = rings.passed(headers.get(rings.FIELD))
+        flow.metadata[_LET_GO] = True
 
     def _receiving(self, candidates: Sequence[Rule], flow: http.HTTPFlow) -> Answering:
         """Answers a request when its body, which is not in memory, has come."""
@@ -267,13 +277,6 @@ def _coded(request: http.Request) -> bool:
 def _settled(flow: http.HTTPFlow) -> bool:
     """Whether it was decided what becomes of a request; mitmproxy sends on what nobody decided on."""
     return flow.response is not None or _LET_GO in flow.metadata or _TICKET in flow.metadata
-
-
-def _let_go(flow: http.HTTPFlow) -> None:
-    """No rule means this request: it goes its way, less what was said to us."""
-    for name in (*_PROXY_HEADERS, *LEDGER_HEADERS):
-        flow.request.headers.pop(name, None)
-    flow.metadata[_LET_GO] = True
 
 
 def _request(flow: http.HTTPFlow, body: bytes) -> Request:

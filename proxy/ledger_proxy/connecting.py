@@ -16,7 +16,7 @@ from mitmproxy import connection, http, tls
 from mitmproxy.proxy import layer, layers, server_hooks
 from mitmproxy.proxy.layers import modes
 
-from ledger_proxy import answers
+from ledger_proxy import answers, rings
 from ledger_proxy.agreement import may_name_a_host
 from ledger_proxy.destinations import Destinations, Forbidden, is_address
 from ledger_proxy.ends import Ends
@@ -53,6 +53,7 @@ class Connections:
         self._auth, self._origin = settings.auth, settings.mode.origin
         self._default = Caller(settings.workflow, settings.caller)
         self._callers: dict[str, Caller] = {}
+        self._came_by: dict[str, str | None] = {}
         self._named: dict[str, Address] = {}
         self._open = 0
         self.patience = Patience()
@@ -79,6 +80,7 @@ class Connections:
         self._open -= 1
         self.patience.met(client.id)
         self._callers.pop(client.id, None)
+        self._came_by.pop(client.id, None)
         self._saying.discard(client.id)
 
     async def http_connect(self, flow: http.HTTPFlow) -> None:
@@ -88,10 +90,17 @@ class Connections:
         caller = self.who(flow.client_conn, flow.request.headers.get("Proxy-Authorization"))
         if caller is None:
             flow.response = front(answers.problem(answers.AUTHENTICATE))
+        elif rings.came_by_us(flow.request.headers.get(rings.FIELD)):
+            flow.response = front(answers.problem(answers.LOOP))
         elif refused := await self.destinations.tunnel_refusal(host, port, direct):
             flow.response = front(refused)
         else:
             self._callers[flow.client_conn.id] = caller
+            self._came_by[flow.client_conn.id] = flow.request.headers.get(rings.FIELD)
+
+    def http_connect_upstream(self, flow: http.HTTPFlow) -> None:
+        """The tunnel that the front opens through a proxy behind it."""
+        flow.request.headers[rings.FIELD] = rings.passed(self._came_by.get(flow.client_conn.id))
 
     def socks5_auth(self, data: modes.Socks5AuthData) -> None:
         caller = self._auth.admit_pair(data.username, data.password, self._default) if self._auth else self._default

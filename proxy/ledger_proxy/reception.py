@@ -10,7 +10,7 @@ import ledger_proxy.light  # noqa: F401 - before mitmproxy
 # isort: split
 from mitmproxy import connection
 
-from ledger_proxy import answers
+from ledger_proxy import answers, rings
 from ledger_proxy.agreement import agrees
 from ledger_proxy.connecting import Connections
 from ledger_proxy.exchange import Caller, Exchange
@@ -48,6 +48,8 @@ class Reception:
         """Why a request is not taken at all."""
         if self._auth is not None and self.asking(request, client) is None:
             return answers.problem(answers.AUTHENTICATE)
+        if rings.came_by_us(request.header(rings.FIELD)):
+            return answers.problem(answers.LOOP)
         if refused := self._connections.destinations.refusal(request.scheme, request.host, request.port):
             return refused
         return None if self._agrees(request, client) else answers.problem(answers.MISDIRECTED)

@@ -12,6 +12,7 @@ from aiohttp import ClientRequest, hdrs
 from multidict import CIMultiDict
 from yarl import URL
 
+from ledger_proxy import rings
 from ledger_proxy.chaining import Proxy
 from ledger_proxy.peers import Peers, name_of
 from ledger_proxy.resolver import Endpoint
@@ -109,7 +110,7 @@ def _url(scheme: str, endpoint: Endpoint) -> URL:
 
 def _tunnel_headers(proxy: Proxy, authority: str) -> CIMultiDict[str]:
     # aiohttp writes this very Host in here, after hashing them into the pool's key: without it no tunnel is reused.
-    headers = CIMultiDict({hdrs.HOST: authority})
+    headers = CIMultiDict({hdrs.HOST: authority, rings.FIELD: rings.passed(None)})
     if proxy.authorization is not None:
         headers[hdrs.PROXY_AUTHORIZATION] = proxy.authorization
     return headers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from ledger_proxy import rings
 from ledger_proxy.headers import end_to_end, to_bytes
 from ledger_rules.request import Request
 
@@ -33,6 +34,8 @@ def request_head(
     """
     fields = _with_framing(request, end_to_end(headers), authority, len(request.body) if length is None else length)
     lines = [_line(name, value) for name, value in fields]
+    if prefix:
+        lines.append(f"{rings.FIELD}: {rings.passed(None)}")
     if proxy_authorization is not None:
         lines.append(f"Proxy-Authorization: {proxy_authorization}")
     try:

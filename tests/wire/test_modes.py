@@ -253,6 +253,39 @@ def test_in_front_of_a_service_on_its_own_machine(tmp_path: Path) -> None:
         assert len(near.effects()) == 1
 
 
+@pytest.fixture
+def ring(tmp_path: Path) -> Iterator[tuple[Sidecar, str]]:
+    """Two sidecars, each with the other behind it, and the first one's admin server."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        ports = [each.getsockname()[1] for each in (one, two)]
+    made = []
+    for number, (own, other) in enumerate((ports, ports[::-1])):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "ledger.yaml").write_text(RULES)
+        more = ("--listen", f"127.0.0.1:{own}", "--mode", f"upstream:http://127.0.0.1:{other}")
+        made.append(launch(folder, folder / "ledger.yaml", None, *more, "--admin", "127.0.0.1:0"))
+    assert made[0].process.stderr is not None
+    yield made[0], made[0].process.stderr.readline().split()[-1]
+    for sidecar in made:
+        sidecar.stop()
+
+
+def test_a_ring_of_sidecars_is_left_at_the_first_turn(ring: tuple[Sidecar, str]) -> None:
+    sidecar, admin = ring
+    with socket.create_connection(("127.0.0.1", sidecar.port), 20) as raw:
+        answer = ask(raw, b"GET http://other.test/x HTTP/1.1\r\nHost: other.test\r\nConnection: close\r\n\r\n")
+        assert (answer.status, b"urn:ledger:problem:loop" in answer.body) == (508, True)
+    with socket.create_connection(("127.0.0.1", sidecar.port), 20) as raw:
+        raw.sendall(b"CONNECT other.test:443 HTTP/1.1\r\nHost: other.test:443\r\n\r\n")
+        assert b" 200 " in raw.recv(4096)
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            ssl.create_default_context().wrap_socket(raw, server_hostname="other.test")
+    told = httpx.get(f"http://{admin}/metrics", trust_env=False).text
+    (opened,) = [line for line in told.splitlines() if line.startswith("ledger_connections_total")]
+    assert float(opened.split()[1]) == 4
+
+
 def test_a_sidecar_is_not_chained_to_itself(tmp_path: Path) -> None:
     words = ("--listen", "127.0.0.1:49999", "--mode", "upstream:http://localhost:49999", "--db", tmp_path / "l.db")
     said = ledger("proxy", *words, "--ca-dir", tmp_path / "ca", cwd=tmp_path)
