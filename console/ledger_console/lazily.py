@@ -15,10 +15,14 @@ from ledger_console.loading import loading
 
 @dataclass(frozen=True, slots=True)
 class Lazy:
-    """Where a command is. name: a function, or the Typer of a group. settings: of its context, see typer."""
+    """Where a command is. name: a function, or the Typer of a group. told: its line in the list of commands.
+
+    settings: of its context, see typer.
+    """
 
     module: str
     name: str
+    told: str
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -62,5 +66,5 @@ def _made(name: str, lazy: Lazy) -> Any:
         only.command(name, context_settings=lazy.settings)(found)
         found = only
     command = typer.main.get_command(found)
-    command.name = name
+    command.name, command.short_help = name, lazy.told
     return command

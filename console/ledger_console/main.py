@@ -27,33 +27,41 @@ class _Ledger(Lazily):
 
     table: ClassVar[dict[str, Lazy]] = {
         # Options end at the command's name: `ledger run python agent.py --limit 3` passes --limit on.
-        "run": Lazy("ledger_console.sidecar", "run", {"allow_interspersed_args": False}),
-        "proxy": Lazy("ledger_console.sidecar", "proxy"),
-        "env": Lazy("ledger_console.env", "env"),
-        "doctor": Lazy("ledger_console.doctor", "doctor"),
-        "show": Lazy("ledger_console.show", "show"),
-        "tail": Lazy("ledger_console.tail", "tail"),
-        "stats": Lazy("ledger_console.stats", "stats"),
-        "unknown": Lazy("ledger_console.unknown", "unknown"),
-        "dashboard": Lazy("ledger_console.dashboard.command", "dashboard"),
-        "resolve": Lazy("ledger_console.settle", "resolve"),
-        "retry": Lazy("ledger_console.settle", "retry"),
-        "clear": Lazy("ledger_console.clear", "clear"),
-        "export": Lazy("ledger_console.export", "export"),
-        "import": Lazy("ledger_console.importing", "import_"),
-        "backup": Lazy("ledger_console.upkeep", "backup"),
-        "purge": Lazy("ledger_console.upkeep", "purge"),
-        "vacuum": Lazy("ledger_console.upkeep", "vacuum"),
-        "encrypt": Lazy("ledger_console.upkeep", "encrypt"),
-        "rules": Lazy("ledger_console.rules", "app"),
-        "ca": Lazy("ledger_console.authority", "app"),
+        "run": Lazy(
+            "ledger_console.sidecar",
+            "run",
+            "Run a command behind a sidecar of its own",
+            {"allow_interspersed_args": False},
+        ),
+        "proxy": Lazy("ledger_console.sidecar", "proxy", "Run a sidecar for agents that are started elsewhere"),
+        "env": Lazy("ledger_console.env", "env", "Print the variables that such an agent needs"),
+        "doctor": Lazy("ledger_console.doctor", "doctor", "Say what is wrong here, and prove exactly-once live"),
+        "show": Lazy("ledger_console.show", "show", "List the records, or show one"),
+        "tail": Lazy("ledger_console.tail", "tail", "Show what happens, as it happens"),
+        "stats": Lazy("ledger_console.stats", "stats", "Totals, and the share that were duplicates"),
+        "unknown": Lazy("ledger_console.unknown", "unknown", "List what waits for a person, with what to type"),
+        "dashboard": Lazy("ledger_console.dashboard.command", "dashboard", "All of it in a browser, live"),
+        "resolve": Lazy("ledger_console.settle", "resolve", "Say whether an unknown's effect happened"),
+        "retry": Lazy("ledger_console.settle", "retry", "Let the next attempt run"),
+        "clear": Lazy("ledger_console.clear", "clear", "Remove records, after asking"),
+        "export": Lazy("ledger_console.export", "export", "Write the records as JSON Lines or CSV"),
+        "import": Lazy("ledger_console.importing", "import_", "Take over records of another ledger"),
+        "backup": Lazy("ledger_console.upkeep", "backup", "Copy a ledger that is in use"),
+        "purge": Lazy("ledger_console.upkeep", "purge", "Remove what ended long ago"),
+        "vacuum": Lazy("ledger_console.upkeep", "vacuum", "Give the space of removed records back"),
+        "encrypt": Lazy("ledger_console.upkeep", "encrypt", "Encrypt what is kept, or change the key"),
+        "rules": Lazy("ledger_console.rules", "app", "Check, explain and test rules"),
+        "ca": Lazy("ledger_console.authority", "app", "The certificate authority that agents trust"),
     }
 
 
 app = typer.Typer(
     name="ledger",
     cls=_Ledger,
-    help="Exactly-once for AI agents: retries are answered from a durable record.",
+    help=(
+        "Exactly-once for AI agents: retries are answered from a durable record.\n\n"
+        "\b\nExamples:\n  ledger run -- python agent.py\n  ledger tail\n  ledger unknown\n  ledger dashboard --open"
+    ),
     add_completion=True,
     pretty_exceptions_enable=False,
     no_args_is_help=True,

@@ -32,8 +32,8 @@ LOOKED_AT = 1_000
 """Unknowns of one look, the newest; there is no more to tell a person who has so many."""
 A_MINUTE = 30
 """Notifications of one minute to one receiver; the others come later, if they are unknown still."""
-TRIES, AGAIN_SECONDS = 3, 60.0
-"""For a telling of which it is certain that it did not happen."""
+AGAIN_SECONDS, SELDOM_SECONDS = 60.0, 900.0
+"""Until a telling that certainly did not happen is tried again: twice as long each time, up to this."""
 WF = "ledger-notify"
 POLICY = Policy(wait=0.0)
 
@@ -56,37 +56,50 @@ class Notifier:
         self._store, self._keeper, self._whom, self._tell = store, keeper, whom, tell
         self._done: set[str] = set()
         self._sent: dict[str, list[float]] = {}
+        self._telling: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            try:
-                if self._whom():
-                    await self.look()
-            except Exception:
-                logger.warning("unknown outcomes could not be told of", exc_info=logger.isEnabledFor(logging.DEBUG))
+        try:
+            while True:
+                await asyncio.sleep(LOOK_SECONDS)
+                try:
+                    if self._whom():
+                        await self._look()
+                except Exception:
+                    _complain()
+        finally:
+            for task in self._telling.values():
+                task.cancel()
+            await asyncio.gather(*self._telling.values(), return_exceptions=True)
 
-    async def look(self) -> None:
-        """Tell everybody of what is unknown and was not told. Slow receivers do not keep others waiting."""
+    async def _look(self) -> None:
+        """Begin to tell everybody of what is unknown and was not told. A slow receiver keeps no other waiting."""
         found = await self._store.page(Query(status=Status.UNKNOWN, limit=LOOKED_AT))
         now = clock.now().wall
         news = [r for r in found if worth_telling(r) and now - r.touched.wall < RECENT_SECONDS]
         self._done &= {_id(notify, record) for notify in self._whom() for record in news}
-        await asyncio.gather(*(self._tell_all(notify, news) for notify in self._whom()))
+        self._telling = {name: task for name, task in self._telling.items() if not task.done()}
+        for notify in self._whom():
+            if notify.name not in self._telling:
+                self._telling[notify.name] = asyncio.create_task(self._tell_all(notify, news))
 
     async def _tell_all(self, notify: Notify, news: Iterable[Record]) -> None:
-        for record in news:
-            if _id(notify, record) not in self._done:
-                if not self._may(notify):
-                    return
-                await self._attempt(notify, record)
+        try:
+            for record in news:
+                if _id(notify, record) not in self._done:
+                    if not self._may(notify):
+                        return
+                    await self._attempt(notify, record)
+        except Exception:
+            _complain()
 
     async def _attempt(self, notify: Notify, record: Record) -> None:
         draft = _draft(notify, record)
         before = await self._store.look(draft)
         if before is not None and not _again(before):
-            if before.status is not Status.FAILED or before.attempts >= TRIES:
+            # While another sidecar tells, it may still come out that nothing was told.
+            if before.status in (Status.SUCCESS, Status.UNKNOWN):
                 self._done.add(draft.id)
             return
         self._sent.setdefault(notify.name, []).append(time.monotonic())
@@ -114,9 +127,13 @@ def worth_telling(record: Record) -> bool:
 
 
 def _again(before: Record) -> bool:
-    """Whether a telling that did not happen is tried once more."""
-    late = clock.now().wall - before.touched.wall >= AGAIN_SECONDS
-    return before.status is Status.FAILED and before.attempts < TRIES and late
+    """Whether a telling that did not happen is tried once more: its receiver may be back."""
+    wait = min(AGAIN_SECONDS * 2 ** min(before.failed - 1, 10), SELDOM_SECONDS)
+    return before.status is Status.FAILED and clock.now().wall - before.touched.wall >= wait
+
+
+def _complain() -> None:
+    logger.warning("unknown outcomes could not be told of", exc_info=logger.isEnabledFor(logging.DEBUG))
 
 
 def _id(notify: Notify, record: Record) -> str:

@@ -96,6 +96,7 @@ def test_it_happened(seen: Seen, shown: Dashboard, agent: Agent) -> None:
     page.locator("[data-row] a.tool").click()
     _settles(page, "It happened…", "It happened")
     expect(page.locator(".flash")).to_contain_text("Settled")
+    expect(page.locator(".flash a")).to_have_count(0)
     expect(page.locator(".story")).to_contain_text("by=ada")
     assert agent.ask("cd34", wf="order-1").answer == "replayed"
 

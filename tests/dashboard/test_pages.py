@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from ledger.steps import Outcome
 from ledger_console.dashboard import searching, views
 from ledger_console.dashboard.filters import ORDERS
 from tests.console.conftest import Agent
-from tests.dashboard.conftest import Opens, plain, rows
+from tests.dashboard.conftest import WHY, Opens, plain, rows
 from tests.dashboard.story import live_a_day
 
 CHARGED = Outcome(
@@ -238,6 +239,45 @@ async def test_a_workflow_tells_where_it_stopped(agent: Agent, dashboard: Opens)
     assert "the connection was lost" in said
     assert page.count('class="lane ') == 3
     assert "3 attempts: 1 executed, 2 answered without running; success now" in page
+
+
+async def test_who_asks_the_provider_reads_when_it_was(agent: Agent, dashboard: Opens) -> None:
+    agent.ask("ab12", Status.UNKNOWN, wf="order-1")
+    found = agent.store.get("ab12")
+    assert found is not None
+    when = datetime.fromtimestamp(found.created.wall, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    browser = await dashboard()
+    assert f"First asked {when}" in plain(await browser.opens("/operations/ab12"))
+    assert "Last began" in plain(await browser.opens("/workflows"))
+
+
+async def test_who_settled_one_is_led_to_the_next(agent: Agent, dashboard: Opens) -> None:
+    for id in ("ab12", "cd34", "ef56"):
+        agent.ask(id, Status.UNKNOWN)
+    browser = await dashboard()
+    for id, said in (("ab12", "2 more wait →"), ("cd34", "1 more waits →"), ("ef56", "")):
+        page = await browser.opens(await browser.sends(f"/operations/{id}/resolve", done="yes", **WHY))
+        flash = re.search(r'<p class="flash" role="status">(.*?)</p>', page)
+        assert flash is not None
+        assert re.findall(r'<a href="/unknown">(.*?)</a>', flash[1]) == ([said] if said else [])
+
+
+async def test_what_ended_with_its_process_waits_for_a_person_too(agent: Agent, dashboard: Opens) -> None:
+    agent.ask("ab12", Status.UNKNOWN)
+    await asyncio.to_thread(agent.crashes, "cd34")
+    agent.starts("ef56")
+    assert rows(await (await dashboard()).opens("/unknown")) == ["cd34", "ab12"]
+
+
+async def test_many_that_wait_are_paged_through(agent: Agent, dashboard: Opens) -> None:
+    for n in range(60):
+        agent.ask(f"{n:04x}", Status.UNKNOWN)
+    browser = await dashboard()
+    page = await browser.opens("/unknown")
+    link = re.search(r'href="([^"]+)" rel="next"', page)
+    assert link is not None
+    more = await browser.opens(link[1].replace("&amp;", "&"))
+    assert rows(page) + rows(more) == [f"{n:04x}" for n in range(59, -1, -1)]
 
 
 async def test_read_only_offers_nothing_and_does_nothing(agent: Agent, dashboard: Opens) -> None:

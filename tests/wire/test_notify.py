@@ -130,6 +130,21 @@ def test_what_a_killed_sidecar_left_is_told_by_the_next_one(
     assert len(upstream.effects()) == 1
 
 
+def test_a_sidecar_that_is_killed_between_telling_and_noting_it_does_not_tell_again(
+    tmp_path: Path, upstream: Upstream, receiver: Upstream
+) -> None:
+    first = start(tmp_path / "sidecar", upstream, webhook(receiver, "hang/hook"), {"OPS_TOKEN": "t"})
+    first.post("/lose-response/1/charges")
+    receiver.wait_for(lambda r: r.effects(path="/hang/hook"))
+    first.kill()
+    with running(tmp_path / "sidecar", upstream, webhook(receiver), OPS_TOKEN="t") as second:
+        until(lambda: [r["status"] for r in tellings(second)] == ["unknown"])
+        second.post("/lose-response/2/charges")
+        until(lambda: [r["status"] for r in tellings(second)] == ["success", "unknown"])
+    assert len(receiver.effects(path="/hang/hook")) == 1
+    assert len(receiver.effects(path="/ok/hook")) == 1, "of the second one only"
+
+
 def test_a_variable_that_is_not_set_is_said_before_anything_listens(
     tmp_path: Path, upstream: Upstream, receiver: Upstream
 ) -> None:

@@ -21,10 +21,10 @@ TIMES = {
 ORDERS = {
     "": "newest first",
     "oldest": "oldest first",
-    Sort.TOUCHED.value: "last changed first",
-    Sort.ATTEMPTS.value: "most attempts first",
-    Sort.BLOCKED.value: "most prevented first",
-    Sort.STATUS.value: "unknown first, then running, failed",
+    Sort.TOUCHED.value: "last changed",
+    Sort.ATTEMPTS.value: "most attempts",
+    Sort.BLOCKED.value: "most prevented",
+    Sort.STATUS.value: "unknown first",
 }
 """Orders of the list, and what the page calls them."""
 PAGE = 50

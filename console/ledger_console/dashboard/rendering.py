@@ -71,6 +71,7 @@ def environment() -> Environment:
         "shell": shlex.quote,
         "size": size,
         "span": span,
+        "stamp": lambda wall: rfc3339(wall)[:19].replace("T", " ") + " UTC",
         "visible": lambda text: visible(str(text)),
         "visible_lines": lambda text: "\n".join(map(visible, text.split("\n"))),
     }

@@ -53,14 +53,16 @@ async def workflows(request: web.Request) -> web.StreamResponse:
     except ValueError:
         raise web.HTTPBadRequest(text="The address asks for a page that is not there.") from None
 
-    def read(view: SqliteView) -> tuple[dict[str, dict[str, int]], str | None, int]:
+    def read(view: SqliteView) -> tuple[dict[str, float], dict[str, dict[str, int]], str | None, int]:
         names, end = summary.latest_workflows(view, before, MOST_WORKFLOWS)
-        return {name: view.stats(Query(wf=name)) for name in names}, end, view.stats(Query())["open"]
+        return names, {name: view.stats(Query(wf=name)) for name in names}, end, view.stats(Query())["open"]
 
-    rows, end, waiting = await request.app[SOURCE].read(read)
+    began, rows, end, waiting = await request.app[SOURCE].read(read)
     following = f"/workflows?{urlencode({'before': end})}" if end else None
     shell = {"at": "/workflows", "waiting": waiting}
-    return request.app[PAGES].page(request, "workflows.html", shell, rows=rows, next=following, first=not before)
+    return request.app[PAGES].page(
+        request, "workflows.html", shell, rows=rows, began=began, next=following, first=not before
+    )
 
 
 async def workflow(request: web.Request) -> web.StreamResponse:

@@ -64,22 +64,23 @@ def summary(view: SqliteView) -> dict[str, Any]:
     return {"totals": totals(view), "groups": {by.value: rows for by, rows in groups(view).items()}}
 
 
-def latest_workflows(view: SqliteView, before: str | None, most: int) -> tuple[list[str], str | None]:
-    """Workflows whose operations began last before a cursor, and the cursor to go on from, None at the end.
+def latest_workflows(view: SqliteView, before: str | None, most: int) -> tuple[dict[str, float], str | None]:
+    """Workflows whose operations began last before a cursor, and when; and the cursor to go on from, None at the end.
 
     A ledger may hold a workflow for every order there ever was: they are looked up in the order of their records, not
     counted. One that is on an earlier page may come again.
     """
-    names: dict[str, None] = {}
+    names: dict[str, float] = {}
     for _ in range(_LOOKS):
         records = view.page(Query(before=before, limit=_LOOKED_AT))
         for record in records:
             if record.wf not in names and len(names) == most:
-                return list(names), before
-            names[record.wf], before = None, cursor(record)
+                return names, before
+            names.setdefault(record.wf, record.created.wall)
+            before = cursor(record)
         if len(records) < _LOOKED_AT:
-            return list(names), None
-    return list(names), before
+            return names, None
+    return names, before
 
 
 def _found(view: SqliteView, by: Dimension) -> Mapping[str, Mapping[str, int]]:

@@ -97,12 +97,14 @@ def _paged(found: Found, filters: Filters) -> dict[str, Any]:
 
 
 async def unknown(request: web.Request) -> web.StreamResponse:
-    """What waits for a person."""
+    """What waits for a person: also what was running when its process ended, which nobody marked yet."""
 
-    def read(view: SqliteView) -> tuple[list[Record], int]:
-        return view.page(Query(status=Status.UNKNOWN, limit=PAGE)), _waiting(view)
+    def read(view: SqliteView) -> tuple[list[Record], Found, int]:
+        ended = [r for r in view.page(Query(status=Status.RUNNING, limit=PAGE)) if gone(r)]
+        return ended, find(view, Query(status=Status.UNKNOWN), PAGE), _waiting(view)
 
-    records, waiting = await request.app[SOURCE].read(read)
+    ended, found, waiting = await request.app[SOURCE].read(read)
+    rest = Filters(status=Status.UNKNOWN.value).address(found.next) if found.next else ""
     return request.app[PAGES].page(
         request,
         "operations.html",
@@ -111,8 +113,8 @@ async def unknown(request: web.Request) -> web.StreamResponse:
         lead="Sent, and no answer came back: the effect may have happened. Ask the provider, then say which it was.",
         filters=None,
         flash=FLASHES.get(request.query.get("flash", "")),
-        records=records,
-        next="/operations?status=unknown" if waiting > len(records) else None,
+        records=[*ended, *found.records],
+        next=f"/operations?{rest}" if rest else None,
         searched=None,
         ordered=None,
         newest=None,

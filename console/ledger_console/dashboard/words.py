@@ -109,7 +109,7 @@ def identity(record: Record) -> list[tuple[str, Any, str]]:
         ("Upstream key", record.upstream_key, "sent to the provider; a resend repeats it"),
         ("Generation", record.generation, "which intended effect this is"),
         ("Claims", record.epoch, "how often an attempt got the right to run"),
-        ("Normaliser", f"version {record.version}", ""),
+        ("Normaliser", f"version {record.about.get('normaliser', record.version)}", "of request bodies and arguments"),
     ]
     return [(name, value, remark) for name, value, remark in rows if value not in (None, "")]
 
@@ -121,6 +121,7 @@ _NAMES = {
     "request_bytes": "Body",
     "response_status": "",
     "ignored_key": "",
+    "normaliser": "",
 }
 
 
