@@ -92,13 +92,13 @@ def opaque(request: Request, headers: Sequence[str]) -> bool:
     return any(kind in ("opaque", "value", "aws-temporary") for _, kind, *_ in _found(request, headers))
 
 
-def _found(request: Request, headers: Sequence[str]) -> list[tuple[str, ...]]:
+def _found(request: Request, headers: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     found: list[tuple[str, ...]] = []
-    for name in _names(tuple(headers), tuple(request.header_names)):
-        value = (request.header(name) or "").strip()
+    for name in _names(tuple(headers), tuple(request.by_name)):
+        value = request.by_name[name].strip()
         if value:
             found.append((name, *_principal(name, value)))
-    return found
+    return tuple(found)
 
 
 @lru_cache(maxsize=1024)

@@ -27,7 +27,7 @@ _TELLING = _OVERRIDES | ARGUMENTS
 
 def methods(request: Request) -> tuple[str, ...]:
     """Return the method, and what headers make of it, in upper case: which of them counts, the server knows."""
-    if _OVERRIDES.isdisjoint(request.header_names):
+    if _OVERRIDES.isdisjoint(request.by_name):
         return (request.method.upper(),)
     overrides = [value.strip().upper() for name in OVERRIDES if (value := request.header(name))]
     return (request.method.upper(), *overrides)
@@ -35,13 +35,13 @@ def methods(request: Request) -> tuple[str, ...]:
 
 def arguments(request: Request) -> tuple[tuple[str, str], ...]:
     """Return the headers among `ARGUMENTS`, sorted by name."""
-    there = ARGUMENTS.intersection(request.header_names)
+    there = ARGUMENTS.intersection(request.by_name)
     return tuple((name, request.header(name) or "") for name in sorted(there)) if there else ()
 
 
 def asked(request: Request) -> object:
     """Return what counts of both, as it enters an identity."""
-    if _TELLING.isdisjoint(request.header_names):
+    if _TELLING.isdisjoint(request.by_name):
         return request.method.upper()
     named, given = " ".join(methods(request)), arguments(request)
     return (named, given) if given else named

@@ -21,12 +21,15 @@ from ledger_rules import mediatypes
 from ledger_rules.canonical import encode
 from ledger_rules.encodings import Decoder, codings
 from ledger_rules.jsontext import exact_json
-from ledger_rules.readers import MAX_WHOLE, Reader, Said, reader
+from ledger_rules.readers import MAX_WHOLE, Reader, reader
 from ledger_rules.views import EVERYTHING, BodyView
 
 __all__ = ["EVERYTHING", "MAX_WHOLE", "BodyView", "Digest", "Reading", "exact_json", "meaning", "read", "read_file"]
 
 _PIECE = 256 << 10
+
+type Found = tuple[str, tuple[object, ...], tuple[str, ...]]
+"""Format, what is said, and notes, as a `Reading` has them."""
 
 
 class Reading(NamedTuple):
@@ -132,11 +135,10 @@ class Digest:
             self._decode(self._decoder.finish())
         if self._length is not None and self._length.strip() != str(self._size):
             self._compare_raw(ValueError(f"Content-Length is {self._length}, but {self._size} bytes came"))
-        said = self._understood() or self._raw()
-        notes = said.notes
+        form, value, notes = self._understood() or self._raw()
         if self._decoder is not None:
             notes = (f"{' and '.join(self._codings)} decoded: {self._size} bytes became {self._plain_size}", *notes)
-        return Reading(self._media.essence, said.format, said.value, notes, self._sent.digest(), self._size)
+        return Reading(self._media.essence, form, value, notes, self._sent.digest(), self._size)
 
     def _decode(self, pieces: Iterator[bytes]) -> None:
         try:
@@ -159,19 +161,19 @@ class Digest:
         self._reader = None
         self._why = str(why) or type(why).__name__
 
-    def _understood(self) -> Said | None:
+    def _understood(self) -> Found | None:
         if self._reader is None:
             return None
         try:
-            said = self._reader.finish()
+            form, value, notes = self._reader.finish()
         except Exception as error:
             self._compare_raw(error)
             return None
-        return Said(said.format, (self._media.essence, self._media.parameters, *said.value), said.notes)
+        return form, (self._media.essence, self._media.parameters, *value), notes
 
-    def _raw(self) -> Said:
+    def _raw(self) -> Found:
         """Compare the bytes, decoded where that went well, and the whole media type: nothing is known of its format."""
         media = self._media
         header = (media.essence, media.parameters, media.charset, media.boundary, media.strange)
         encoded, plain = ((), self._plain) if self._decoder is not None else (self._codings, self._sent)
-        return Said("raw", (*header, encoded, plain.digest()), (f"compared byte by byte: {self._why}",))
+        return "raw", (*header, encoded, plain.digest()), (f"compared byte by byte: {self._why}",)

@@ -18,7 +18,7 @@ def keyed_hash(secret: bytes, *values: object) -> str:
     """Return the hex HMAC-SHA256 of values; other values, or the same ones cut otherwise, give another hash."""
     inner, outer = _begun(secret)
     whole = inner.copy()
-    whole.update(encode(values))
+    whole.update(_listed(values, 0).encode("utf-8", "surrogatepass"))
     keyed = outer.copy()
     keyed.update(whole.digest())
     return keyed.hexdigest()
@@ -63,14 +63,14 @@ def _listed(values: Sequence[object], depth: int) -> str:
 
 
 def _tagged(value: object, depth: int) -> str:
+    if isinstance(value, bytes):
+        return f"b{len(value)}:{value.hex()}"
+    if value is None or isinstance(value, int):
+        return f"{value};"
     if isinstance(value, (tuple, list)):
         return _listed(value, depth)
     if isinstance(value, str):
         return f"s{len(value)}:{value}"
-    if value is None or isinstance(value, int):
-        return f"{value};"
-    if isinstance(value, bytes):
-        return f"b{len(value)}:{value.hex()}"
     if isinstance(value, dict):
         pairs = [part for key in sorted(value) for part in (key, value[key])]
         return f"d{len(value)};{_listed(pairs, depth)}"

@@ -143,7 +143,7 @@ def _other_headers(rule: Rule, request: Request) -> Sequence[str]:
     counted = {name.lower() for name in rule.fingerprint.headers} | {"content-type", "content-encoding"}
     counted |= {name for name, _ in account.kinds(request, rule.account)} | LEDGER_HEADERS - {CALLER_HEADER.lower()}
     counted |= {name.lower() for name in (*rule.key_headers, *OVERRIDES)} | ARGUMENTS
-    return sorted(name for name in request.header_names if name not in counted)
+    return sorted(name for name in request.by_name if name not in counted)
 
 
 def _where(rule: Rule, request: Request) -> str:

@@ -82,6 +82,8 @@ def normalise(document: Any) -> bool:
     Changes the document: texts lose what means nothing, parts that are null are left out. Only mutations: a text
     `{ a }` under `query` may be anything, also a search.
     """
+    if isinstance(document, dict) and "query" not in document:
+        return False
     requests = document if isinstance(document, list) else (document,)
     if not any(isinstance(one, dict) and "query" in one for one in requests) or not readable(requests):
         return False

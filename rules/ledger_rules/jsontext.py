@@ -76,20 +76,17 @@ def _plainly(text: str) -> Text | None:
         document = _PLAIN.decode(text)
     except msgspec.MsgspecError:
         return None
-    _check_depth(document, text)
+    if _too_deep(document, text):
+        raise ValueError(_DEEP)
     spelling = _spelled(document)
     return Text(document, spelling, _spelled) if spelling.count(":") == text.count(":") else None
 
 
 def _exactly(text: str) -> Text:
     document = exact_json(text)
-    _check_depth(document, text)
-    return Text(document, _written(document), _written)
-
-
-def _check_depth(document: Any, text: str) -> None:
     if _too_deep(document, text):
         raise ValueError(_DEEP)
+    return Text(document, _written(document), _written)
 
 
 def _too_deep(document: Any, text: str) -> bool:

@@ -28,15 +28,15 @@ __all__ = ["LEDGER_HEADERS", "VERSION", "MissingKey", "Operation", "digest", "id
 VERSION = 4
 """Of the normaliser. It is part of `id` and of nothing else: raise it when equal requests would change their id."""
 
-WORKFLOW_HEADER = "Ledger-Workflow"
-CALLER_HEADER = "Ledger-Caller"
-OPERATION_HEADER = "Ledger-Operation-Id"
+WORKFLOW_HEADER = "ledger-workflow"
+CALLER_HEADER = "ledger-caller"
+OPERATION_HEADER = "ledger-operation-id"
 
 IGNORED_KEY = "ignored_key"
 """In `about`: a keyed hash of the key that was treated as noise. Another one on a duplicate is worth a remark."""
 _KEY_DIGEST = 16
 
-LEDGER_HEADERS = frozenset(name.lower() for name in (WORKFLOW_HEADER, CALLER_HEADER, OPERATION_HEADER))
+LEDGER_HEADERS = frozenset((WORKFLOW_HEADER, CALLER_HEADER, OPERATION_HEADER))
 """Names, lower case, that speak to Ledger and must be stripped before sending."""
 
 
@@ -151,7 +151,7 @@ def digest(rule: Rule, request: Request) -> Digest:
     Made from the head alone. Not the same as a Digest of `rule.fingerprint.body`: the business key may be in the head.
     """
     view = body_view(rule.fingerprint, elsewhere(rule, request))
-    return Digest(*_described(request), view, request.header("Content-Length"))
+    return Digest(*_described(request), view, request.by_name.get("content-length"))
 
 
 def read_body(rule: Rule, request: Request, file: BinaryIO | None = None) -> Reading:
@@ -168,14 +168,14 @@ def _read(rule: Rule, request: Request, slot: Slot | None, found: Found) -> Read
     """Read a body in memory. An idempotency key in it says nothing: two attempts carry two, or one of them none."""
     view = body_view(rule.fingerprint, found)
     if slot is None:
-        return bodies.read(request.body, *_described(request), view, request.header("Content-Length"))
+        return bodies.read(request.body, *_described(request), view, request.by_name.get("content-length"))
     reading = bodies.read(slot.emptied, *_described(request), view)
     notes = (*reading.notes, "left out the idempotency key")
     return reading._replace(notes=notes, sent=sha256(request.body).digest(), size=len(request.body))
 
 
 def _described(request: Request) -> tuple[str | None, str | None]:
-    return request.header("Content-Type"), request.header("Content-Encoding")
+    return request.by_name.get("content-type"), request.by_name.get("content-encoding")
 
 
 def _slot(rule: Rule, request: Request) -> Slot | None:
@@ -217,7 +217,7 @@ def _client_keys(rule: Rule, request: Request, slot: Slot | None) -> Iterator[tu
 
 def _told(request: Request, name: str) -> str | None:
     """Return what one of the headers to Ledger says. Most requests have none of them."""
-    value = request.header(name)
+    value = request.by_name.get(name)
     return value and (value.strip() or None)
 
 
@@ -228,7 +228,7 @@ def _payload(rule: Rule, request: Request, body: Reading, found: Found, secret: 
     """
     listed = [(name.lower(), value) for name in rule.fingerprint.headers if (value := request.header(name)) is not None]
     said = (body.format, body.said) if body_counts(rule.fingerprint, found) else ("elsewhere", ())
-    return keyed_hash(secret, "payload", *said, sorted(listed), *((found,) if found else ()))
+    return keyed_hash(secret, "payload", *said, tuple(sorted(listed)), *((found,) if found else ()))
 
 
 def _about(rule: Rule, request: Request, body: Reading, ignored: str | None) -> dict[str, str | int]:

@@ -24,23 +24,19 @@ class Request:
     target: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
-    _by_name: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    by_name: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    """The headers by name, in lower case; several of one name joined by `, `."""
 
     def __post_init__(self) -> None:
         """Index the headers: they are looked up a dozen times for every request."""
         found = {name.lower(): value for name, value in self.headers}
         if len(found) < len(self.headers):
             found = _joined(self.headers)
-        object.__setattr__(self, "_by_name", found)
+        object.__setattr__(self, "by_name", found)
 
     def header(self, name: str) -> str | None:
         """Return the value of a header by case-insensitive name, several joined by `, `; None if absent."""
-        return self._by_name.get(name.lower())
-
-    @property
-    def header_names(self) -> Iterable[str]:
-        """The names of its headers, in lower case, each once."""
-        return self._by_name.keys()
+        return self.by_name.get(name.lower())
 
     @property
     def url(self) -> str:

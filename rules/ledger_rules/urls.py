@@ -60,12 +60,15 @@ def form_pairs(text: str) -> tuple[Pair, ...] | None:
 
     Undecodable bytes are kept (surrogateescape), so that no two texts with other bytes become equal.
     """
-    pieces = [piece.partition("=") for piece in text.split("&") if piece]
-    if "%" not in text and "+" not in text:
-        return tuple([(name, value if equals else None) for name, equals, value in pieces])
-    if _BAD_ESCAPE.search(text):
+    escaped = "%" in text or "+" in text
+    if escaped and _BAD_ESCAPE.search(text):
         return None
-    return tuple([(_plain(name), _plain(value) if equals else None) for name, equals, value in pieces])
+    pairs: list[Pair] = []
+    for piece in text.split("&"):
+        if piece:
+            name, equals, value = map(_plain, piece.partition("=")) if escaped else piece.partition("=")
+            pairs.append((name, value if equals else None))
+    return tuple(pairs)
 
 
 def sorted_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
