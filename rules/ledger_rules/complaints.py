@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -15,6 +15,9 @@ from pydantic_core import ErrorDetails
 from ledger_rules.errors import RulesError
 from ledger_rules.schema import RulesFile
 from ledger_rules.yamltext import Document, Loc
+
+if TYPE_CHECKING:
+    from ledger_rules.testcases import TestedFile
 
 _EXPECTED = {
     "string_type": "text (in quotes if it looks like a number)",
@@ -33,9 +36,20 @@ _EXPECTED = {
 def validated(document: Document) -> RulesFile:
     """Return what a document says; raises RulesError, one line for each mistake."""
     try:
+        # Most files have no tests, packs never: what tests look like is then not even imported.
         return RulesFile.model_validate(document.data)
+    except ValidationError:
+        return validated_with_tests(document)
+
+
+def validated_with_tests(document: Document) -> TestedFile:
+    """Return what a document says, its tests too; raises RulesError, one line for each mistake."""
+    from ledger_rules.testcases import TestedFile
+
+    try:
+        return TestedFile.model_validate(document.data)
     except ValidationError as error:
-        raise RulesError(lines(error, document, RulesFile)) from None
+        raise RulesError(lines(error, document, TestedFile)) from None
 
 
 def lines(error: ValidationError, document: Document, model: type[BaseModel]) -> list[str]:

@@ -1,16 +1,22 @@
-"""RFC 9535 JSONPath: which parts of a document a rule ignores or goes by, and conditions on a response."""
+"""RFC 9535 JSONPath: which parts of a document a rule ignores or goes by, and conditions on a response.
+
+The library is imported when the first path is compiled: it takes a quarter of the time that rules take to load, and
+most ledgers need it late or never.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Self
 
-from jsonpath import JSONPath, JSONPathEnvironment, JSONPathMatch
-from jsonpath.exceptions import JSONPathError
-from jsonpath.segments import JSONPathChildSegment
-from jsonpath.selectors import Filter
+if TYPE_CHECKING:
+    from jsonpath import JSONPath, JSONPathEnvironment, JSONPathMatch
+    from jsonpath.selectors import Filter
 
 type Location = tuple[int | str, ...]
 
@@ -27,62 +33,100 @@ _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.A)
 _ASSIGNED = re.compile(r"(?<![=!<>])=(?!=)")
 _REGULAR = re.compile(r"\b(match|search)\s*\(")
-_ENVIRONMENT = JSONPathEnvironment(strict=True)
+_LATER = ContextVar("later", default=False)
 
 
-@dataclass(frozen=True, slots=True)
+class Unwalkable(ValueError):
+    """A document that a path cannot walk, such as one that is too deep for it."""
+
+
+@contextmanager
+def compiled_later() -> Iterator[None]:
+    """Within it paths and conditions are compiled when they are first used: those of the packs, which tests compile."""
+    token = _LATER.set(True)
+    try:
+        yield
+    finally:
+        _LATER.reset(token)
+
+
+@dataclass(frozen=True)
 class Path:
-    """A compiled JSONPath."""
+    """A JSONPath."""
 
     text: str
-    query: JSONPath
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Compile; raises ValueError that says what is wrong."""
-        return cls(text, _compile(text))
+        """Read one; raises ValueError that says what is wrong."""
+        path = cls(text)
+        if not _LATER.get():
+            _ = path.query
+        return path
+
+    @cached_property
+    def query(self) -> JSONPath:
+        """What it is compiled to. Raises ValueError that says what is wrong."""
+        return _compile(self.text)
 
     def locations(self, document: Any) -> list[Location]:
-        """Return where it matches. Raises JSONPathError for documents it cannot walk."""
-        return [match.parts for match in self.query.finditer(document)] if _walkable(document) else []
+        """Return where it matches. Raises Unwalkable."""
+        return [match.parts for match in self._matches(document)]
 
     def named(self, document: Any) -> list[tuple[list[str], Any]]:
         """Return what it finds with the names on the way there, sorted by them, in document order under one name.
 
         `$..id` of a transfer: which id is the sender's is told by the names alone, and members have no order.
         """
-        matches = self.query.finditer(document) if _walkable(document) else ()
-        found = [([part for part in match.parts if isinstance(part, str)], match.obj) for match in matches]
+        found = [
+            ([part for part in match.parts if isinstance(part, str)], match.obj) for match in self._matches(document)
+        ]
         return sorted(found, key=lambda pair: pair[0])
 
     def values(self, document: Any) -> list[Any]:
-        """Return what it matches, in document order. Raises JSONPathError for documents it cannot walk."""
-        return [match.obj for match in self.query.finditer(document)] if _walkable(document) else []
+        """Return what it matches, in document order. Raises Unwalkable."""
+        return [match.obj for match in self._matches(document)]
+
+    def _matches(self, document: Any) -> list[JSONPathMatch]:
+        # The library takes a text for a JSON document and parses it.
+        return _walked(lambda: self.query.finditer(document)) if isinstance(document, dict | list) else []
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Condition:
     """A filter expression about a whole document, such as `$.ok == false`, or a path that must exist."""
 
     text: str
-    filter: Filter
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Compile; raises ValueError that says what is wrong."""
-        match _compile(f"$[?{text}]").segments:
+        """Read one; raises ValueError that says what is wrong."""
+        condition = cls(text)
+        if not _LATER.get():
+            _ = condition.filter
+        return condition
+
+    @cached_property
+    def filter(self) -> Filter:
+        """What it is compiled to. Raises ValueError that says what is wrong."""
+        from jsonpath.segments import JSONPathChildSegment
+        from jsonpath.selectors import Filter
+
+        match _compile(f"$[?{self.text}]").segments:
             case [JSONPathChildSegment(selectors=[Filter() as only])]:
-                return cls(text, only)
+                return only
         raise ValueError("expected one condition; combine several with && and ||")
 
     def holds(self, document: Any) -> bool:
-        """Say whether the document fits; a path that finds nothing compares as RFC 9535 says.
+        """Say whether the document fits; a path that finds nothing compares as RFC 9535 says. Raises Unwalkable.
 
         A filter is tried on the children of a node. Here the document is the only child, and the root, too.
         """
+        from jsonpath import JSONPathMatch
+
         root: Any = _OPAQUE if isinstance(document, str) else document
         node = JSONPathMatch(filter_context={}, obj=[root], parent=None, path="$", parts=(), root=root)
-        return next(iter(self.filter.resolve(node)), None) is not None
+        return bool(_walked(lambda: self.filter.resolve(node)))
 
 
 def without(document: Any, locations: Iterable[Location]) -> Any:
@@ -100,9 +144,20 @@ def _removal_order(location: Location) -> tuple[int, list[tuple[bool, int | str]
     return len(location), [(isinstance(part, int), part) for part in location]
 
 
-def _walkable(document: Any) -> bool:
-    # The library takes a text for a JSON document and parses it.
-    return isinstance(document, dict | list)
+def _walked(walk: Callable[[], Iterable[JSONPathMatch]]) -> list[JSONPathMatch]:
+    from jsonpath.exceptions import JSONPathError
+
+    try:
+        return list(walk())
+    except JSONPathError as error:
+        raise Unwalkable(*error.args) from None
+
+
+@cache
+def _environment() -> JSONPathEnvironment:
+    from jsonpath import JSONPathEnvironment
+
+    return JSONPathEnvironment(strict=True)
 
 
 def _likely(name: str) -> str:
@@ -119,8 +174,11 @@ def _compile(query: str) -> JSONPath:
         raise ValueError(f"expected no more than {MAX_DESCENTS} times '..': name the members that lead there")
     if not query.lstrip().startswith("$"):
         raise ValueError(f"expected an RFC 9535 JSONPath, which begins with $, such as {_likely(query)}")
+    from jsonpath import JSONPath
+    from jsonpath.exceptions import JSONPathError
+
     try:
-        compiled = _ENVIRONMENT.compile(query)
+        compiled = _environment().compile(query)
     except (JSONPathError, ValueError, RecursionError) as error:
         # str() of these errors draws a picture of several lines, and can itself fail.
         reason = str(error.args[0]) if error.args else "syntax error"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger_rules.schema import RulesFile
 from ledger_rules.shipped import needs_hosts, pack_names
+from ledger_rules.testcases import TestedFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a rules file. It knows keys and values; contradictions are found by `load` only."""
-    schema = _plain(RulesFile.model_json_schema(by_alias=True))
+    schema = _plain(TestedFile.model_json_schema(by_alias=True))
     schema["properties"]["packs"]["items"] = _pack_entry()
     return {"$schema": DIALECT, "title": "Ledger rules", **schema}
 

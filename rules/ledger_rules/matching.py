@@ -6,13 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from jsonpath.exceptions import JSONPathError
-
 from ledger_rules import graphql
 from ledger_rules.asking import methods
 from ledger_rules.contents import Content
 from ledger_rules.globs import TextGlob
-from ledger_rules.jsonpaths import Condition
+from ledger_rules.jsonpaths import Condition, Unwalkable
 from ledger_rules.patterns import Place, UrlPattern
 from ledger_rules.request import Request
 from ledger_rules.urls import Pair, form_pairs, normal_host, readings, split_target
@@ -133,7 +131,7 @@ def graphql_fits(wanted: GraphqlCriteria | None, seen: Sighting) -> bool:
 def _holds(condition: Condition, document: object) -> bool:
     try:
         return condition.holds(document)
-    except (JSONPathError, RecursionError):
+    except (Unwalkable, RecursionError):
         return True
 
 

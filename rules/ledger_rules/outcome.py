@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from jsonpath.exceptions import JSONPathError
-
 from ledger_rules.encodings import decoded
 from ledger_rules.jsonpaths import Path
 from ledger_rules.jsontext import exact_json, read
@@ -85,7 +83,7 @@ def chosen(path: Path, content_encoding: str | None, body: bytes) -> bytes | Non
         said = read(decoded(body, content_encoding).decode("utf-8"))
         found = path.values(said.document)
         return said.write(found[0]).encode() if len(found) == 1 else None
-    except (ValueError, RecursionError, JSONPathError):
+    except (ValueError, RecursionError):
         return None
 
 
@@ -106,7 +104,7 @@ def _held(cases: Sequence[OutcomeCase], headers: Sequence[tuple[str, str]], body
     try:
         document = exact_json(decoded(body, _encoding(headers)).decode("utf-8"))
         return [case for case in cases if case.condition is not None and case.condition.holds(document)]
-    except (ValueError, RecursionError, JSONPathError):
+    except (ValueError, RecursionError):
         return None
 
 

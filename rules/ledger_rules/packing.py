@@ -9,6 +9,7 @@ from typing import Self
 from ledger_rules.compile import Common, Compiler
 from ledger_rules.complaints import did_you_mean, validated
 from ledger_rules.errors import RulesError
+from ledger_rules.jsonpaths import compiled_later
 from ledger_rules.patterns import UrlPattern
 from ledger_rules.rule import Rule
 from ledger_rules.schema import PackOptions, RulesFile, RuleSpec
@@ -61,16 +62,18 @@ class Packs:
         for pack in self.hosts:
             document, specs = self._specs(pack)
             compiler = Compiler(document, common)
-            for index, spec in enumerate(specs):
-                if spec.match is not None and spec.name not in without:
-                    rules.append(compiler.rule(spec, spec.match, ("rules", index)))
+            with compiled_later():
+                for index, spec in enumerate(specs):
+                    if spec.match is not None and spec.name not in without:
+                        rules.append(compiler.rule(spec, spec.match, ("rules", index)))
             if compiler.problems:
                 raise RulesError(compiler.problems)
         return rules
 
     def _specs(self, pack: str) -> tuple[Document, list[RuleSpec]]:
         document = expanded(pack, self.hosts[pack])
-        return document, validated(document).rules
+        with compiled_later():
+            return document, validated(document).rules
 
 
 def _problem(name: str, options: PackOptions, seen: Collection[str]) -> str | None:

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
 
-from jsonpath.exceptions import JSONPathError
-
-from ledger_rules.jsonpaths import Location, Path
+from ledger_rules.jsonpaths import Location, Path, Unwalkable
 from ledger_rules.matching import Sighting
 from ledger_rules.patterns import UrlPattern
 from ledger_rules.request import Request, origin
@@ -68,7 +66,7 @@ class Reference:
         try:
             mine = self.body.locations(documents[0])
             theirs = [location for path in ignored for location in path.locations(documents[0])]
-        except (JSONPathError, RecursionError):
+        except (Unwalkable, RecursionError):
             return True
         return any(_overlap(one, other) for one in mine for other in theirs)
 
@@ -78,7 +76,7 @@ class Reference:
             return []
         try:
             return self.body.values(documents[0])
-        except (JSONPathError, RecursionError):
+        except (Unwalkable, RecursionError):
             return []
 
 

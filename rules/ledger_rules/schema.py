@@ -39,7 +39,6 @@ from ledger_rules.fields import (
     Webhook,
     Word,
 )
-from ledger_rules.testcases import TestSpec
 
 Mode = Literal["enforce", "observe"]
 
@@ -219,7 +218,7 @@ PackEntry = Annotated[dict[str, PackOptions], Field(min_length=1, max_length=1),
 
 
 class RulesFile(Strict):
-    """A rules file."""
+    """A rules file without tests; `testcases` has the whole of it."""
 
     version: Literal[1] = 1
     mode: Mode = "enforce"
@@ -230,7 +229,6 @@ class RulesFile(Strict):
     rules: list[RuleSpec] = []
     notify: list[NotifySpec] = Field(default=[], max_length=8)
     tools: dict[Name, ToolSpec] = {}
-    tests: list[TestSpec] = []
 
     @model_validator(mode="after")
     def _says_something(self) -> RulesFile:

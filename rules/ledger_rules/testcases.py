@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from ledger_rules.composing import compose
 from ledger_rules.fields import Given, Header, Method, Name, text
 from ledger_rules.request import Request
+from ledger_rules.schema import RulesFile
 
 
 def _value(value: object) -> object:
@@ -82,6 +83,14 @@ class TestSpec(BaseModel):
         if not (self.same or self.different or self.rule):
             raise ValueError("expected 'same', 'different' or 'rule'")
         return self
+
+
+class TestedFile(RulesFile):
+    """A rules file."""
+
+    __test__ = False
+
+    tests: list[TestSpec] = Field(default=[])
 
 
 def request_of(base: RequestSpec, change: Change | None = None) -> Request:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ledger_rules.complaints import validated
+from ledger_rules.complaints import validated_with_tests
 from ledger_rules.errors import MissingKey
 from ledger_rules.loader import loads
 from ledger_rules.operation import Operation, identify
@@ -38,7 +38,7 @@ def run(text: str, name: str = "ledger.yaml") -> tuple[Check, ...]:
     """Run the tests of a rules file. Raises RulesError for a file that cannot be used."""
     rules = loads(text, name)
     document = parse(text, name)
-    spec = validated(document)
+    spec = validated_with_tests(document)
     return tuple(check for number, test in enumerate(spec.tests) for check in _checks(rules, document, number, test))
 
 

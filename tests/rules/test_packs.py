@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.resources import files
 
 import pytest
@@ -167,6 +169,26 @@ def test_every_shipped_pack_loads_and_never_reads(name):
     assert rules
     assert all(rule.name.startswith(f"{name}/") and rule.policy.replay for rule in rules)
     assert not any(rule.methods & {"GET", "HEAD", "OPTIONS"} for rule in rules)
+
+
+@pytest.mark.parametrize("name", pack_names())
+def test_every_path_and_condition_of_a_pack_compiles(name):
+    """It happens when one is first used: here, before anybody uses it."""
+    for rule in loads(f"packs: [{{{name}: {{hosts: [api.example.com]}}}}]").rules:
+        prints = rule.fingerprint
+        parts = [one.body for one in prints.only if one.body]
+        assert all(path.query for path in (*prints.body.ignore, *prints.body.only, *parts, *rule.redact))
+        conditions = [*rule.match.body, *(case.condition for case in rule.outcomes if case.condition)]
+        assert all(condition.filter for condition in conditions)
+        assert rule.verify is None
+
+
+def test_the_default_rules_load_without_what_they_need_late_or_never():
+    script = "import sys, ledger_rules; ledger_rules.default(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "ledger_rules.packing" in loaded
+    assert not loaded & {"jsonpath", "graphql", "brotli", "zstandard", "ledger_rules.testcases"}
 
 
 @pytest.mark.parametrize("name", pack_names())
