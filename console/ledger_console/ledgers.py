@@ -142,13 +142,13 @@ def copy(where: Place, target: str, advance: Callable[[int, int], None]) -> None
     upkeep.copy(where.path, target, advance, writable(where))
 
 
-def compact(where: Place) -> tuple[int, int]:
+def compact(where: Place, working: Callable[[], None]) -> tuple[int, int]:
     """Give the space of what was removed back; its bytes before and after. Raises Problem, and as `upkeep.compact`."""
     from ledger.stores import upkeep
 
     _must_be_writable(where)
     before = upkeep.size(where.path)
-    upkeep.compact(where.path)
+    upkeep.compact(where.path, working)
     return before, upkeep.size(where.path)
 
 

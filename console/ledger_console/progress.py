@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 type Advance = Callable[[int, int], None]
-"""Told how much is done, and of how much."""
+"""Told how much is done, and of how much; 0 of 0 where nobody knows."""
 
 SECONDS = 0.5
 """What is over sooner needs no bar."""
@@ -31,9 +31,9 @@ def bar(what: str) -> Iterator[Advance]:
             nonlocal progress
             if progress is None and time.monotonic() - began > SECONDS:
                 progress = drawn.enter_context(_drawn())
-                progress.add_task(what)
+                progress.add_task(what, total=None)
             if progress is not None:
-                progress.update(progress.task_ids[0], completed=done, total=total)
+                progress.update(progress.task_ids[0], completed=done, total=total or None)
 
         yield advance
 

@@ -100,7 +100,8 @@ def vacuum(word: options.Word = None, db: options.Db = None) -> None:
       ledger vacuum --db /var/lib/ledger/ledger.db
     """
     where = ledgers.only_place(db, word)
-    before, after = ledgers.compact(where)
+    with bar("rewriting") as advance:
+        before, after = ledgers.compact(where, lambda: advance(0, 0))
     screen.line(f"{where.path}: {before:,} bytes before, {after:,} after.")
 
 

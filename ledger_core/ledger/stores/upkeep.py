@@ -17,6 +17,8 @@ from ledger.stores.sqlite_view import SqliteView
 
 PAGES_AT_ONCE = 4096
 RESULTS_AT_ONCE = 64
+_STEPS = 100
+"""SQLite's virtual machine instructions between two words of progress."""
 
 
 def copy(
@@ -46,10 +48,16 @@ def copy(
                 os.unlink(part)
 
 
-def compact(path: str) -> None:
-    """Rewrite the file without its holes; whoever writes waits. Raises NotALedger, StoreBusy, StoreUnavailable."""
+def compact(path: str, working: Callable[[], None] = lambda: None) -> None:
+    """Rewrite the file without its holes; whoever writes waits. working: told now and then that it goes on.
+
+    Raises NotALedger, StoreBusy, StoreUnavailable.
+    """
     with contextlib.closing(open_ledger(path, create=False)) as db, translated(path):
+        # What it returns would end the rewriting, unless it is nothing.
+        db.set_progress_handler(working, _STEPS)
         db.execute("VACUUM")
+        db.set_progress_handler(None, 0)
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
