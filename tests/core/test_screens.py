@@ -10,7 +10,7 @@ import pytest
 from ledger import lifecycle
 from ledger.ports import Dimension, Query, Sort, SyncStore, cursor
 from ledger.records import EventType, Status
-from ledger.stores import paging
+from ledger.stores import counting, paging
 from tests.core.world import at, claimed, done, draft, failed, lost, put_through
 
 
@@ -68,6 +68,15 @@ class TestScreens:
         }  # fmt: skip
         assert store.stats(Query(wf="one"))["actions"] == 1
         assert store.stats(Query(wf="nothing"))["attempts"] == 0
+
+    @pytest.mark.parametrize("small", [0, 1000])
+    def test_a_large_workflow_is_counted_as_a_small_one_is(
+        self, store: SyncStore, small: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(counting, "SMALL", small)
+        getattr(store, "file", lambda: None)()
+        told = store.stats(Query(wf="two"))
+        assert (told["actions"], told["running"], told["open"]) == (2, 1, 1)
 
 
 def counted(told: dict[str, int]) -> dict[str, int]:
