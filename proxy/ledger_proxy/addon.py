@@ -175,11 +175,15 @@ class Gate:
             why = flow.error.msg if flow.error else "the connection broke"
             watched.lost(why, sent=flow.server_conn.timestamp_tcp_setup is not None)
 
-    async def settle(self, seconds: float) -> None:
-        """Wait until every answer has been handed to its connection, bounded."""
+    async def answered(self, seconds: float) -> None:
+        """Wait until nothing is being answered any more, also to who has left, bounded."""
         deadline = time.monotonic() + seconds
         while (self._reception.answering or self._relay.busy) and time.monotonic() < deadline:  # noqa: ASYNC110 - polled only while stopping
             await asyncio.sleep(0.01)
+
+    async def settle(self, seconds: float) -> None:
+        """Wait until every answer has been handed to its connection, bounded."""
+        await self.answered(seconds)
         await asyncio.sleep(WRITE_SECONDS)
 
     def _watch(self, flow: http.HTTPFlow, candidates: Sequence[Rule], request: Request) -> Watched | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import itertools
 import logging
 import socket
 import time
@@ -70,8 +69,8 @@ class TableAddons(addonmanager.AddonManager):
 class Engine:
     """One listening front; mitmproxy keeps module globals, so one per process."""
 
-    def __init__(self, master: Master, server: Any, front: FrontTls) -> None:
-        self._master, self._server = master, server
+    def __init__(self, master: Master, server: Any, front: FrontTls, listening: Sequence[socket.socket]) -> None:
+        self._master, self._server, self._listening = master, server, listening
         self.take_authority = front.take_authority
 
     @classmethod
@@ -102,8 +101,8 @@ class Engine:
         # mitmproxy asks SOCKS clients for a password if this is set; the gate judges what they say.
         master.options.add_option("proxyauth", str | None, None, "")
         master.options.update(**_options(ready))
-        engine = cls(master, server, front)
-        # One at a time where others serve the same sockets: they get their share of a burst.
+        engine = cls(master, server, front, ready.listening)
+        # One at a time where others may serve the same sockets: they get their share of a burst.
         _take_over(ready.listening, 1 if settings.handed else _AT_ONCE)
         if not await server.setup_servers():
             await engine.stop()
@@ -129,8 +128,8 @@ class Engine:
     async def close_listeners(self) -> None:
         """Take no new connection; those that are open go on."""
         loop = asyncio.get_running_loop()
-        for listener in itertools.chain.from_iterable(one._servers for one in self._server.servers):
-            for sock in listener.sockets:
+        for sock in self._listening:
+            if sock.fileno() >= 0:
                 loop.remove_reader(sock)
         # asyncio asserts that a connection which it has just accepted is not overtaken by the end of its listener.
         await asyncio.sleep(0)

@@ -21,6 +21,8 @@ def guarded(main: Coroutine[Any, Any, int], failure: int) -> int:
         return asyncio.run(main)
     except (LedgerError, EngineError) as error:
         print(f"ledger: {error}", file=sys.stderr)
+    except ImportError as error:
+        print(f"ledger: the proxy cannot be loaded: {error}; install ledger-sidecar[proxy] again", file=sys.stderr)
     except OSError as error:
         print(f"ledger: {error.filename or 'cannot start'}: {error.strerror or error}", file=sys.stderr)
     return failure

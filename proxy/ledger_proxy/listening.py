@@ -8,6 +8,7 @@ in beside it.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -85,12 +86,21 @@ def bind(listen: Address, twin: bool = False) -> list[socket.socket]:
     """
     host, port = listen
     made: list[socket.socket] = []
+    missing: OSError | None = None
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         if twin and (other := _TWINS.get(host)) and has_ipv6():
             found += socket.getaddrinfo(other, port, type=socket.SOCK_STREAM)
         for family, kind, _, _, at in found:
-            made.append(_bound(family, kind, (at[0], port or (made[0].getsockname()[1] if made else 0), *at[2:])))
+            try:
+                made.append(_bound(family, kind, (at[0], port or (made[0].getsockname()[1] if made else 0), *at[2:])))
+            except OSError as error:
+                # A name may have an address of a family that this machine is without.
+                if error.errno != errno.EADDRNOTAVAIL:
+                    raise
+                missing = error
+        if not made and missing is not None:
+            raise missing
     except OSError as error:
         for sock in made:
             sock.close()

@@ -25,6 +25,7 @@ from ledger_proxy import descriptors
 from ledger_proxy.ca import CA, EPHEMERAL_DAYS, ensure_ca, share, upstream_bundle
 from ledger_proxy.chaining import parse_proxy
 from ledger_proxy.destinations import Destinations, is_loopback
+from ledger_proxy.ends import Ends
 from ledger_proxy.errors import EngineError
 from ledger_proxy.listening import bind, require_secret
 from ledger_proxy.measures import Histogram
@@ -48,6 +49,7 @@ class Prepared:
 
     settings: as they hold. writes: how long those of the ledger take. observed: the ledger of what is only observed,
     None where nothing is. ensure: makes the CA right for a time. roots: what upstreams are verified by.
+    ends: knows our own connections, where a redirect may lead them back to us.
     listening: sockets in whose queues connections wait already.
     """
 
@@ -60,6 +62,7 @@ class Prepared:
     ca: CA
     roots: Path
     destinations: Destinations
+    ends: Ends | None
     listening: tuple[socket.socket, ...]
 
     @property
@@ -102,10 +105,11 @@ async def prepared(settings: Settings) -> AsyncIterator[Prepared]:
         ensure = _authority(settings, stack)
         ca = ensure(datetime.now(UTC))
         roots = upstream_bundle(ca.directory, settings.upstream_ca)
+        ends = _ends(settings, stack)
         listening = tuple(_listening(settings))
         for one in listening:
             stack.callback(one.close)
-        yield Prepared(settings, ledger, writes, secret, observed, ensure, ca, roots, destinations, listening)
+        yield Prepared(settings, ledger, writes, secret, observed, ensure, ca, roots, destinations, ends, listening)
 
 
 def can_tell(whom: Iterable[Notify], environment: Mapping[str, str]) -> None:
@@ -142,6 +146,15 @@ def _listening(settings: Settings) -> list[socket.socket]:
     if settings.handed is not None:
         return settings.handed.sockets()
     return bind(settings.listen, twin=settings.mode.kind is Kind.TRANSPARENT)
+
+
+def _ends(settings: Settings, stack: contextlib.AsyncExitStack) -> Ends | None:
+    """Raises EngineError where the kernel does not tell whose a connection is."""
+    if settings.mode.kind is not Kind.TRANSPARENT:
+        return None
+    ends = Ends(worker=settings.handed is not None)
+    stack.callback(ends.close)
+    return ends
 
 
 def _destinations(settings: Settings) -> Destinations:

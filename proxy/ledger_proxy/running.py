@@ -73,27 +73,28 @@ async def _run(settings: Settings, command: Sequence[str], enclosed: bool) -> in
         url = None if within else ready.url
         env = child_environment(os.environ, url, ready.ca, SHIMS, ruled_hosts=settings.rules.hosts())
         env["LEDGER_WORKFLOW"] = settings.workflow
-        with _caught_signals() as caught:
-            try:
-                with descriptors.usual(usual):
-                    child = await (within.start(command, env) if within else _started(command, env))
-            except OSError as error:
-                print(f"ledger run: {command[0]}: {error.strerror}", file=sys.stderr)
-                return NOT_EXECUTABLE
-            forwarding = asyncio.create_task(_forward(caught, child))
-            running = await _served(ready, child, stack)
-            code = await child.wait()
-            forwarding.cancel()
-            if running is not None:
-                await _accepted(ready)
-    _print_summary(running, settings)
+        # To the sidecar's end: a signal must not break off what becomes of the last requests.
+        caught = stack.enter_context(_caught_signals())
+        try:
+            with descriptors.usual(usual):
+                child = await (within.start(command, env) if within else _launched(command, env))
+        except OSError as error:
+            print(f"ledger run: {command[0]}: {error.strerror}", file=sys.stderr)
+            return NOT_EXECUTABLE
+        forwarding = asyncio.create_task(_forward(caught, child))
+        stack.callback(forwarding.cancel)
+        running = await _served(ready, child, stack)
+        code = await child.wait()
+        if running is not None:
+            await _accepted(ready)
+    _print_summary(running, ready)
     return code if code >= 0 else 128 - code
 
 
 async def _served(ready: Prepared, child: Process, stack: contextlib.AsyncExitStack) -> Sidecar | None:
     """A sidecar for what the child sends, which runs already; None where it ended without sending anything.
 
-    A child is not left alone without one. Raises as `started` does.
+    A child is not left alone without one. Raises what `started` raises, and ImportError.
     """
     try:
         for piece in ENGINE:
@@ -124,14 +125,16 @@ async def _ended(child: Process, seconds: float) -> bool:
 
 
 async def _accepted(ready: Prepared) -> None:
-    """Until nothing waits to be accepted, or what keeps coming is of nobody whom the child waited for."""
+    """Until nothing waits to be accepted, and the last that was has its handler; bounded, for more may keep coming."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(STOP_SECONDS):
-            while ready.awaited():  # noqa: ASYNC110 - the kernel tells no event
+            waiting = True
+            while waiting:
+                waiting = ready.awaited()
                 await asyncio.sleep(0.01)
 
 
-async def _started(command: Sequence[str], env: Mapping[str, str]) -> Process:
+async def _launched(command: Sequence[str], env: Mapping[str, str]) -> Process:
     return await asyncio.create_subprocess_exec(*command, env=env)
 
 
@@ -161,9 +164,13 @@ async def _forward(caught: asyncio.Queue[int], child: Process) -> None:
             child.send_signal(number)
 
 
-def _print_summary(running: Sidecar | None, settings: Settings) -> None:
-    tally, connections = (running.exchange.tally, running.connections.opened) if running else (Tally(), 0)
+def _print_summary(running: Sidecar | None, ready: Prepared) -> None:
+    settings, observed = ready.settings, Tally() if ready.observed else None
+    tally, connections = Tally(), 0
+    if running is not None:
+        tally, connections = running.exchange.tally, running.connections.opened
+        observed = running.observer.tally if running.observer else None
     for line in summary(tally, connections, settings.db, settings.mode == TRANSPARENT):
         print(f"ledger: {line}", file=sys.stderr)
-    for line in observed_summary(running.observer.tally if running and running.observer else None, settings.db):
+    for line in observed_summary(observed, settings.db):
         print(f"ledger: {line}", file=sys.stderr)

@@ -10,15 +10,19 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ledger_proxy.errors import EngineError, guarded
+from ledger_proxy.loading import ENGINE, load
 from ledger_proxy.logs import to_stderr
 from ledger_proxy.measures import Numbers
-from ledger_proxy.preparing import can_tell
+from ledger_proxy.preparing import Prepared, can_tell, prepared
 from ledger_proxy.reloading import Reloader
 from ledger_proxy.settings import Settings
-from ledger_proxy.sidecar import Sidecar, sidecar
 from ledger_rules.ruleset import Ruleset
+
+if TYPE_CHECKING:
+    from ledger_proxy.sidecar import Sidecar
 
 
 def serve(settings: Settings, ready: Callable[[Sidecar], None], log: str | None = None) -> int:
@@ -32,7 +36,7 @@ async def _serve(settings: Settings, ready: Callable[[Sidecar], None]) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with sidecar(settings) as running, _reloading(settings, running):
+    async with prepared(settings) as made, _started(made) as running, _reloading(settings, running):
         if settings.handed is not None:
             loop.add_reader(sys.stdin.fileno(), _parent_gone, loop, stop)
         ready(running)
@@ -41,6 +45,15 @@ async def _serve(settings: Settings, ready: Callable[[Sidecar], None]) -> int:
         numbers = Numbers(running.exchange.measures, running.connections.opened)
         print(json.dumps(numbers.told()), flush=True)
     return 0
+
+
+def _started(made: Prepared) -> contextlib.AbstractAsyncContextManager[Sidecar]:
+    """Loads the engine, now that what a person can put right is right."""
+    for piece in ENGINE:
+        load(piece)
+    from ledger_proxy.sidecar import started
+
+    return started(made)
 
 
 def _parent_gone(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -15,10 +15,8 @@ from ledger_proxy.addon import Gate
 from ledger_proxy.ca import CA
 from ledger_proxy.connecting import Connections
 from ledger_proxy.destinations import Destinations, is_loopback
-from ledger_proxy.ends import Ends
 from ledger_proxy.engine import Engine
 from ledger_proxy.exchange import Exchange
-from ledger_proxy.modes import Kind
 from ledger_proxy.notifier import Notifier
 from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
@@ -77,7 +75,7 @@ async def started(ready: Prepared) -> AsyncIterator[Sidecar]:
         exchange = Exchange(store, keeper, upstream, ready.secret, settings.max_stored)
         exchange.measures.writes = ready.writes
         observer = _observer(ready, stack)
-        connections = Connections(settings, destinations, _ends(settings, stack))
+        connections = Connections(settings, destinations, ready.ends)
         reception = Reception(settings, exchange, connections)
         shortcut = Shortcut(settings, reception)
         gate = Gate(settings, reception, relay, Passer(upstream), shortcut, observer)
@@ -145,15 +143,6 @@ def _settle_memory() -> None:
     gc.freeze()
 
 
-def _ends(settings: Settings, stack: contextlib.AsyncExitStack) -> Ends | None:
-    """What knows our own connections, where a redirect may lead them back to us. Raises EngineError."""
-    if settings.mode.kind is not Kind.TRANSPARENT:
-        return None
-    ends = Ends(worker=settings.handed is not None)
-    stack.callback(ends.close)
-    return ends
-
-
 def _observer(ready: Prepared, stack: contextlib.AsyncExitStack) -> Observer | None:
     if ready.observed is None:
         return None
@@ -167,5 +156,7 @@ async def _drained(seconds: float, engine: Engine, gate: Gate, exchange: Exchang
     end = time.monotonic() + seconds
     await engine.close_listeners()
     await engine.ebb(seconds, gate.under_way)
+    # Who sent a request and left has no connection any more, and its request is perhaps only being claimed.
+    await gate.answered(max(0.0, end - time.monotonic()))
     await exchange.drain(max(0.0, end - time.monotonic()))
     await gate.settle(seconds)

@@ -46,10 +46,42 @@ def test_what_is_sent_at_once_waits_for_the_engine(options: tuple[str, ...], pla
 
 def test_who_sends_at_once_and_leaves_is_not_forgotten(options: tuple[str, ...], plain: Upstream) -> None:
     """It was in the queue of the port when the command ended: the engine is started for it all the same."""
-    for _ in range(3):
-        ended = ledger("run", *options, "--", "bash", "-c", POST)
-        assert "no request came through" not in ended.stderr
+    ended = ledger("run", *options, "--", "bash", "-c", POST)
+    assert "1 operation, 1 executed" in ended.stderr
     assert len(plain.effects()) == 1
+
+
+def test_who_sends_later_and_leaves_is_not_forgotten(options: tuple[str, ...], plain: Upstream) -> None:
+    """The engine is there by then, and its end begins while the claim is still being written."""
+    ended = ledger("run", *options, "--", "bash", "-c", "sleep 4;" + POST)
+    assert "1 operation, 1 executed" in ended.stderr
+    assert len(plain.effects()) == 1
+
+
+def test_a_signal_after_the_command_waits_for_what_is_being_sent(options: tuple[str, ...], plain: Upstream) -> None:
+    """Whoever ends us then would leave a claim without its outcome, and the key of a CA on the disk."""
+    slow = POST.replace("/ok/notes", "/slow/2/notes")
+    words = command("run", *options, "--", "bash", "-c", slow)
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        plain.wait_for(lambda oracle: oracle.effects(), timeout=30)
+        child.send_signal(signal.SIGTERM)
+        _, said = child.communicate(timeout=30)
+    assert child.returncode == 0
+    assert "1 operation, 1 executed" in said
+
+
+def test_an_engine_that_cannot_be_loaded_is_one_line_and_125(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['wsproto'] = None\n")
+    ended = ledger("run", "--db", tmp_path / "ledger.db", "--", "sleep", "300", env={"PYTHONPATH": str(tmp_path)})
+    assert ended.returncode == 125
+    assert ended.stderr.startswith("ledger: the proxy cannot be loaded: ")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_what_was_only_observed_is_told_of_however_short_the_run_was(tmp_path: Path) -> None:
+    for word in ("0", "4"):
+        ended = ledger("run", "--observe", "--db", tmp_path / "ledger.db", "--", "sleep", word)
+        assert "only observed: 0 operations" in ended.stderr
 
 
 def test_a_command_without_its_sidecar_is_not_left_alone(tmp_path: Path) -> None:
@@ -82,8 +114,21 @@ def test_a_signal_reaches_the_command_while_the_engine_is_loaded(tmp_path: Path)
     assert child.returncode == 128 + signal.SIGTERM
 
 
-def test_the_command_does_not_wait_for_the_engine() -> None:
+def test_the_command_does_not_wait_for_the_engine(tmp_path: Path) -> None:
     """Everything before it starts is done without aiohttp and mitmproxy, which take longer than all the rest."""
-    asked = "import sys, ledger_proxy.running; print({'aiohttp', 'mitmproxy'} & set(sys.modules))"
-    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60, check=True)
-    assert told.stdout == "set()\n"
+    asked = """
+import asyncio, sys
+from ledger_proxy import running
+from ledger_proxy.settings import Settings
+from ledger_rules import loader
+
+async def main():
+    settings = Settings(rules=loader.default(), db=sys.argv[1], listen=("127.0.0.1", 0))
+    async with running.prepared(settings) as ready:
+        print(ready.url.startswith("http://127.0.0.1:"), {"aiohttp", "mitmproxy"} & set(sys.modules))
+
+asyncio.run(main())
+"""
+    words = [sys.executable, "-c", asked, str(tmp_path / "ledger.db")]
+    told = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    assert told.stdout == "True set()\n"
