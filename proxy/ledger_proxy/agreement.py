@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from ledger_proxy.settings import Address
 from ledger_rules.request import Request
@@ -16,18 +17,35 @@ def agrees(request: Request, sni: str | None) -> bool:
     The final dot of a name is the root's, and no other host.
     """
     names = [value for name, value in request.headers if name.lower() == "host"]
-    host = request.host.rstrip(".")
-    if sni is not None and sni.lower().rstrip(".") != host:
+    host = request.host.removesuffix(".")
+    if sni is not None and sni.lower().removesuffix(".") != host:
         return False
     return len(names) <= 1 and all(_host_agrees(name, (host, request.port), request.scheme) for name in names)
 
 
+def named(request: Request) -> Iterator[Address]:
+    """The hosts that its Host fields name, each with the port that is meant."""
+    for name, value in request.headers:
+        if name.lower() == "host":
+            host, port = _parts(value)
+            yield host, int(port) if port.isdecimal() and len(port) <= 5 else request.port
+
+
 def _host_agrees(value: str, target: Address, scheme: str) -> bool:
-    name, colon, port = value.lower().strip().rpartition(":") if not value.endswith("]") else (value, "", "")
-    if not colon:
-        name, port = value.lower().strip(), ""
+    host, port = _parts(value)
     wanted = port or {"https": "443", "http": "80"}.get(scheme, "")
-    return name.strip("[]").rstrip(".") == target[0] and wanted == str(target[1])
+    return host == target[0] and wanted == str(target[1])
+
+
+def _parts(value: str) -> tuple[str, str]:
+    """Host and port of a Host field, an IPv6 address without its brackets; no port where none is said."""
+    text = value.lower().strip()
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, ""
+    if host.startswith("[") and host.endswith("]") and ":" in host:
+        return host[1:-1], port
+    return host.removesuffix("."), port
 
 
 def may_name_a_host(data: bytes) -> bool:

@@ -11,7 +11,7 @@ import ledger_proxy.light  # noqa: F401 - before mitmproxy
 from mitmproxy import connection
 
 from ledger_proxy import answers, rings
-from ledger_proxy.agreement import agrees
+from ledger_proxy.agreement import agrees, named
 from ledger_proxy.connecting import Connections
 from ledger_proxy.exchange import Caller, Exchange
 from ledger_proxy.receiving import Spooled
@@ -56,8 +56,10 @@ class Reception:
 
     def _agrees(self, request: Request, client: connection.Client) -> bool:
         """Also where no rule means it: one may mean it at the host that it names, which can be on the same machine."""
-        sni = None if self._origin else client.sni
-        return agrees(request, sni) or not self._enforced.intercepts(request.host, request.port)
+        if agrees(request, None if self._origin else client.sni):
+            return True
+        places = ((request.host, request.port), *named(request))
+        return not any(self._enforced.intercepts(*place) for place in places)
 
     def meant(self, client: connection.Client, address: Address, name: str) -> Address:
         """Where a request goes that came for an address, and names a host in plain text."""

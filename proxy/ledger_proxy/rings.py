@@ -1,4 +1,5 @@
-"""Who a request came through, told to a proxy behind ours: so a ring of proxies is left at its first turn. No I/O.
+"""Who a request came through, told to a proxy behind ours: so a ring of proxies is left where a process meets what it
+sent before, which is at the first turn unless there are several workers. No I/O.
 
 RFC 9110 §7.6.3: Via. Where no proxy is behind this sidecar nothing is added: no ring leads through it.
 """

@@ -16,7 +16,7 @@ import pytest
 from tests.wire.raw import HOST, Answer, Origin, ask, recorder, through
 from tests.wire.sidecars import Sidecar, running_for
 
-OTHER, WATCHED = "other.test", "watched.test"
+OTHER, WATCHED, FREE = "other.test", "watched.test", "free.test"
 RULES = f"""
 rules:
   - {{name: ruled, match: {{method: POST, url: ["https://{HOST}/ruled/**", "http://{HOST}/ruled/**"]}}}}
@@ -43,7 +43,7 @@ class World:
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("misdirected")
     with recorder(folder / "tls") as tls, recorder(folder / "plain", tls=False) as plain:
-        ways = [tls.resolve(OTHER), plain.resolve(), plain.resolve(OTHER), plain.resolve(WATCHED)]
+        ways = [tls.resolve(OTHER), plain.resolve(), plain.resolve(OTHER), plain.resolve(WATCHED), plain.resolve(FREE)]
         more = [word for way in ways for word in ("--resolve", way)]
         with running_for(folder / "s", tls, RULES, *more) as sidecar:
             yield World(tls, plain, sidecar)
@@ -80,6 +80,21 @@ def test_another_host_in_plain_text(world: World, path: str, way: str) -> None:
     with socket.create_connection(("127.0.0.1", world.sidecar.port), 20) as raw:
         answer = ask(raw, post(f"http://{HOST}{path}/plain", OTHER, way))
         world.require_nothing_done(answer, path)
+
+
+@pytest.mark.parametrize("way", ["short", "long"])
+@pytest.mark.parametrize("host", [HOST, f"{HOST}.", f"{HOST}:80"])
+def test_a_ruled_host_by_way_of_a_free_one(world: World, path: str, way: str, host: str) -> None:
+    with socket.create_connection(("127.0.0.1", world.sidecar.port), 20) as raw:
+        answer = ask(raw, post(f"http://{FREE}{path}/plain", host, way))
+        world.require_nothing_done(answer, path)
+
+
+def test_two_free_hosts_are_nobodys_business(world: World) -> None:
+    path = f"/free/{next(NUMBERS)}."
+    with socket.create_connection(("127.0.0.1", world.sidecar.port), 20) as raw:
+        assert ask(raw, post(f"http://{FREE}{path}/plain", "elsewhere.test")).status == 200
+    assert len(world.plain.requests(path.encode())) == 1
 
 
 @pytest.mark.parametrize("host", [HOST, HOST.upper(), f"{HOST}:443", f"{HOST}.", f"{HOST}.:443"])

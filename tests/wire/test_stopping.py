@@ -19,8 +19,8 @@ from tests.wire.raw import HOST, Answer, Origin, ask, read_answer, recorder, thr
 from tests.wire.sidecars import Sidecar, running_for
 
 RULES = f'rules: [{{name: ruled, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}]'
-LONGER_THAN_QUIET = 1.5
-"""Seconds; a connection on which nothing is under way is closed after one."""
+QUIET, LONGER_THAN_QUIET = 1.0, 1.5
+"""Seconds; a connection on which nothing is under way is closed after the first."""
 DRAIN = 10
 BODY = b'{"amount": 10}'
 EIGHT = 8 << 20
@@ -65,9 +65,11 @@ class World:
 @pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     drain = getattr(request, "param", DRAIN)
+    quiet = getattr(request.function, "quiet", QUIET)
+    (tmp_path / "sitecustomize.py").write_text(f"from ledger_proxy import engine\nengine.QUIET_SECONDS = {quiet}\n")
     with (
         recorder(tmp_path / "origin") as origin,
-        running_for(tmp_path / "s", origin, RULES, "--drain", drain) as sidecar,
+        running_for(tmp_path / "s", origin, RULES, "--drain", drain, PYTHONPATH=str(tmp_path)) as sidecar,
     ):
         yield World(origin, sidecar, tmp_path / "s")
 
@@ -99,6 +101,10 @@ def test_who_had_begun_to_speak_is_answered(world: World, connection: socket.soc
     assert connection.recv(1) == b""
     world.ended()
     assert (world.effects(), world.statuses()) == (1, ["success"])
+
+
+# However long it takes here until the rest of the head is said.
+test_who_had_begun_to_speak_is_answered.quiet = 10.0  # type: ignore[attr-defined]
 
 
 def test_who_says_no_more_than_half_a_head_holds_nothing_up(world: World, connection: socket.socket) -> None:
