@@ -5,6 +5,7 @@ from __future__ import annotations
 from ledger.records import Status
 from ledger_console.stats import sparkline
 from tests.console.conftest import Agent, Ledger
+from tests.console.running import running
 
 
 def _busy(agent: Agent) -> None:
@@ -75,3 +76,22 @@ def test_a_sparkline_is_highest_where_most_happened() -> None:
     assert sparkline([0, 1, 4, 8]) == "▁▂▅█"
     assert sparkline([0, 0]) == "▁▁"
     assert sparkline([0, 1, 1000]) == "▁▂█"
+
+
+def test_who_watches_sees_the_numbers_change(agent: Agent) -> None:
+    agent.ask("a1")
+    with running("stats", "--watch", "--json", terminal=False) as stats:
+        assert stats.sees('"attempts": 1,')
+        agent.ask("a1", times=2)
+        assert stats.sees('"attempts": 3,')
+        assert stats.interrupted() == 0
+
+
+def test_who_watches_on_a_terminal_has_one_screen(agent: Agent) -> None:
+    agent.ask("a1", times=3)
+    with running("stats", "--watch", terminal=True, NO_COLOR="1") as stats:
+        assert stats.sees("66.7%")
+        agent.ask("a1")
+        assert stats.sees("75.0%")
+        assert stats.interrupted() == 0
+    assert "Traceback" not in stats.seen
