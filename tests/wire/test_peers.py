@@ -41,14 +41,21 @@ def test_only_the_named_host_goes_unverified_and_that_is_said(tmp_path: Path, sh
     sidecar.stop()
 
 
-def test_a_client_that_gives_the_named_host_in_tls_gets_nowhere_else_by_it(tmp_path: Path, shop: Shop) -> None:
-    """Verification is off for where the connection leads, not for the name that a client gives."""
-    sidecar = started(tmp_path / "s", shop, "--insecure-host", "expired.test")
+@pytest.mark.parametrize(("more", "status"), [([], b"400"), (["--observe"], b"502")], ids=["enforced", "observed"])
+def test_a_client_that_gives_the_named_host_in_tls_gets_nowhere_else_by_it(
+    tmp_path: Path, shop: Shop, more: list[str], status: bytes
+) -> None:
+    """Verification is off for where the connection leads, not for the name that a client gives.
+
+    Where a rule is enforced, two names are one too many before anything is connected.
+    """
+    sidecar = started(tmp_path / "s", shop, "--insecure-host", "expired.test", *more)
     with through(sidecar, "unknown-ca.test", server_name="expired.test") as sock:
         sock.sendall(b"GET /other HTTP/1.1\r\nHost: unknown-ca.test\r\n\r\n")
-        assert sock.recv(65536).startswith(b"HTTP/1.1 502 ")
-    assert shop.asked == {}
+        told = sock.recv(65536)
     sidecar.stop()
+    assert told.startswith(b"HTTP/1.1 " + status)
+    assert shop.asked == {}
 
 
 @pytest.mark.parametrize("files", ["{0}/member.pem,{0}/member.key", "{0}/whole.pem"])
