@@ -109,6 +109,7 @@ async def prepared(settings: Settings) -> AsyncIterator[Prepared]:
         listening = tuple(_listening(settings))
         for one in listening:
             stack.callback(one.close)
+            destinations.own.add(one.getsockname()[:2])
         yield Prepared(settings, ledger, writes, secret, observed, ensure, ca, roots, destinations, ends, listening)
 
 

@@ -27,8 +27,9 @@ from cryptography.x509.oid import NameOID
 
 from ledger_proxy import certificates
 from ledger_proxy.child_env import SHIMS, child_environment
+from ledger_proxy.preparing import Prepared, prepared
 from ledger_proxy.settings import Settings
-from ledger_proxy.sidecar import Sidecar, sidecar
+from ledger_proxy.sidecar import started
 from ledger_rules import loader
 
 HOST = "selftest.ledger.test"
@@ -73,8 +74,8 @@ def clients() -> Iterator[tuple[str, list[str]]]:
 async def run() -> list[Seen]:
     """Ask with every client, twice each. Raises what a sidecar raises that cannot start."""
     with tempfile.TemporaryDirectory(prefix="ledger-selftest-") as folder, _origin(Path(folder)) as origin:
-        async with _sidecar(Path(folder), origin) as running:
-            return [await _ask(name, command, running, origin) for name, command in clients()]
+        async with _sidecar(Path(folder), origin) as ready:
+            return [await _ask(name, command, ready, origin) for name, command in clients()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +85,9 @@ class _Origin:
     effects: Counter[str]
 
 
-async def _ask(name: str, command: list[str], running: Sidecar, origin: _Origin) -> Seen:
+async def _ask(name: str, command: list[str], ready: Prepared, origin: _Origin) -> Seen:
     url, body = f"https://{HOST}/effects", f"client={name}"
-    env = child_environment(os.environ, running.url, running.ca, SHIMS, ruled_hosts=[HOST])
+    env = child_environment(os.environ, ready.url, ready.ca, SHIMS, ruled_hosts=[HOST])
     for _ in range(2):
         said = await _told([*command, *_arguments(command[0], url, body)], env)
         if said is not None:
@@ -126,7 +127,7 @@ async def _told(command: list[str], env: dict[str, str]) -> str | None:
 
 
 @asynccontextmanager
-async def _sidecar(folder: Path, origin: _Origin) -> AsyncIterator[Sidecar]:
+async def _sidecar(folder: Path, origin: _Origin) -> AsyncIterator[Prepared]:
     rules = loader.loads(
         f'version: 1\nrules: [{{name: selftest, match: {{method: POST, url: "https://{HOST}/effects"}}}}]\n'
     )
@@ -138,8 +139,8 @@ async def _sidecar(folder: Path, origin: _Origin) -> AsyncIterator[Sidecar]:
         upstream_ca=origin.ca,
         drain=1.0,
     )
-    async with sidecar(settings) as running:
-        yield running
+    async with prepared(settings) as ready, started(ready):
+        yield ready
 
 
 @contextmanager

@@ -21,11 +21,11 @@ from ledger_proxy.notifier import Notifier
 from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
 from ledger_proxy.peers import Peers
-from ledger_proxy.preparing import Prepared, cancelled, prepared
+from ledger_proxy.preparing import Prepared, cancelled
 from ledger_proxy.reception import Reception
 from ledger_proxy.relay import Relay
 from ledger_proxy.renewing import Renewal
-from ledger_proxy.settings import Address, Settings
+from ledger_proxy.settings import Address
 from ledger_proxy.shortcut import Shortcut
 from ledger_proxy.upstream import AiohttpUpstream
 
@@ -45,31 +45,20 @@ class Sidecar:
     observer: Observer | None = None
     admin: Address | None = None
 
-    @property
-    def url(self) -> str:
-        """What HTTPS_PROXY is set to."""
-        return f"http://{self.host}:{self.port}"
-
-
-@contextlib.asynccontextmanager
-async def sidecar(settings: Settings) -> AsyncIterator[Sidecar]:
-    """Run a sidecar for the block: swept and listening when it starts, drained and recorded when it ends.
-
-    Raises LedgerError, EngineError, OSError.
-    """
-    async with prepared(settings) as ready, started(ready) as running:
-        yield running
-
 
 @contextlib.asynccontextmanager
 async def started(ready: Prepared) -> AsyncIterator[Sidecar]:
-    """Serve, for the block, what comes to the sockets that listen already. Raises EngineError, OSError."""
+    """Serve, for the block, what comes to the sockets that listen already; drained and recorded when it ends.
+
+    Raises EngineError, OSError.
+    """
     settings, store, keeper, destinations = ready.settings, ready.ledger.store, ready.ledger.keeper, ready.destinations
     async with contextlib.AsyncExitStack() as stack:
         relay = Relay()
         stack.push_async_callback(relay.close)
         await relay.start()
         destinations.trust(relay.address)
+        destinations.own.add(relay.address)
         upstream = _upstream(ready, settings.upstream_timeout, destinations, settings.peers)
         stack.push_async_callback(upstream.close)
         exchange = Exchange(store, keeper, upstream, ready.secret, settings.max_stored)
@@ -87,7 +76,8 @@ async def started(ready: Prepared) -> AsyncIterator[Sidecar]:
         stack.push_async_callback(cancelled, asyncio.create_task(renewal.run()))
         stack.push_async_callback(_drained, settings.drain, engine, gate, exchange)
         admin = await _administered(ready, stack, connections, exchange)
-        destinations.own |= {engine.address, relay.address, *filter(None, [admin])}
+        if admin is not None:
+            destinations.own.add(admin)
         _telling(ready, stack, gate)
         _settle_memory()
         yield Sidecar(*engine.address, ready.ca, connections, gate, engine, exchange, renewal, observer, admin)
