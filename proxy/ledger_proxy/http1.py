@@ -260,7 +260,7 @@ def apply() -> None:
         (_http1, "make_error_response", error_page),
     ):
         if not hasattr(module, name):
-            raise ImportError(f"this mitmproxy lacks {name}; install ledger-sidecar[proxy] again")
+            raise ImportError(f"this mitmproxy lacks {name}")
         setattr(module, name, better)
 
 
