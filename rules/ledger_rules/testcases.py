@@ -29,6 +29,9 @@ def _url(value: str) -> str:
     return value
 
 
+NONE = "none"
+"""In place of a rule's name: no rule means the request."""
+
 Value = Annotated[str | None, BeforeValidator(_value), WithJsonSchema({"type": ["string", "integer", "null"]})]
 """Null takes the name away."""
 Url = Annotated[str, text(_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})]
@@ -82,6 +85,10 @@ class TestSpec(BaseModel):
     def _says_something(self) -> TestSpec:
         if not (self.same or self.different or self.rule):
             raise ValueError("expected 'same', 'different' or 'rule'")
+        if self.rule == NONE and (self.same or self.different):
+            raise ValueError(
+                "expected no 'same' or 'different' beside 'rule: none': what no rule means is no operation"
+            )
         return self
 
 

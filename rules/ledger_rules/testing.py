@@ -11,12 +11,10 @@ from ledger_rules.loader import loads
 from ledger_rules.operation import Operation, identify
 from ledger_rules.request import Request
 from ledger_rules.ruleset import Ruleset
-from ledger_rules.testcases import TestSpec, request_of
+from ledger_rules.testcases import NONE, TestSpec, request_of
 from ledger_rules.yamltext import Document, Loc, parse
 
 _SECRET = b"of the tests, and of no ledger"
-NONE = "none"
-"""What `rule` says of a request that no rule means."""
 
 
 @dataclass(frozen=True, slots=True)

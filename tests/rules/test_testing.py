@@ -84,6 +84,9 @@ WRONG = {
     "tests: [{request: {}, same: [{}]}]": "1:19: missing key 'url' in 'request'",
     "tests: [{request: {url: 'https://x.com', jsn: 1}, same: [{}]}]": "1:42: unknown key 'jsn'; did you mean 'json'?",
     "tests: [{request: {url: 'https://x.com'}}]": "1:9: tests: expected 'same', 'different' or 'rule'",
+    "tests: [{request: {url: 'https://x.com'}, rule: none, same: [{}]}]": (
+        "1:9: tests: expected no 'same' or 'different' beside 'rule: none': what no rule means is no operation"
+    ),
     "tests: [{request: {url: 'https://x.com', json: 1, body: x}, same: [{}]}]": (
         "1:19: request: expected one of 'json', 'form' and 'body'"
     ),
