@@ -243,7 +243,7 @@ def needs_extra(command: str) -> None:
     """Raise Problem if what `[proxy]` installs is not there; looks without importing."""
     from importlib.util import find_spec
 
-    if any(find_spec(package) is None for package in ("mitmproxy", "aiohttp", "cryptography", "http_sf")):
+    if any(find_spec(package) is None for package in ("mitmproxy", "aiohttp", "cryptography")):
         raise Problem(f"ledger {command} needs the proxy extra: pip install 'ledger-sidecar[proxy]'", USAGE)
 
 

@@ -48,7 +48,7 @@ def generated(key: str) -> bool:
 
 
 def _string_item(text: str) -> str:
-    # Imported when first needed: it comes with the proxy, guard users need not have it.
+    # Imported when first needed: few clients put their keys in quotes.
     from http_sf import StructuredFieldError, parse
 
     try:

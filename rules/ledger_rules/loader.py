@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from types import MappingProxyType
 
+from ledger_rules import installed
 from ledger_rules.compile import Common, Compiler, egress, notifications, tool_keywords
 from ledger_rules.complaints import validated
 from ledger_rules.errors import RulesError
@@ -46,6 +47,7 @@ def read(path: str | os.PathLike[str]) -> str:
 
 def loads(text: str, name: str = "ledger.yaml") -> Ruleset:
     """Return the rules of a text; raises RulesError, its lines naming `name`."""
+    installed.check()
     document = parse(text, name)
     spec = validated(document)
     common = Common.of(spec.mode, spec.defaults, spec.redact)
@@ -63,7 +65,8 @@ def loads(text: str, name: str = "ledger.yaml") -> Ruleset:
 
 
 def default() -> Ruleset:
-    """Return what applies without a rules file: the payment and messaging packs."""
+    """Return what applies without a rules file: the payment and messaging packs. Raises RulesError: see `installed`."""
+    installed.check()
     return Ruleset(rules=tuple(Packs(dict.fromkeys(default_packs())).rules(Common())))
 
 
