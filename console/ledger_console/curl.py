@@ -18,6 +18,8 @@ FORM = "application/x-www-form-urlencoded"
 _BOUNDARY = "ledger-explain-7d3f"
 _METHOD = re.compile(r"[A-Z]+|[a-z]+")
 _CONTINUED = re.compile(r"\\\r?\n")
+_ANSI_C = re.compile(r"(?:^|\s)\$'")
+"""As browsers copy a body that has a `!` or a line break: `--data-raw $'...'`."""
 
 _FLAGS = (
     *("-k", "--insecure", "-s", "--silent", "-S", "--show-error", "-v", "--verbose", "-i", "--include", "-L"),
@@ -39,12 +41,21 @@ def request_from(words: Sequence[str]) -> Request:
     Raises ValueError that says in one line what cannot be read; OSError for a file that it names.
     """
     if len(words) == 1 and words[0].lstrip().startswith("curl"):
-        words = shlex.split(_CONTINUED.sub(" ", words[0]))
+        words = _split(words[0])
     if words and words[0] == "curl":
         return _composed(words[1:], None)
     if words and _METHOD.fullmatch(words[0]):
         return _composed(words[1:], words[0])
     return _composed(words, None)
+
+
+def _split(line: str) -> list[str]:
+    if _ANSI_C.search(line):
+        raise ValueError("$'...' is read by a shell only; paste the command behind -- without quotes around it")
+    try:
+        return shlex.split(_CONTINUED.sub(" ", line))
+    except ValueError as error:
+        raise ValueError(f"the command line cannot be read: {str(error).lower()}") from None
 
 
 def _composed(words: Sequence[str], method: str | None) -> Request:
@@ -53,7 +64,7 @@ def _composed(words: Sequence[str], method: str | None) -> Request:
         raise ValueError(f"'{unknown[0]}' is not understood here; leave it out")
     urls = [*said.urls, *([said.url] if said.url else [])]
     if len(urls) != 1:
-        raise ValueError("expected one URL" + (f", found {', '.join(urls)}" if urls else ""))
+        raise ValueError(f"expected one URL, such as https://api.example.com/orders, found {', '.join(urls) or 'none'}")
     url = urls[0] if "://" in urls[0] else f"http://{urls[0]}"
     headers = _headers(said)
     body, kind = _body(said)

@@ -100,13 +100,17 @@ class TestExplain:
         ("words", "line"),
         [
             ([], "explain needs a request"),
-            (["POST"], "expected one URL"),
+            (["POST"], "expected one URL, such as https://api.example.com/orders, found none"),
             (["curl", "-Q", "x", "https://x.com"], "'-Q' is not understood here"),
-            (["POST", "https://x.com", "https://y.com"], "expected one URL, found https://x.com, https://y.com"),
+            (
+                ["POST", "https://x.com", "https://y.com"],
+                "orders, found https://x.com, https://y.com",
+            ),
             (["POST", "https://x.com", "-H", "nope"], "expected a header as 'Name: value', found 'nope'"),
             (["POST", "https://x.com", "-d", "@missing.json"], "missing.json: No such file or directory"),
             (["POST", "https://x.com:99999/"], "expected a URL such as"),
-            (["curl 'https://x.com"], "No closing quotation"),
+            (["curl 'https://x.com"], "the command line cannot be read: no closing quotation"),
+            (["curl https://x.com --data-raw $'a\\u0021'"], "$'...' is read by a shell only"),
         ],
     )
     def test_a_request_that_cannot_be_read_is_one_line(self, ledger: Ledger, words: list[str], line: str) -> None:

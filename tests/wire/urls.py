@@ -21,6 +21,8 @@ _SEPARATORS = ("/",) * 12 + (
     "\\",
     "%5c",
     "/%2F",
+    ";v=1/",
+    "/x/..;/",
 )
 _BEFORE = ("",) * 12 + ("/..", "/%2e%2e", "//..", "/x/..", "/x//../..", "/.", "/%2F..", "/ü/..", "/%zz/..")
 _BEHIND = ("",) * 12 + (
@@ -64,13 +66,16 @@ def readings(path: str) -> set[tuple[bytes, ...]]:
     """What servers take a target's path for: they unescape, and separate at what they think separates.
 
     Empty segments go before or after dot segments are resolved (RFC 3986 section 5.2.4); a fragment has no place in it.
+    Some take `;` and what follows in a segment for parameters of it (section 3.3), and go by the rest.
     """
     path = path.partition("?")[0].partition("#")[0]
     found = set()
-    for separated, merged in itertools.product((False, True), repeat=2):
+    for separated, merged, dropped in itertools.product((False, True), repeat=3):
         form = path.replace("\\", "/") if separated else path
         for escape in ("%2F", "%2f", "%5C", "%5c") if separated else ():
             form = form.replace(escape, "/")
+        if dropped:
+            form = "/".join(segment.partition(";")[0] for segment in form.split("/"))
         segments = [unquote_to_bytes(segment) for segment in form.split("/")[1:]]
         if merged:
             # What a separator in a segment would be taken for is not asked here: it stands for itself.
