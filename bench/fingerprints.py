@@ -6,7 +6,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count, cycle
 from statistics import median, quantiles
 
 from bench.measuring import Figure, Plan
@@ -17,7 +18,8 @@ SECRET = b"measured under this key, 32 byte"
 BATCH = 50
 SMALL = (
     "Time to match a POST of {size:,} bytes of JSON ({objects} objects, 10 headers, a bearer token, a UUID as key) and "
-    "to identify it, in a process that does nothing else, packs {packs} loaded: median of {n:,} batches of {batch}."
+    "to identify it, in a process that does nothing else, packs {packs} loaded: median of {n:,} batches of {batch}, "
+    "each of {batch} requests to one URL with as many bodies, keys and request ids; in turns with batches to new URLs."
 )
 LARGE = "The same for a POST of {size:,} bytes of JSON ({objects:,} objects), each one timed, {n} of them."
 MULTIPART = (
@@ -53,20 +55,20 @@ def run(stage: Stage, plan: Plan) -> list[Figure]:
 
 
 def _small(rules: Ruleset, plan: Plan, packs: str) -> Figure:
-    document = _document(18)
-    request = _request(document, 2048)
-    once = _identified(rules, request)
-    times = sorted(_timed(once, BATCH) * 1e6 for _ in range(plan.scaled(2000)))
+    requests = [_request(_document(18, number), 2048, number) for number in range(BATCH)]
+    ways = _identified(rules, requests), _identified(rules, requests, new_urls=True)
+    pairs = [[_timed(way, BATCH) * 1e6 for way in ways] for _ in range(plan.scaled(2000))]
+    times, others = (sorted(column) for column in zip(*pairs, strict=True))
     took = median(times)
     low, *_, high = quantiles(times, n=20)
-    how = SMALL.format(size=len(request.body), objects=20, packs=packs, n=len(times), batch=BATCH)
-    detail = f"best {times[0]:.0f} µs, 5 to 95 % of batches {low:.0f} to {high:.0f} µs"
+    how = SMALL.format(size=len(requests[0].body), objects=20, packs=packs, n=len(times), batch=BATCH)
+    detail = f"best {times[0]:.0f} µs, 5 to 95 % of batches {low:.0f} to {high:.0f} µs; new URLs {median(others):.0f}"
     return Figure("match + fingerprint, 2 KB JSON", "≤ 120 µs", f"{took:.0f} µs", took <= 120, detail, how)
 
 
 def _large(rules: Ruleset, plan: Plan) -> Figure:
     request = _request(_document(10_000), 1 << 20)
-    once = _identified(rules, request)
+    once = _identified(rules, [request])
     times = sorted(_timed(once, 1) * 1e3 for _ in range(plan.scaled(40)))
     took = median(times)
     detail = f"{times[0]:.1f} to {times[-1]:.1f} ms"
@@ -86,16 +88,20 @@ def _multipart(plan: Plan) -> Figure:
     return Figure("multipart: memory", "≤ 64 MiB", f"{mebibytes:.1f} MiB", mebibytes <= 64, detail, how)
 
 
-def _document(items: int) -> dict[str, object]:
-    """An order as agents send them."""
+def _document(items: int, number: int = 0) -> dict[str, object]:
+    """An order as agents send them; each number is another one."""
     item = {"sku": "sku-0001", "qty": 2, "price": 1999, "name": "A thing of some kind", "gift": False}
-    about = {"order": "A-7", "agent": "checkout", "trace": "0f8fad5b-d9cb-469f-a165-70867728950e"}
+    about = {"order": f"A-{number:03}", "agent": "checkout", "trace": _uuid(number)}
     lines = [item | {"sku": f"sku-{number:04}", "qty": number % 9 + 1} for number in range(items)]
-    paid = {"amount": 4900, "currency": "usd", "tax_rate": 0.19}
+    paid = {"amount": 4900 + number, "currency": "usd", "tax_rate": 0.19}
     return {**paid, "metadata": about, "items": lines, "note": "merci, à bientôt"}
 
 
-def _request(document: dict[str, object], size: int) -> Request:
+def _uuid(number: int) -> str:
+    return f"0f8fad5b-d9cb-469f-a165-{number:012x}"
+
+
+def _request(document: dict[str, object], size: int, number: int = 0) -> Request:
     body = json.dumps(document).encode()
     body = json.dumps(document | {"padding": "x" * max(0, size - len(body) - 15)}).encode()
     headers = (
@@ -107,17 +113,20 @@ def _request(document: dict[str, object], size: int) -> Request:
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(body))),
         ("Authorization", "Bearer sk_live_0123456789abcdef0123456789abcdef"),
-        ("Idempotency-Key", "7c9e6679-7425-40de-944b-e07fc1f90ae7"),
-        ("X-Request-Id", "0f8fad5b-d9cb-469f-a165-70867728950e"),
+        ("Idempotency-Key", _uuid(number + 1000)),
+        ("X-Request-Id", _uuid(number + 2000)),
     )
     return Request("POST", "https", "hooks.example.com", 443, "/orders/7?kind=order", headers, body)
 
 
-def _identified(rules: Ruleset, request: Request) -> Callable[[], object]:
-    fields = (request.method, request.scheme, request.host, request.port, request.target, request.headers, request.body)
+def _identified(rules: Ruleset, requests: Sequence[Request], *, new_urls: bool = False) -> Callable[[], object]:
+    """Return what knows one of the requests after the other; new_urls: each under a path that was not there before."""
+    turns, numbers = cycle(requests), count()
 
     def once() -> object:
-        fresh = Request(*fields)
+        one = next(turns)
+        target = f"/orders/{next(numbers)}?kind=order" if new_urls else one.target
+        fresh = Request(one.method, one.scheme, one.host, one.port, target, one.headers, one.body)
         rule = rules.match(fresh)
         assert rule is not None
         return identify(rule, fresh, SECRET)

@@ -86,8 +86,8 @@ BUGS = {
     ),
     "the body does not count": Bug(
         "rules/ledger_rules/operation.py",
-        '    payload_id = keyed_hash(secret, "meaning", where, named or ("payload", payload))',
-        '    payload_id = keyed_hash(secret, "meaning", where, named or ("payload",))',
+        "    payload_id = keyed(secret, _MEANING, where, named or several(_PAYLOAD, text(payload)))",
+        "    payload_id = keyed(secret, _MEANING, where, named or several(_PAYLOAD))",
         f"{WIRE}::test_another_amount_is_another_operation",
     ),
     "a resend mints a new key": Bug(

@@ -98,7 +98,7 @@ def _question(verify: Verify, rule: Rule, request: Request, record: Record) -> R
     if url is None:
         return None
     target = "/" + url.partition("://")[2].partition("/")[2]
-    keys = {name.lower() for name in rule.key_headers}
+    keys = {name for _, name in rule.key_headers}
     headers = [(n, v) for n, v in end_to_end(request.headers) if _goes_along(n.lower(), keys)]
     asks = (*headers, ("Accept", "application/json"), ("Accept-Encoding", "identity"))
     return replace(request, method="GET", target=target, headers=asks, body=b"")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from ledger_rules.canonical import Part, part, text
 from ledger_rules.request import Request
 
 OVERRIDES = ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override")
@@ -39,9 +42,14 @@ def arguments(request: Request) -> tuple[tuple[str, str], ...]:
     return tuple((name, request.header(name) or "") for name in sorted(there)) if there else ()
 
 
-def asked(request: Request) -> object:
+def asked(request: Request) -> Part:
     """Return what counts of both, as it enters an identity."""
     if _TELLING.isdisjoint(request.by_name):
-        return request.method.upper()
+        return _method(request.method)
     named, given = " ".join(methods(request)), arguments(request)
-    return (named, given) if given else named
+    return part((named, given) if given else named)
+
+
+@lru_cache(maxsize=64)
+def _method(method: str) -> Part:
+    return text(method.upper())

@@ -8,7 +8,8 @@ Large bodies take their time (1 MB of JSON some 30 ms): an event loop has them r
 let the others run meanwhile.
 
 A false merge drops a real payment: whatever is not understood completely is compared as raw bytes. No body makes any
-of this raise.
+of this raise; only a library that is missing does (ImportError): to compare otherwise without it would merge and split
+operations, so nothing is compared then.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from ledger_rules import mediatypes
 from ledger_rules.canonical import encode
 from ledger_rules.encodings import Decoder, codings
 from ledger_rules.jsontext import exact_json
-from ledger_rules.readers import MAX_WHOLE, Reader, reader
+from ledger_rules.mediatypes import MediaType
+from ledger_rules.readers import MAX_WHOLE, Reader, Said, reader, whole
 from ledger_rules.views import EVERYTHING, BodyView
 
 __all__ = ["EVERYTHING", "MAX_WHOLE", "BodyView", "Digest", "Reading", "exact_json", "meaning", "read", "read_file"]
@@ -65,9 +67,18 @@ def read(
 
     content_type, encoding, length: the headers Content-Type, Content-Encoding and Content-Length; None if absent.
     """
-    digest = Digest(content_type, encoding, view, length)
-    digest.feed(body)
-    return digest.finish()
+    media = mediatypes.read(content_type)
+    if encoding or media.format == "multipart" or (length is not None and length != str(len(body))):
+        digest = Digest(content_type, encoding, view, length)
+        digest.feed(body)
+        return digest.finish()
+    # Nearly all come as they are: nothing to undo, no pieces to gather.
+    sent = hashlib.sha256(body).digest()
+    try:
+        found = _said(media, whole(body, media, view))
+    except Exception as error:
+        found = _raw(media, (), sent, error)
+    return Reading(media.essence, *found, sent, len(body))
 
 
 def read_file(
@@ -106,7 +117,7 @@ class Digest:
         self._size = self._plain_size = 0
         self._decoder: Decoder | None = None
         self._reader: Reader | None = None
-        self._why = ""
+        self._why: Exception = ValueError()
         try:
             if self._codings:
                 self._decoder, self._plain = Decoder(self._codings), hashlib.sha256()
@@ -135,7 +146,7 @@ class Digest:
             self._decode(self._decoder.finish())
         if self._length is not None and self._length.strip() != str(self._size):
             self._compare_raw(ValueError(f"Content-Length is {self._length}, but {self._size} bytes came"))
-        form, value, notes = self._understood() or self._raw()
+        form, value, notes = self._understood() or self._compared_raw()
         if self._decoder is not None:
             notes = (f"{' and '.join(self._codings)} decoded: {self._size} bytes became {self._plain_size}", *notes)
         return Reading(self._media.essence, form, value, notes, self._sent.digest(), self._size)
@@ -159,21 +170,35 @@ class Digest:
 
     def _compare_raw(self, why: Exception) -> None:
         self._reader = None
-        self._why = str(why) or type(why).__name__
+        self._why = why
 
     def _understood(self) -> Found | None:
         if self._reader is None:
             return None
         try:
-            form, value, notes = self._reader.finish()
+            return _said(self._media, self._reader.finish())
         except Exception as error:
             self._compare_raw(error)
             return None
-        return form, (self._media.essence, self._media.parameters, *value), notes
 
-    def _raw(self) -> Found:
-        """Compare the bytes, decoded where that went well, and the whole media type: nothing is known of its format."""
-        media = self._media
-        header = (media.essence, media.parameters, media.charset, media.boundary, media.strange)
+    def _compared_raw(self) -> Found:
         encoded, plain = ((), self._plain) if self._decoder is not None else (self._codings, self._sent)
-        return "raw", (*header, encoded, plain.digest()), (f"compared byte by byte: {self._why}",)
+        return _raw(self._media, encoded, plain.digest(), self._why)
+
+
+def _said(media: MediaType, said: Said) -> Found:
+    return said.format, (media.essence, media.parameters, *said.value), said.notes
+
+
+def _raw(media: MediaType, encoded: tuple[str, ...], sha256: bytes, why: Exception) -> Found:
+    """Compare the bytes, decoded where that went well, and the whole media type: nothing is known of its format."""
+    if isinstance(why, ImportError):
+        raise why
+    header = (media.essence, media.parameters, media.charset, media.boundary, media.strange)
+    return "raw", (*header, encoded, sha256), (f"compared byte by byte: {_words(why)}",)
+
+
+def _words(why: Exception) -> str:
+    if isinstance(why, UnicodeDecodeError):
+        return f"byte {why.object[why.start]:#04x} at {why.start} is not UTF-8"
+    return str(why) or type(why).__name__

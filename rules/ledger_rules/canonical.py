@@ -1,11 +1,14 @@
-"""One injective encoding of plain values and the keyed hash over it. Every identity is made here, and only here."""
+"""One injective encoding of plain values and the keyed hash over it. Every identity is made here, and only here.
+
+What is hashed again and again in other company is encoded once: a `Part`. To encode costs more than to hash.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NewType
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
@@ -13,15 +16,53 @@ if TYPE_CHECKING:
 MAX_DEPTH = 100
 """Deeper values are refused (ValueError): recursion stays bounded, whatever a client sends."""
 
+Part = NewType("Part", str)
+"""A value, encoded. The encoding of several is made of those of each."""
+
 
 def keyed_hash(secret: bytes, *values: object) -> str:
     """Return the hex HMAC-SHA256 of values; other values, or the same ones cut otherwise, give another hash."""
+    return keyed(secret, *[part(value) for value in values])
+
+
+def keyed(secret: bytes, *parts: Part) -> str:
+    """Return the `keyed_hash` of the values that these are the parts of."""
     inner, outer = _begun(secret)
     whole = inner.copy()
-    whole.update(_listed(values, 0).encode("utf-8", "surrogatepass"))
-    keyed = outer.copy()
-    keyed.update(whole.digest())
-    return keyed.hexdigest()
+    whole.update(f"l{len(parts)};{''.join(parts)}".encode("utf-8", "surrogatepass"))
+    hashed = outer.copy()
+    hashed.update(whole.digest())
+    return hashed.hexdigest()
+
+
+def encode(values: Sequence[object]) -> bytes:
+    """Return bytes that no other values have: every part is tagged with its type and its length.
+
+    Takes None, bool, int, str, bytes, lists, tuples and dicts with text keys; a list and a tuple of the same are one.
+    Raises ValueError for values nested too deeply, TypeError for any others.
+    """
+    return _bytes(_listed(values, 0))
+
+
+def part(value: object) -> Part:
+    """Encode one value. Raises what `encode` raises."""
+    return Part(_tagged(value, 1))
+
+
+def text(value: str) -> Part:
+    """Encode a text."""
+    return Part(f"s{len(value)}:{value}")
+
+
+def several(*parts: Part) -> Part:
+    """Encode a list, or a tuple, of the values that these are the parts of."""
+    return Part(f"l{len(parts)};{''.join(parts)}")
+
+
+def as_bytes(encoded: Part) -> Part:
+    """Encode the bytes that `encode` makes of a list."""
+    data = _bytes(encoded)
+    return Part(f"b{len(data)}:{data.hex()}")
 
 
 @lru_cache(maxsize=8)
@@ -38,13 +79,8 @@ def _begun(secret: bytes) -> tuple[Hash, Hash]:
 _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 
 
-def encode(values: Sequence[object]) -> bytes:
-    """Return bytes that no other values have: every part is tagged with its type and its length.
-
-    Takes None, bool, int, str, bytes, lists, tuples and dicts with text keys; a list and a tuple of the same are one.
-    Raises ValueError for values nested too deeply, TypeError for any others.
-    """
-    return _listed(values, 0).encode("utf-8", "surrogatepass")
+def _bytes(encoded: str) -> bytes:
+    return encoded.encode("utf-8", "surrogatepass")
 
 
 def _listed(values: Sequence[object], depth: int) -> str:

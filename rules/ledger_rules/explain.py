@@ -142,7 +142,7 @@ def _ignored(rule: Rule, request: Request, operation: Operation, reading: Readin
 def _other_headers(rule: Rule, request: Request) -> Sequence[str]:
     counted = {name.lower() for name in rule.fingerprint.headers} | {"content-type", "content-encoding"}
     counted |= {name for name, _ in account.kinds(request, rule.account)} | LEDGER_HEADERS - {CALLER_HEADER.lower()}
-    counted |= {name.lower() for name in (*rule.key_headers, *OVERRIDES)} | ARGUMENTS
+    counted |= {name.lower() for name in OVERRIDES} | {key for _, key in rule.key_headers} | ARGUMENTS
     return sorted(name for name in request.by_name if name not in counted)
 
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from ledger_rules.globs import TextGlob
 from ledger_rules.patterns import HostPattern, Place, UrlPattern
+from ledger_rules.urls import normal_host, of_url
 
 type Entry = tuple[int, UrlPattern]
 """Where a rule stands in the list, and one of its URLs."""
@@ -72,10 +73,13 @@ class Index:
         self._endings: dict[str, Hosts] = {}
         self.at = lru_cache(maxsize=1024)(self._at)
         """What rules say of a host, in normal form, and port; nothing where no rule is about anything there."""
+        self.meaning = of_url(self._meaning)
+        """The numbers of the rules one of whose URLs means a request's, in order."""
 
     def add(self, number: int, urls: Iterable[UrlPattern]) -> None:
         """Enter the rule with this number in the list."""
         self.at.cache_clear()
+        self.meaning = of_url(self._meaning)
         for url in urls:
             hosts = self._endings.setdefault(url.host.ending, Hosts())
             hosts.ports.setdefault(url.port, {})[url.host] = None
@@ -92,13 +96,16 @@ class Index:
             if port in hosts.ports and any(pattern.matches(host) for pattern in hosts.ports[port])
         ]
 
-    def matching(self, place: Place, at: Iterable[Hosts]) -> Sequence[int]:
-        """Return the numbers of the rules one of whose URLs means this place, in order; `at`: what is `at` its host."""
+    def _meaning(self, scheme: str, host: str, port: int, target: str) -> Sequence[int]:
+        at = self.at(normal_host(host), port)
+        if not at:
+            return ()
+        place = Place.of(scheme, host, port, target)
         near: list[Entry] = []
         for hosts in at:
             for path in place.paths:
                 hosts.paths.collect(near, path)
-        return sorted({number for number, url in near if url.matches(place)})
+        return tuple(sorted({number for number, url in near if url.matches(place)}))
 
     def covering(self, url: UrlPattern) -> Sequence[int]:
         """Return the numbers of the rules one of whose URLs certainly means all that this one means, in order."""

@@ -21,6 +21,10 @@ _DEEP = f"nested more than {MAX_DEPTH} levels deep"
 _LONGEST_INT = 300
 _HIDDEN = "\\u003"
 """How an escaped `:` begins: one that is not in the text and will be in what is written."""
+_FEW = 16
+"""How much longer than its characters a text may be in UTF-8 for them to be escaped one after the other: many are
+escaped at once, in a time that is the same for all of them.
+"""
 _NEGATIVE_ZERO = re.compile(r"-0(?:[\s,\]}]|\Z)")
 """The only integer that Python does not write as it was. What looks like one inside a text only costs time."""
 
@@ -70,13 +74,13 @@ def _plainly(text: str) -> Text | None:
     key that was there twice goes a colon, since each pair has one. Those inside texts stay as they are, unless they
     were escaped.
     """
-    if ("\\" in text and _HIDDEN in text) or _NEGATIVE_ZERO.search(text):
+    if ("\\" in text and _HIDDEN in text) or ("-0" in text and _NEGATIVE_ZERO.search(text)):
         return None
     try:
         document = _PLAIN.decode(text)
     except msgspec.MsgspecError:
         return None
-    if _too_deep(document, text):
+    if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(document):
         raise ValueError(_DEEP)
     spelling = _spelled(document)
     return Text(document, spelling, _spelled) if spelling.count(":") == text.count(":") else None
@@ -84,14 +88,12 @@ def _plainly(text: str) -> Text | None:
 
 def _exactly(text: str) -> Text:
     document = exact_json(text)
-    if _too_deep(document, text):
+    if _too_deep(document):
         raise ValueError(_DEEP)
     return Text(document, _written(document), _written)
 
 
-def _too_deep(document: Any, text: str) -> bool:
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
-        return False
+def _too_deep(document: Any) -> bool:
     level = [document] if type(document) in _CONTAINERS else []
     for _ in range(MAX_DEPTH):
         # Not a call for each value: a megabyte has 50,000 of them.
@@ -117,10 +119,16 @@ def _written(value: Any) -> str:
 
 def _spelled(document: Any) -> str:
     """Do what `_written` does, for numbers that need no remembering."""
-    text = _ENCODER.encode(document).decode()
+    written = _ENCODER.encode(document)
+    text = written.decode()
     if "\x7f" in text:
         text = text.replace("\x7f", "\\u007f")
-    return text if text.isascii() else text.encode("ascii", _ESCAPED).decode("ascii")
+    if text.isascii():
+        return text
+    if len(written) - len(text) <= _FEW:
+        return text.encode("ascii", _ESCAPED).decode("ascii")
+    # Escaped as one text, and what that does to the quotes and backslashes there were is undone.
+    return encode_basestring_ascii(text)[1:-1].replace('\\"', '"').replace("\\\\", "\\")
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:

@@ -13,10 +13,13 @@ from ledger_rules.globs import TextGlob
 from ledger_rules.jsonpaths import Condition, Unwalkable
 from ledger_rules.patterns import Place, UrlPattern
 from ledger_rules.request import Request
-from ledger_rules.urls import Pair, form_pairs, normal_host, readings, split_target
+from ledger_rules.urls import Pair, form_pairs, of_url, split_target
 
 EFFECT_METHODS = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 """What a rule without `method` means."""
+
+place = of_url(Place.of)
+"""Where a request goes."""
 
 type Wanted = tuple[tuple[str, TextGlob], ...]
 """Names, and what their values must look like."""
@@ -31,13 +34,16 @@ class Sighting:
     def __init__(self, request: Request) -> None:
         self.request = request
         self.methods = methods(request)
-        path, self._query = split_target(request.target)
-        self.place = Place(request.scheme, normal_host(request.host), request.port, readings(path))
+
+    @cached_property
+    def place(self) -> Place:
+        """Where it goes."""
+        return place(self.request)
 
     @cached_property
     def query(self) -> tuple[Pair, ...]:
         """Its parameters; a query with a malformed escape has none."""
-        return form_pairs(self._query) or ()
+        return form_pairs(split_target(self.request.target)[1]) or ()
 
     @cached_property
     def content(self) -> Content:

@@ -12,7 +12,7 @@ from ledger_rules import bodies
 from ledger_rules.account import account
 from ledger_rules.asking import asked
 from ledger_rules.bodies import Digest, Reading
-from ledger_rules.canonical import encode, keyed_hash
+from ledger_rules.canonical import as_bytes, keyed, keyed_hash, part, several, text
 from ledger_rules.counting import Found, body_counts, body_view, elsewhere, url
 from ledger_rules.errors import MissingKey
 from ledger_rules.keys import KeyMode, generated, read_key
@@ -21,7 +21,8 @@ from ledger_rules.rule import Rule
 from ledger_rules.slots import Slot
 from ledger_rules.storedurls import stored_url
 from ledger_rules.upstream_keys import header_slot, key_slot
-from ledger_rules.urls import identity
+from ledger_rules.urls import whole
+from ledger_rules.views import BodyView
 
 __all__ = ["LEDGER_HEADERS", "VERSION", "MissingKey", "Operation", "digest", "identify", "read_body"]
 
@@ -35,6 +36,8 @@ OPERATION_HEADER = "ledger-operation-id"
 IGNORED_KEY = "ignored_key"
 """In `about`: a keyed hash of the key that was treated as noise. Another one on a duplicate is worth a remark."""
 _KEY_DIGEST = 16
+_MEANING, _ID, _CONTENT, _PAYLOAD, _ELSEWHERE = map(text, ("meaning", "id", "content", "payload", "elsewhere"))
+_VERSION, _NONE = part(VERSION), part(())
 
 LEDGER_HEADERS = frozenset((WORKFLOW_HEADER, CALLER_HEADER, OPERATION_HEADER))
 """Names, lower case, that speak to Ledger and must be stripped before sending."""
@@ -80,7 +83,7 @@ class Operation(NamedTuple):
 
 
 class _Key(NamedTuple):
-    """What names the operation. kind: `operation` (Ledger-Operation-Id), `key` (respected) or none.
+    """What names the operation. kind: `operation` (Ledger-Operation-Id), `key` (respected) or none; with its value.
 
     passed: the client's key as it was sent, where it is respected and stands where the provider honours one.
     ignored: a generated key that was treated as noise, the first of them.
@@ -113,25 +116,26 @@ def identify(
     body = body or _read(rule, request, slot, found)
     payload = _payload(rule, request, body, found, secret)
     what = asked(request)
-    named = (key.kind, key.value) if key.kind else None
+    named = several(text(key.kind), text(key.value)) if key.kind and key.value else None
     prints = rule.fingerprint
-    whole_url = identity(request)
-    where_url = url(rule, request) if prints.query_ignore or prints.path_ignore else whole_url
-    whole_where = encode((wf, whose, what, whole_url))
-    where = whole_where if where_url is whole_url else encode((wf, whose, what, where_url))
+    whole_url = whole(request)
+    where_url = part(url(rule, request)) if prints.query_ignore or prints.path_ignore else whole_url
+    asker = (text(wf), text(whose), what)
+    whole_where = as_bytes(several(*asker, whole_url))
+    where = whole_where if where_url is whole_url else as_bytes(several(*asker, where_url))
     ours = rule.upstream_key if key.passed is None else None
     header = header_slot(request, ours.header) if ours and ours.header else None
     slot = slot if ours else None
     reachable = key.passed is not None or header is not None or slot is not None
     ignored = None if key.ignored is None else keyed_hash(secret, "ignored", key.ignored)[:_KEY_DIGEST]
-    payload_id = keyed_hash(secret, "meaning", where, named or ("payload", payload))
+    payload_id = keyed(secret, _MEANING, where, named or several(_PAYLOAD, text(payload)))
     return Operation(
-        id=keyed_hash(secret, "id", VERSION, payload_id),
-        content_id=keyed_hash(secret, "content", whole_where, named or ("body", body.sent)),
+        id=keyed(secret, _ID, _VERSION, text(payload_id)),
+        content_id=keyed(secret, _CONTENT, whole_where, named or part(("body", body.sent))),
         payload_id=payload_id,
         payload=payload,
         account=whose,
-        whoever=hash((wf, what, where_url, named or ("payload", payload))),
+        whoever=hash((wf, what, where_url, named or payload)),
         keyed=named is not None,
         ignored_key=ignored,
         rule=rule.name,
@@ -150,8 +154,8 @@ def digest(rule: Rule, request: Request) -> Digest:
 
     Made from the head alone. Not the same as a Digest of `rule.fingerprint.body`: the business key may be in the head.
     """
-    view = body_view(rule.fingerprint, elsewhere(rule, request))
-    return Digest(*_described(request), view, request.by_name.get("content-length"))
+    view, kind, encoding, length = _described(rule, request, elsewhere(rule, request))
+    return Digest(kind, encoding, view, length)
 
 
 def read_body(rule: Rule, request: Request, file: BinaryIO | None = None) -> Reading:
@@ -166,16 +170,18 @@ def read_body(rule: Rule, request: Request, file: BinaryIO | None = None) -> Rea
 
 def _read(rule: Rule, request: Request, slot: Slot | None, found: Found) -> Reading:
     """Read a body in memory. An idempotency key in it says nothing: two attempts carry two, or one of them none."""
-    view = body_view(rule.fingerprint, found)
+    view, kind, encoding, length = _described(rule, request, found)
     if slot is None:
-        return bodies.read(request.body, *_described(request), view, request.by_name.get("content-length"))
-    reading = bodies.read(slot.emptied, *_described(request), view)
+        return bodies.read(request.body, kind, encoding, view, length)
+    reading = bodies.read(slot.emptied, kind, encoding, view)
     notes = (*reading.notes, "left out the idempotency key")
     return reading._replace(notes=notes, sent=sha256(request.body).digest(), size=len(request.body))
 
 
-def _described(request: Request) -> tuple[str | None, str | None]:
-    return request.by_name.get("content-type"), request.by_name.get("content-encoding")
+def _described(rule: Rule, request: Request, found: Found) -> tuple[BodyView, str | None, str | None, str | None]:
+    """Return which part of the body counts, and what the head says of it: type, encoding, length."""
+    said = request.by_name.get
+    return body_view(rule.fingerprint, found), said("content-type"), said("content-encoding"), said("content-length")
 
 
 def _slot(rule: Rule, request: Request) -> Slot | None:
@@ -200,7 +206,7 @@ def _key(rule: Rule, request: Request, slot: Slot | None) -> _Key:
             return _Key("key", value, passed)
         ignored = ignored or value
     if rule.key_mode is KeyMode.REQUIRE:
-        raise MissingKey(rule.name, rule.key_headers[0])
+        raise MissingKey(rule.name, rule.key_headers[0][0])
     return _Key(ignored=ignored)
 
 
@@ -209,9 +215,9 @@ def _client_keys(rule: Rule, request: Request, slot: Slot | None) -> Iterator[tu
     if slot is not None and slot.found is not None:
         yield slot.found, slot.found
     own = rule.upstream_key.header if rule.upstream_key else None
-    for header in rule.key_headers:
-        sent = request.header(header)
-        if (value := read_key(sent)) is not None:
+    for header, name in rule.key_headers:
+        sent = request.by_name.get(name)
+        if sent and (value := read_key(sent)) is not None:
             yield value, sent if header == own else None
 
 
@@ -226,9 +232,11 @@ def _payload(rule: Rule, request: Request, body: Reading, found: Found, secret: 
 
     Listed headers are part of it so that under one key another tenant's request is a conflict, never a replay.
     """
-    listed = [(name.lower(), value) for name in rule.fingerprint.headers if (value := request.header(name)) is not None]
-    said = (body.format, body.said) if body_counts(rule.fingerprint, found) else ("elsewhere", ())
-    return keyed_hash(secret, "payload", *said, tuple(sorted(listed)), *((found,) if found else ()))
+    listed = [(name, value) for name in rule.listed if (value := request.by_name.get(name)) is not None]
+    counts = body_counts(rule.fingerprint, found)
+    said = (text(body.format), part(body.said)) if counts else (_ELSEWHERE, _NONE)
+    headers = part(sorted(listed)) if listed else _NONE
+    return keyed(secret, _PAYLOAD, *said, headers, *((part(found),) if found else ()))
 
 
 def _about(rule: Rule, request: Request, body: Reading, ignored: str | None) -> dict[str, str | int]:

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 
 from ledger_rules.globs import ANY_DEPTH, TextGlob, segments_bound, segments_cover, segments_match
 from ledger_rules.request import DEFAULT_PORTS, origin
-from ledger_rules.urls import decoded, normal_host
+from ledger_rules.urls import decoded, normal_host, readings, split_target
 
 _FORM = re.compile(r"(?P<scheme>https?)://(?P<host>\[[^\]]*\]|[^/:]*)(?::(?P<port>[^/]*))?(?P<path>/.*)?")
 MAX_SEGMENTS = 100
@@ -25,6 +25,11 @@ class Place(NamedTuple):
     host: str
     port: int
     paths: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, scheme: str, host: str, port: int, target: str) -> Self:
+        """Return where a URL leads; target: as in a request, its query does not matter."""
+        return cls(scheme, normal_host(host), port, readings(split_target(target)[0]))
 
 
 @dataclass(frozen=True, slots=True)

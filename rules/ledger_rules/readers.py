@@ -21,6 +21,7 @@ MAX_VALUES = 500_000
 MAX_FIELDS = 100_000
 """Pairs of a form."""
 
+_TOO_LONG = f"larger than {MAX_WHOLE >> 20} MiB"
 NOTHING_LEFT = "the paths to ignore leave nothing: the whole body counts"
 
 
@@ -46,34 +47,47 @@ class Reader(Protocol):
 
 def reader(media: MediaType, view: BodyView) -> Reader:
     """Return a reader for bodies of a type; raises ValueError, which says why, where they are compared raw."""
-    form = media.format
-    if form == "raw":
-        raise ValueError(f"{media.essence or 'a body without a media type'} is not a format that is read here")
-    if media.charset not in UTF8:
-        raise ValueError(f"the charset {media.charset} is not read here")
-    return _Parts(media.boundary, view) if form == "multipart" else _Whole(_WHOLE[form], view)
+    if media.format == "raw" or media.charset not in UTF8:
+        raise ValueError(_why_raw(media))
+    return _Parts(media.boundary, view) if media.format == "multipart" else _Whole(media, view)
+
+
+def whole(body: bytes, media: MediaType, view: BodyView) -> Said:
+    """Read a body that is there as a whole, of a type that is not read in parts. Raises what its parser raises."""
+    understand = _WHOLE.get(media.format)
+    if understand is None or media.charset not in UTF8:
+        raise ValueError(_why_raw(media))
+    if len(body) > MAX_WHOLE:
+        raise ValueError(_TOO_LONG)
+    text = body.decode("utf-8")
+    try:
+        return understand(text, view)
+    except NothingLeft:
+        return _all_counts(understand(text, EVERYTHING))
+
+
+def _why_raw(media: MediaType) -> str:
+    if media.format == "raw":
+        return f"{media.essence or 'a body without a media type'} is not a format that is read here"
+    return f"the charset {media.charset} is not read here"
 
 
 class _Whole:
     """Keeps a body, up to a bound, and reads it at the end."""
 
-    def __init__(self, understand: Callable[[str, BodyView], Said], view: BodyView) -> None:
-        self._understand, self._view = understand, view
+    def __init__(self, media: MediaType, view: BodyView) -> None:
+        self._media, self._view = media, view
         self._pieces: list[bytes] = []
         self._size = 0
 
     def feed(self, data: bytes) -> None:
         self._size += len(data)
         if self._size > MAX_WHOLE:
-            raise ValueError(f"larger than {MAX_WHOLE >> 20} MiB")
+            raise ValueError(_TOO_LONG)
         self._pieces.append(data)
 
     def finish(self) -> Said:
-        text = b"".join(self._pieces).decode("utf-8")
-        try:
-            return self._understand(text, self._view)
-        except NothingLeft:
-            return _all_counts(self._understand(text, EVERYTHING))
+        return whole(b"".join(self._pieces), self._media, self._view)
 
 
 class _Parts:

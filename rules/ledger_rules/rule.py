@@ -101,8 +101,10 @@ class Rule:
     masked: frozenset[str] = ALWAYS_MASKED
     redact: tuple[Path, ...] = ()
     source: str = ""
-    key_headers: tuple[str, ...] = field(init=False, repr=False, compare=False)
-    """Where the client's own key may be: the provider's header first, then the standard one."""
+    key_headers: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
+    """Where the client's own key may be, also in lower case: the provider's header first, then the standard one."""
+    listed: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    """The headers that count because the fingerprint lists them, in lower case."""
     secret_names: tuple[tuple[UrlPattern, tuple[str, ...]], ...] = field(init=False, repr=False, compare=False)
     """Of its URLs those with `{name}`s that are called like a query parameter that is not stored, and these."""
 
@@ -111,7 +113,8 @@ class Rule:
         own = (self.upstream_key.header if self.upstream_key else None) or STANDARD_HEADER
         keys = (own,) if own.lower() == STANDARD_HEADER.lower() else (own, STANDARD_HEADER)
         named = ((url, tuple(name for name in url.names if name.lower() in self.masked)) for url in self.match.urls)
-        object.__setattr__(self, "key_headers", keys)
+        object.__setattr__(self, "key_headers", tuple((key, key.lower()) for key in keys))
+        object.__setattr__(self, "listed", tuple(name.lower() for name in self.fingerprint.headers))
         object.__setattr__(self, "secret_names", tuple((url, names) for url, names in named if names))
 
     @property

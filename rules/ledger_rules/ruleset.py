@@ -52,12 +52,12 @@ class Ruleset:
 
         The request's body may be missing still. No candidates: no rule means it, whatever its body says.
         """
-        hosts = self._index.at(normal_host(request.host), request.port)
-        if not hosts:
+        numbers = self._index.meaning(request)
+        if not numbers:
             return ()
         seen = Sighting(request)
         found: list[Rule] = []
-        for number in self._index.matching(seen.place, hosts):
+        for number in numbers:
             rule = self.rules[number]
             if rule.match.fit_head(seen):
                 found.append(rule)

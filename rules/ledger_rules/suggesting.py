@@ -15,7 +15,7 @@ from yarl import URL
 
 from ledger_rules.patterns import Place, UrlPattern
 from ledger_rules.shapes import VOLATILE, Field, Shape
-from ledger_rules.urls import normal_host, readings, split_target
+from ledger_rules.urls import split_target
 from ledger_rules.varying import Variation, variation
 
 CLOSE_SECONDS = 60.0
@@ -100,7 +100,7 @@ def _endpoints(observed: Iterable[Observed]) -> list[_Endpoint]:
 
 def _place(one: Observed) -> Place:
     at = URL(one.origin)
-    return Place(at.scheme, normal_host(at.host or ""), at.port or 0, readings(split_target(one.target)[0]))
+    return Place.of(at.scheme, at.host or "", at.port or 0, one.target)
 
 
 def as_yaml(proposals: Sequence[Proposal]) -> str:

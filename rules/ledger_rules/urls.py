@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Container, Iterable
-from functools import lru_cache
+from collections.abc import Callable, Container, Iterable
+from functools import lru_cache, wraps
 from urllib.parse import unquote_to_bytes
 
+from ledger_rules.canonical import Part, part
 from ledger_rules.request import Request, origin
 
 type Pair = tuple[str, str | None]
@@ -23,8 +24,12 @@ _NOT_IN_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]")
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9\-._~!$&'()*+,;=:@/]*")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _ABSOLUTE = re.compile(r"\A[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
+_PARAMETERS = re.compile(r";[^/]*")
 _SLASHES = re.compile(r"%2[fF]|%5[cC]|\\")
 MASK = "***"
+REMEMBERED = 512
+LONGEST_REMEMBERED = 512
+"""How many URLs are remembered, and how long the target of one may be."""
 
 
 @lru_cache(maxsize=1024)
@@ -107,18 +112,35 @@ def readings(path: str) -> tuple[tuple[str, ...], ...]:
     """Return every list of decoded segments that a server could read in this path, usually one.
 
     Empty segments and a trailing slash do not count, an escaped slash or a backslash may separate, dot
-    segments may be resolved before or after empty ones are dropped.
+    segments may be resolved before or after empty ones are dropped, parameters of a segment (`;v=1`) may be part of it
+    or not (RFC 3986 section 3.3; Servlet containers leave them out).
     """
-    if _PLAIN_PATH.fullmatch(path) and "/." not in path:
+    if _PLAIN_PATH.fullmatch(path) and "/." not in path and ";" not in path:
         return (tuple(filter(None, path.split("/"))),)
     path = path.partition("#")[0]
-    forms = dict.fromkeys((path, _SLASHES.sub("/", path)))
+    separated = _SLASHES.sub("/", path)
+    forms = dict.fromkeys((path, separated, *(_PARAMETERS.sub("", form) for form in (path, separated))))
     found: dict[tuple[str, ...], None] = {}
     for form in forms:
         segments = [decoded(segment) for segment in form.split("/")[1:]]
         found[tuple(filter(None, _without_dots(segments)))] = None
         found[tuple(_without_dots([segment for segment in segments if segment]))] = None
     return tuple(found)
+
+
+def of_url[*More, Found](read: Callable[[str, str, int, str, *More], Found]) -> Callable[[Request, *More], Found]:
+    """Turn what reads scheme, host, port and target into what reads them of a request, and remembers its latest.
+
+    Clients ask for few URLs, again and again. Long ones are read anew each time: what is remembered stays small.
+    """
+    known = lru_cache(maxsize=REMEMBERED)(read)
+
+    @wraps(read)
+    def reading(request: Request, *more: *More) -> Found:
+        way = known if len(request.target) <= LONGEST_REMEMBERED else read
+        return way(request.scheme, request.host, request.port, request.target, *more)
+
+    return reading
 
 
 def identity(request: Request, ignore: frozenset[str] = frozenset()) -> tuple[object, ...]:
@@ -131,12 +153,19 @@ def identity(request: Request, ignore: frozenset[str] = frozenset()) -> tuple[ob
     return (request.scheme, normal_host(request.host), request.port, normal_path(path), said)
 
 
-def masked(request: Request, names: frozenset[str]) -> str:
+@of_url
+def whole(scheme: str, host: str, port: int, target: str) -> Part:
+    """Return what identifies the URL, all of it, encoded."""
+    return part(identity(Request("", scheme, host, port, target, (), b"")))
+
+
+@of_url
+def masked(scheme: str, host: str, port: int, target: str, names: frozenset[str]) -> str:
     """Return the URL for storing, the values of the query parameters in `names` (lower case) masked."""
-    path, mark, query = request.target.partition("?")
+    path, mark, query = target.partition("?")
     if query:
         query = "&".join([_masked_piece(piece, names) for piece in query.split("&")])
-    text = origin(request.scheme, normal_host(request.host), request.port) + path + mark + query
+    text = origin(scheme, normal_host(host), port) + path + mark + query
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -92,6 +92,8 @@ class TestJson:
 
     def test_bodies_that_are_not_utf8_are_compared_byte_by_byte(self):
         assert said(b'{"a": "\xff"}') != said(b'{"a":"\xff"}')
+        notes = read(b'{"a": "\xff"}', "application/json").notes
+        assert notes == ("compared byte by byte: byte 0xff at 7 is not UTF-8",)
 
     def test_nesting_that_would_exhaust_the_stack_is_compared_byte_by_byte(self):
         deep = "[" * 100_000 + "]" * 100_000
