@@ -89,7 +89,7 @@ async def _run(notify: Notify, news: bytes) -> Outcome:
         async with asyncio.timeout(SECONDS):
             said = await _spoken(child, news)
     finally:
-        _end(child)
+        await _end(child)
     if child.returncode == 0:
         return Outcome(Status.SUCCESS)
     last = said.decode(errors="replace").strip()[-MAX_ERROR:]
@@ -112,10 +112,14 @@ async def _spoken(child: asyncio.subprocess.Process, news: bytes) -> bytes:
     return said
 
 
-def _end(child: asyncio.subprocess.Process) -> None:
+async def _end(child: asyncio.subprocess.Process) -> None:
+    """With all that it began. What left its group may still hold its pipe, so the wait is bounded."""
     if child.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, 9)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await child.wait()
 
 
 def _news(record: Record, db: str) -> dict[str, Any]:

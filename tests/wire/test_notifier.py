@@ -166,10 +166,11 @@ async def test_a_command_that_hangs_is_ended_with_all_that_it_began(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(telling, "SECONDS", 0.5)
-    child = tmp_path / "child"
-    script = f"sleep 1000 & echo $! > {child}; wait"
+    child, shell = tmp_path / "child", tmp_path / "shell"
+    script = f"echo $$ > {shell}; sleep 1000 & echo $! > {child}; wait"
     teller = telling.Teller(lambda: pytest.fail("no webhook"), "ledger.db")
     outcome = await teller.tell(Notify("ops", command=("sh", "-c", script)), Record(id="aa", tool="t"))
     assert (outcome.status, outcome.error) == (Status.UNKNOWN, "no end within 0.5 s")
+    assert not Path(f"/proc/{shell.read_text().strip()}").exists(), "it is waited for: no zombie, no open pipe"
     stat = Path(f"/proc/{child.read_text().strip()}/stat")
     await until(lambda: not stat.exists() or stat.read_text().split()[2] == "Z")

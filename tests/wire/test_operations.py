@@ -85,13 +85,13 @@ def test_its_numbers_are_those_of_the_ledger(operated: tuple[Sidecar, httpx.Clie
 
 
 def test_whatever_is_asked_for_its_numbers_stay_few(tmp_path: Path, upstream: Upstream) -> None:
-    """More rules than get numbers of their own, a thousand paths and workflows, and hosts that no rule names."""
+    """More rules than get numbers of their own, hundreds of paths and workflows, and hosts that no rule names."""
     rules = [f'{{name: r{n}, match: {{method: POST, url: "https://api.stripe.com/{n}/**"}}}}' for n in range(300)]
     sidecar = start(tmp_path / "s", upstream, f"rules: [{', '.join(rules)}]", None, "--admin", "127.0.0.1:0")
     assert sidecar.process.stderr is not None
     admin = sidecar.process.stderr.readline().split()[-1]
     with sidecar.client() as client, httpx.Client(trust_env=False) as pages:
-        for n in range(1000):
+        for n in range(400):
             named = {"Ledger-Workflow": f"w{n}", "Ledger-Caller": f"c{n}"}
             answer = client.post(f"https://api.stripe.com/{n % 300}/{n}", json={}, headers=named)
             assert answer.headers["Ledger-Outcome"] == "executed"
@@ -101,9 +101,9 @@ def test_whatever_is_asked_for_its_numbers_stay_few(tmp_path: Path, upstream: Up
     sidecar.stop()
     counts = [line for line in text.splitlines() if line.startswith("ledger_attempts_total")]
     assert len(counts) == NAMED + 1
-    assert sum(float(line.rpartition(" ")[2]) for line in counts) == 1000
+    assert sum(float(line.rpartition(" ")[2]) for line in counts) == 400
     assert len({line.partition(" ")[0] for line in text.splitlines()}) < 25 * NAMED
-    assert not any(word in text for word in ("w999", "c999", "127.0.0", "stripe"))
+    assert not any(word in text for word in ("w399", "c399", "127.0.0", "stripe"))
 
 
 def test_a_page_of_another_name_gets_nothing(operated: tuple[Sidecar, httpx.Client]) -> None:
