@@ -1,7 +1,8 @@
 """Finding the few rules that can mean a request among thousands: by how its host ends, then segment by segment.
 
 Whether a URL fits is asked here, and nothing else about a request. Up to its first `**` a pattern lives in a tree of
-segments; it is compared as a whole at the end, so the tree may offer too much and never too little.
+segments; one that goes on behind it is compared as a whole at the end, so the tree may offer too much of these and
+never too little.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from ledger_rules.globs import TextGlob
 from ledger_rules.patterns import HostPattern, Place, UrlPattern
 from ledger_rules.urls import normal_host, of_url
 
-type Entry = tuple[int, UrlPattern]
-"""Where a rule stands in the list, and one of its URLs."""
+type Entry = tuple[int, UrlPattern, bool]
+"""Where a rule stands in the list, one of its URLs, and whether the tree tells all of its path."""
 type Segment = str | TextGlob | None
 """One of a path, or one of a pattern."""
 
@@ -29,18 +30,18 @@ class _Node:
     here: list[Entry] = field(default_factory=list)
     deep: list[Entry] = field(default_factory=list)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, number: int, url: UrlPattern) -> None:
         """Enter one URL of a rule below this node, the root."""
         node = self
-        for segment in entry[1].path:
+        for index, segment in enumerate(url.path, 1):
             if segment is None:
-                node.deep.append(entry)
+                node.deep.append((number, url, index == len(url.path)))
                 return
             if segment.literal:
                 node = node.literal.setdefault(str(segment), _Node())
             else:
                 node = node.globs.setdefault(segment, _Node())
-        node.here.append(entry)
+        node.here.append((number, url, True))
 
     def collect(self, found: list[Entry], path: Sequence[Segment], at: int = 0) -> None:
         """Add what can fit a path, or cover a pattern, from its segment `at` on."""
@@ -83,7 +84,7 @@ class Index:
         for url in urls:
             hosts = self._endings.setdefault(url.host.ending, Hosts())
             hosts.ports.setdefault(url.port, {})[url.host] = None
-            hosts.paths.add((number, url))
+            hosts.paths.add(number, url)
 
     def ports(self) -> frozenset[int]:
         """Return the ports that any rule is about."""
@@ -105,7 +106,8 @@ class Index:
         for hosts in at:
             for path in place.paths:
                 hosts.paths.collect(near, path)
-        return tuple(sorted({number for number, url in near if url.matches(place)}))
+        found = {number for number, url, told in near if (url.at(place) if told else url.matches(place))}
+        return tuple(sorted(found))
 
     def covering(self, url: UrlPattern) -> Sequence[int]:
         """Return the numbers of the rules one of whose URLs certainly means all that this one means, in order."""
@@ -113,7 +115,7 @@ class Index:
         near: list[Entry] = []
         for hosts in self._ending(url.host.ending):
             hosts.paths.collect(near, path)
-        return sorted({number for number, other in near if other.covers(url)})
+        return sorted({number for number, other, _ in near if other.covers(url)})
 
     def _ending(self, host: str) -> Sequence[Hosts]:
         """Return what is known of each ending of a host, the whole host first."""

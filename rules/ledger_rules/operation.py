@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from hashlib import sha256
 from typing import BinaryIO, NamedTuple
 
@@ -12,7 +13,7 @@ from ledger_rules import bodies
 from ledger_rules.account import account
 from ledger_rules.asking import asked
 from ledger_rules.bodies import Digest, Reading
-from ledger_rules.canonical import as_bytes, keyed, keyed_hash, part, several, text
+from ledger_rules.canonical import Part, as_bytes, keyed, keyed_hash, part, several, text
 from ledger_rules.counting import Found, body_counts, body_view, elsewhere, url
 from ledger_rules.errors import MissingKey
 from ledger_rules.keys import KeyMode, generated, read_key
@@ -21,7 +22,7 @@ from ledger_rules.rule import Rule
 from ledger_rules.slots import Slot
 from ledger_rules.storedurls import stored_url
 from ledger_rules.upstream_keys import header_slot, key_slot
-from ledger_rules.urls import whole
+from ledger_rules.urls import LONGEST_REMEMBERED, REMEMBERED, whole
 from ledger_rules.views import BodyView
 
 __all__ = ["LEDGER_HEADERS", "VERSION", "MissingKey", "Operation", "digest", "identify", "read_body"]
@@ -120,9 +121,9 @@ def identify(
     prints = rule.fingerprint
     whole_url = whole(request)
     where_url = part(url(rule, request)) if prints.query_ignore or prints.path_ignore else whole_url
-    asker = (text(wf), text(whose), what)
-    whole_where = as_bytes(several(*asker, whole_url))
-    where = whole_where if where_url is whole_url else as_bytes(several(*asker, where_url))
+    place = _place if len(wf) + len(what) + len(request.target) <= LONGEST_REMEMBERED else _place.__wrapped__
+    whole_place = place(wf, whose, what, whole_url)
+    where = whole_place if where_url is whole_url else place(wf, whose, what, where_url)
     ours = rule.upstream_key if key.passed is None else None
     header = header_slot(request, ours.header) if ours and ours.header else None
     slot = slot if ours else None
@@ -131,7 +132,7 @@ def identify(
     payload_id = keyed(secret, _MEANING, where, named or several(_PAYLOAD, text(payload)))
     return Operation(
         id=keyed(secret, _ID, _VERSION, text(payload_id)),
-        content_id=keyed(secret, _CONTENT, whole_where, named or part(("body", body.sent))),
+        content_id=keyed(secret, _CONTENT, whole_place, named or part(("body", body.sent))),
         payload_id=payload_id,
         payload=payload,
         account=whose,
@@ -147,6 +148,12 @@ def identify(
         passed_key=key.passed,
         upstream_key_slot=slot,
     )
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _place(wf: str, whose: str, what: Part, where: Part) -> Part:
+    """Return who asks what, and where: mostly the same as lately."""
+    return as_bytes(several(text(wf), text(whose), what, where))
 
 
 def digest(rule: Rule, request: Request) -> Digest:

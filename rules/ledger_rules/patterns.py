@@ -123,9 +123,13 @@ class UrlPattern:
 
     def matches(self, place: Place) -> bool:
         """Say whether a request that goes there is meant."""
-        if place.port != self.port or place.scheme != self.scheme or not self.host.matches(place.host):
+        return self.at(place) and any(segments_match(self.path, path) for path in place.paths)
+
+    def at(self, place: Place) -> bool:
+        """Say whether scheme, host and port fit."""
+        if place.port != self.port or place.scheme != self.scheme:
             return False
-        return any(segments_match(self.path, path) for path in place.paths)
+        return place.host == self.host.text or self.host.matches(place.host)
 
     def covers(self, other: UrlPattern) -> bool:
         """Say whether this certainly means every request that the other means."""

@@ -27,7 +27,7 @@ _ABSOLUTE = re.compile(r"\A[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 _PARAMETERS = re.compile(r";[^/]*")
 _SLASHES = re.compile(r"%2[fF]|%5[cC]|\\")
 MASK = "***"
-REMEMBERED = 512
+REMEMBERED = 64
 LONGEST_REMEMBERED = 512
 """How many URLs are remembered, and how long the target of one may be."""
 
@@ -145,18 +145,24 @@ def of_url[*More, Found](read: Callable[[str, str, int, str, *More], Found]) -> 
 
 def identity(request: Request, ignore: frozenset[str] = frozenset()) -> tuple[object, ...]:
     """Return what identifies the URL, without the query parameters in `ignore`; any equal spelling gives the same."""
-    path, query = split_target(request.target)
-    pairs = form_pairs(query)
-    if pairs and ignore:
-        pairs = tuple(pair for pair in pairs if pair[0] not in ignore)
-    said: object = query if pairs is None else sorted_pairs(pairs)
-    return (request.scheme, normal_host(request.host), request.port, normal_path(path), said)
+    return _identity(request.scheme, request.host, request.port, request.target, ignore)
 
 
 @of_url
 def whole(scheme: str, host: str, port: int, target: str) -> Part:
     """Return what identifies the URL, all of it, encoded."""
-    return part(identity(Request("", scheme, host, port, target, (), b"")))
+    return part(_identity(scheme, host, port, target))
+
+
+def _identity(
+    scheme: str, host: str, port: int, target: str, ignore: frozenset[str] = frozenset()
+) -> tuple[object, ...]:
+    path, query = split_target(target)
+    pairs = form_pairs(query)
+    if pairs and ignore:
+        pairs = tuple(pair for pair in pairs if pair[0] not in ignore)
+    said: object = query if pairs is None else sorted_pairs(pairs)
+    return (scheme, normal_host(host), port, normal_path(path), said)
 
 
 @of_url
