@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from ledger_rules import account
 from tests.rules.helpers import one_rule, operation
 
 
@@ -111,3 +112,17 @@ class TestAccounts:
     def test_a_value_in_another_header_is_another_account(self):
         rule = one_rule("account: [X-A, X-B]")
         assert operation(rule, headers={"X-A": "1"}).id != operation(rule, headers={"X-B": "1"}).id
+
+    def test_more_accounts_than_are_remembered_stay_themselves(self):
+        def told():
+            return [operation(headers={"X-Api-Key": f"key-{n}"}).account for n in range(2 * account._MOST_KNOWN)]
+
+        first = told()
+        assert first == told()
+        assert len(set(first)) == len(first)
+        assert len(account._KNOWN) <= account._MOST_KNOWN
+
+    def test_no_credential_is_remembered(self):
+        operation(headers={"Authorization": "Bearer s3cret-of-ann"})
+        assert account._KNOWN
+        assert "s3cret" not in repr(account._KNOWN)
