@@ -16,7 +16,7 @@ from ledger import Event, Result, lifecycle
 from ledger.lifecycle import Claimant
 from ledger.records import EventType, Instant, Record, Status
 from ledger.stores import bulk, schema
-from ledger.stores.engine import Append, Insert, Op, Put, Replace, Write, commit, commit_alone
+from ledger.stores.engine import Append, Insert, Op, Put, Replace, Write, begin, commit, end
 from ledger.stores.files import open_ledger
 from ledger.stores.rows import COLUMNS
 
@@ -41,7 +41,7 @@ def answers(*ids: str) -> Append:
     return Append([Event(EventType.BLOCKED, id, "charge", "default", 100.0, None, {"epoch": 1}) for id in ids])
 
 
-def told(folder: Path, batches: list[list[Op]], alone: bool = False) -> tuple[list[Any], dict[str, Any]]:
+def told(folder: Path, batches: list[list[Op]], plainly: bool = False) -> tuple[list[Any], dict[str, Any]]:
     """What each op came to, and what the ledger then holds; order of journal lines aside."""
     path = str(folder / "ledger.db")
     Path(path).unlink(missing_ok=True)
@@ -50,8 +50,9 @@ def told(folder: Path, batches: list[list[Op]], alone: bool = False) -> tuple[li
     done = []
     for batch in batches:
         writes = [Write(op) for op in batch]
-        if alone:
-            commit_alone(db, path, writes[0])
+        if plainly:
+            [writes[0].done] = begin(db, path, batch)
+            end(db, path)
         else:
             commit(db, path, writes)
         done += [bool(write.result()) for write in writes]
@@ -79,9 +80,9 @@ OPS: list[Op] = [
 def test_a_batch_comes_to_the_same_as_one_by_one(tmp_path_factory: pytest.TempPathFactory, ops: list[Op]) -> None:
     folder = tmp_path_factory.getbasetemp()
     ops.sort(key=lambda op: (isinstance(op, Append), isinstance(op, Insert), OPS.index(op)))
-    one_by_one = told(folder, [[op] for op in ops])
+    one_by_one = told(folder, [[op] for op in ops], plainly=True)
     assert told(folder, [ops]) == one_by_one
-    assert told(folder, [[op] for op in ops], alone=True) == one_by_one
+    assert told(folder, [[op] for op in ops]) == one_by_one
 
 
 def test_one_that_was_overtaken_costs_nobody_else_an_outcome(tmp_path: Path) -> None:
@@ -97,6 +98,18 @@ def test_of_two_claims_of_one_call_in_a_batch_one_wins(tmp_path: Path) -> None:
     done, held = told(tmp_path, [[claims("aa", "me"), claims("ab", "me too"), claims("aa", "you")]])
     assert done == [True, True, False]
     assert held["events"].total() == len(STANDING) + 2
+
+
+def test_a_batch_of_any_size_tells_each_its_own_answer(tmp_path: Path) -> None:
+    """Whatever size of statement it takes, or how many of them; refused ones in front, between and behind."""
+    for size in (5, 33, 64, 70, 131):
+        batch: list[Op] = [claims(f"c{n:03x}", f"me {n}") for n in range(size)]
+        for at in (0, size // 2, size - 1):
+            batch[at] = claims("00", f"too late {at}")
+        done, held = told(tmp_path, [batch])
+        assert [at for at, won in enumerate(done) if not won] == [0, size // 2, size - 1]
+        assert len(held["records"]) == len(STANDING) + size - 3
+        assert held["events"].total() == len(STANDING) + size - 3
 
 
 def test_in_bulk_rows_are_found_by_their_id(tmp_path: Path) -> None:

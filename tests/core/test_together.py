@@ -48,12 +48,13 @@ class Told:
 
 
 class Interrupted(files.Connection):
-    """A connection whose thread gets Ctrl-C at its next commit: just before, or just after it is durable."""
+    """A connection whose thread gets Ctrl-C at its next write for many: just before, or just after it is durable."""
 
-    when, at = "", "COMMIT"
+    when, many = "", True
 
     def execute(self, sql: str, *values: Any) -> Any:
-        if not sql.startswith(self.at) or not Interrupted.when:
+        ours = sql.startswith("INSERT INTO written") and ("), (" in sql) == self.many
+        if not ours or not Interrupted.when:
             return super().execute(sql, *values)
         when, Interrupted.when = Interrupted.when, ""
         if when == "after":
@@ -84,9 +85,9 @@ def test_who_waits_for_an_interrupted_leader_hears_what_really_happened(
 
 
 class InterruptedAlone(Interrupted):
-    """As `Interrupted`, at its next claim in one statement."""
+    """As `Interrupted`, at the next write of one thread alone."""
 
-    at = "INSERT INTO claimed"
+    many = False
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -132,8 +133,8 @@ def test_a_waiter_that_leaves_takes_its_write_back_and_holds_nobody_up(monkeypat
                 written.append(ticket.op.at)
                 ticket.done = 1
 
-    def sleep(ticket: Ticket) -> None:
-        slept(ticket)
+    def sleep(ticket: Ticket, *seconds: float) -> None:
+        slept(ticket, *seconds)
         if ticket.op == Probe(2.0):
             raise KeyboardInterrupt
 

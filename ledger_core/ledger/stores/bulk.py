@@ -7,48 +7,18 @@ their leader waits for. There are few sizes, so that SQLite keeps all of their t
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from operator import add
 from typing import Any
 
-from ledger.lifecycle import ANSWERED, Change
+from ledger.lifecycle import ANSWERED
 from ledger.records import Event
-from ledger.stores import atonce, schema
-from ledger.stores.rows import (
-    count_row,
-    event_row,
-    fixed_row,
-    line_row,
-    state_row,
-)
-from ledger.stores.sealed import cipher_of
+from ledger.stores import schema
+from ledger.stores.rows import count_row, line_row
 
 SIZES = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
-
-
-class Uneven(Exception):
-    """Not all could be written, and which could not is not known: roll back, and write one by one."""
-
-
-def claim(db: sqlite3.Connection, changes: Sequence[Change]) -> list[bool]:
-    """First claims of calls, which have no content to compare; which of them were inserted."""
-    rows = [(*fixed_row(c.record), *state_row(c.record), *count_row(c.counts)) for c in changes]
-    if _write(db, _insert, rows) == len(rows):
-        done = [True] * len(rows)
-    else:
-        # Owners' tokens are unique, so a row has ours only where our insert was the one that went in.
-        done = [db.execute(schema.OWNED_BY, (c.record.id, c.record.owner)).fetchone() is not None for c in changes]
-    _journal(db, [event_row(c.event, 1, c.counts) for c, won in zip(changes, done, strict=True) if won])
-    return done
-
-
-def finish(db: sqlite3.Connection, changes: Sequence[Change]) -> None:
-    """Changes by the owners of claims. Raises Uneven where one of them is its owner's no more."""
-    cipher, before = cipher_of(db), db.total_changes
-    _write(db, _finished, [atonce.end_row(change, cipher) for change in changes])
-    if db.total_changes - before != sum(map(atonce.rows_of, changes)):
-        raise Uneven
 
 
 def answered(db: sqlite3.Connection, events: Sequence[Event]) -> None:
@@ -82,12 +52,9 @@ def _journal(db: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
     _write(db, _insert_events, rows)
 
 
-def _write(db: sqlite3.Connection, sql: Any, rows: Sequence[Sequence[Any]]) -> int:
-    """How many rows of the table were changed."""
-    changed = 0
+def _write(db: sqlite3.Connection, sql: Callable[[int], str], rows: Sequence[Sequence[Any]]) -> None:
     for some in _chunks(rows):
-        changed += db.execute(sql(len(some)), [value for row in some for value in row]).rowcount
-    return changed
+        db.execute(sql(len(some)), list(chain.from_iterable(some)))
 
 
 def _chunks[T](rows: Sequence[T]) -> Iterator[Sequence[T]]:
@@ -98,25 +65,15 @@ def _chunks[T](rows: Sequence[T]) -> Iterator[Sequence[T]]:
         at += size
 
 
-def _values(width: int, count: int) -> str:
-    return f"VALUES {', '.join([f'({", ".join("?" * width)})'] * count)}"
-
-
-@cache
-def _insert(count: int) -> str:
-    return schema.INSERT.replace(f"VALUES ({schema.VALUES})", _values(schema.VALUES.count("?"), count))
+def _of_many(sql: str, count: int) -> str:
+    """The statement that inserts one row, for so many."""
+    head, values, row = sql.partition("VALUES ")
+    return f"{head}{values}{', '.join([row] * count)}"
 
 
 @cache
 def _insert_events(count: int) -> str:
-    head, _, row = schema.PUT_EVENT.partition("VALUES ")
-    return f"{head}{_values(row.count('?'), count)}"
-
-
-@cache
-def _finished(count: int) -> str:
-    head, _, row = atonce.FINISHED.partition("VALUES ")
-    return f"{head}{_values(row.count('?'), count)}"
+    return _of_many(schema.PUT_EVENT, count)
 
 
 @cache

@@ -126,10 +126,14 @@ def commit(db: sqlite3.Connection, path: str, writes: Sequence[Write]) -> None:
     """Write all of `writes` in one durable transaction, and set `done` of each.
 
     If the batch fails, each is tried alone, so that one that cannot be written fails no other. If it is broken off,
-    by Ctrl-C, what has no `done` was not written.
+    by Ctrl-C, what has no `done` was not written; but one alone was written whole or not at all.
     """
+    changes = [change for write in writes if (change := _fitting(write.op)) is not None]
     try:
-        _transaction(db, path, writes)
+        if len(changes) == len(writes) <= atonce.MOST:
+            _at_once(db, path, writes, changes)
+        else:
+            _transaction(db, path, writes)
     except LedgerError as error:
         if len(writes) == 1 or isinstance(error, StoreBusy):
             for write in writes:
@@ -139,30 +143,37 @@ def commit(db: sqlite3.Connection, path: str, writes: Sequence[Write]) -> None:
             commit(db, path, [write])
 
 
-def commit_alone(db: sqlite3.Connection, path: str, write: Write) -> None:
-    """As `commit`, for the one write of the thread that calls: in one statement where it can be.
+def _fitting(op: Op) -> Change | None:
+    """The change, if it is one of those that `atonce` writes."""
+    if type(op) is Insert:
+        return None if _has_content(op.change.record) else op.change
+    return op.change if type(op) is Replace and op.change.guard is Guard.OWNER else None
 
-    If it is broken off, by Ctrl-C, it was written whole or not at all, and only this thread is not told which.
-    """
-    op = write.op
+
+def _at_once(db: sqlite3.Connection, path: str, writes: Sequence[Write], changes: Sequence[Change]) -> None:
+    """As `_transaction`, in one statement."""
+    before = db.total_changes
     try:
-        if type(op) is Insert and not _has_content(op.change.record):
+        if any(change.was is None for change in changes):
             refuse_unsound(db, path)
-            write.done = atonce.claim(db, op.change)
-        elif type(op) is Replace and op.change.guard is Guard.OWNER:
+        else:
             # Not whether the file was replaced: its owner's end belongs where its claim is, and nowhere else.
             refuse_broken(db, path)
-            write.done = atonce.finish(db, op.change)
-        else:
-            commit(db, path, [write])
-    except LedgerError as error:
-        write.done = error
-    except (sqlite3.Error, OSError) as error:
-        if isinstance(error, sqlite3.Error):
-            stop_if_not_synced(db, error)
-        write.done = ours(error, path)
+        _tell(writes, atonce.write(db, changes, before))
+    except sqlite3.Error as error:
+        stop_if_not_synced(db, error)
+        raise ours(error, path) from error
+    except OSError as error:
+        raise ours(error, path) from error
     except _UNWRITABLE as error:
-        write.done = _cannot_be_written(path, error)
+        raise _cannot_be_written(path, error) from error
+    except LedgerError:
+        raise
+    except BaseException:
+        # Broken off before the statement, or after it: those who wait must learn which.
+        if len(writes) > 1 and db.total_changes != before:
+            _tell(writes, atonce.held(db, changes, before))
+        raise
 
 
 def _transaction(db: sqlite3.Connection, path: str, writes: Sequence[Write]) -> None:
@@ -241,18 +252,11 @@ def _roll_back(db: sqlite3.Connection) -> None:
 
 def _apply_all(db: sqlite3.Connection, ops: Sequence[Op]) -> list[int]:
     """In bulk what can be. Nobody who waits was told an order, so any is right."""
-    ends = {at: op.change for at, op in enumerate(ops) if isinstance(op, Replace) and op.change.guard is Guard.OWNER}
-    claims = {
-        at: op.change for at, op in enumerate(ops) if isinstance(op, Insert) and not _has_content(op.change.record)
-    }
-    try:
-        bulk.finish(db, list(ends.values()))
-    except bulk.Uneven:
-        db.execute("ROLLBACK")
-        db.execute("BEGIN IMMEDIATE")
-        return [_apply(db, op) for op in ops]
-    done: dict[int, int] = dict.fromkeys(ends, True)
-    done.update(zip(claims, bulk.claim(db, list(claims.values())), strict=True))
+    fitting = [(at, change) for at, op in enumerate(ops) if (change := _fitting(op)) is not None]
+    done: dict[int, int] = {}
+    for start in range(0, len(fitting), atonce.MOST):
+        places, changes = zip(*fitting[start : start + atonce.MOST], strict=True)
+        done |= zip(places, atonce.write(db, changes, db.total_changes), strict=True)
     return [done[at] if at in done else _apply(db, op) for at, op in enumerate(ops)]
 
 

@@ -44,7 +44,7 @@ def state_row(r: Record, was: Record | None = None) -> tuple[Any, ...]:
         r.caller, r.content_id, r.payload_id, r.payload,
         r.status._value_, r.owner, r.epoch, r.generation, r.lease, r.timeout, r.window, r.spent, r.resent, r.released,
         r.upstream_key, touched.wall, touched.mono, touched.boot, began.wall, began.mono, began.boot,
-        r.error, r.note, _about(r, was),
+        r.error, r.note, None if was is not None and r.about is was.about else about_text(r.about),
     )  # fmt: skip
 
 
@@ -52,14 +52,14 @@ def owned_row(r: Record, was: Record) -> tuple[Any, ...]:
     """The values of `OWNED`, in order."""
     touched = r.touched
     return (
-        r.status._value_, r.spent, r.released, touched.wall, touched.mono, touched.boot, r.error, _about(r, was),
+        r.status._value_, r.spent, r.released, touched.wall, touched.mono, touched.boot, r.error,
+        None if r.about is was.about else about_text(r.about),
     )  # fmt: skip
 
 
-def _about(r: Record, was: Record | None) -> str | None:
-    if was is not None and r.about is was.about:
-        return None
-    return dumps(r.about) if r.about else "{}"
+def about_text(about: Mapping[str, Any]) -> str:
+    """What is told of the request, as it is kept."""
+    return dumps(about) if about else "{}"
 
 
 def count_row(counts: Mapping[str, int]) -> tuple[int, ...]:

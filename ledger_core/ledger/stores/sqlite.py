@@ -27,7 +27,6 @@ from ledger.stores.engine import (
     Replace,
     Write,
     commit,
-    commit_alone,
 )
 from ledger.stores.files import open_ledger, open_reader, translated
 from ledger.stores.sealed import Cipher
@@ -253,7 +252,4 @@ class SqliteStore:
 
     def _commit(self, tickets: Sequence[Write]) -> None:
         with self._writing:
-            if len(tickets) == 1:
-                commit_alone(self._writer, self.path, tickets[0])
-            else:
-                commit(self._writer, self.path, tickets)
+            commit(self._writer, self.path, tickets)
