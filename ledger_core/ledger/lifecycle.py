@@ -84,16 +84,15 @@ class Transition:
     counts: Mapping[str, int] = field(default_factory=dict)
     claims: bool = False
     new_generation: bool = False
+    spends: int = field(init=False)
+    """Effects that may have happened: entering success or unknown adds one, leaving unknown takes it back.
 
-    @property
-    def spends(self) -> int:
-        """Effects that may have happened: entering success or unknown adds one, leaving unknown takes it back.
+    Claims from unknown have taken theirs back in `claim`.
+    """
 
-        Claims from unknown have taken theirs back in `claim`.
-        """
-        if self.claims or self.start is self.end:
-            return 0
-        return int(self.end in (S, U)) - int(self.start is U)
+    def __post_init__(self) -> None:
+        stays = self.claims or self.start is self.end
+        object.__setattr__(self, "spends", 0 if stays else int(self.end in (S, U)) - int(self.start is U))
 
 
 R, S, F, U = Status.RUNNING, Status.SUCCESS, Status.FAILED, Status.UNKNOWN
@@ -136,7 +135,6 @@ TABLE: tuple[Transition, ...] = (
 # fmt: on
 
 _ROWS = {(row.start, row.trigger): row for row in TABLE}
-_SPENDS = {key: row.spends for key, row in _ROWS.items()}
 _FIRST = _ROWS[None, Trigger.CLAIM]
 
 ANSWERED: Mapping[EventType, Mapping[str, int]] = {
@@ -156,13 +154,31 @@ class Change:
     """One transition, ready for a store: all of it is written in one atomic step, or none.
 
     was: the row as it was seen, None for a first claim; `guard` says which of its fields must still hold.
+    row: the transition it is. at: when. detail: what the journal's line says besides.
     """
 
     record: Record
     was: Record | None
-    guard: Guard
-    event: Event
+    row: Transition
+    at: Instant
     counts: Mapping[str, int]
+    detail: Mapping[str, object] | None = None
+
+    @property
+    def guard(self) -> Guard:
+        """What must still hold of `was`."""
+        return self.row.guard
+
+    @property
+    def event(self) -> Event:
+        """The journal's line, made when it is asked for: not every store keeps it as one."""
+        record = self.record
+        told: dict[str, object] = {"epoch": record.epoch}
+        if record.error:
+            told["why"] = record.error
+        if self.detail:
+            told.update(self.detail)
+        return Event(self.row.event, record.id, record.tool, record.wf, self.at.wall, record.caller, told)
 
     @property
     def opens(self) -> bool:
@@ -325,17 +341,10 @@ def _change(
         record.touched = now
     if by is not None:
         _give_to(record, by, row, now)
-    spends = _SPENDS[row.start, row.trigger]
-    if spends:
-        record.spent = max(0, record.spent + spends)
-    told: dict[str, object] = {"epoch": record.epoch}
-    if record.error:
-        told["why"] = record.error
-    if detail:
-        told.update(detail)
+    if row.spends:
+        record.spent = max(0, record.spent + row.spends)
     counts = row.counts if was is None or not was.resent else _counts(row, was)
-    event = Event(row.event, record.id, record.tool, record.wf, now.wall, record.caller, told)
-    return Change(record, was, row.guard, event, counts)
+    return Change(record, was, row, now, counts, detail)
 
 
 def _give_to(record: Record, by: Claimant, row: Transition, now: Instant) -> None:

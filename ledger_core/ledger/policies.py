@@ -73,7 +73,7 @@ def _compile(name: str, told: Mapping[str, Any], strict: bool) -> CallPolicy:
     timeout = None if strict or verify is not None else CRASH_TIMEOUT
     policy = Policy(**{"timeout": timeout, "wait": wait, **({} if verify is None else _VERIFIED), **rest})
     draft = Record(id="", tool=name, kind=Kind.CALL, lease=policy.lease, timeout=policy.timeout, window=policy.window)
-    return CallPolicy(policy, draft, verify, None if key is None else key_rule(key), collect)
+    return CallPolicy(policy, draft.bare(), verify, None if key is None else key_rule(key), collect)
 
 
 _VERIFIED = {"on_unknown": OnUnknown.VERIFY}

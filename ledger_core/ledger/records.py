@@ -95,6 +95,9 @@ class Result:
     body: bytes | None
 
 
+_made = object.__new__
+
+
 @dataclass(kw_only=True)
 class Record:
     """The ledger's durable row for one operation. Changed only by `lifecycle`.
@@ -162,9 +165,15 @@ class Record:
 
     def but(self, **changes: Any) -> Record:
         """A copy with these fields changed."""
-        twin = object.__new__(type(self))
+        twin = _made(type(self))
         # `copy.copy` goes through the pickling protocol: five times as long, several times a call.
         twin.__dict__ = self.__dict__ | changes
+        return twin
+
+    def bare(self) -> Record:
+        """The same in less room, for who makes many copies: what is as at every record's start is not in them."""
+        twin = _made(type(self))
+        twin.__dict__ = {k: v for k, v in self.__dict__.items() if v is not getattr(Record, k, _made)}
         return twin
 
     @classmethod

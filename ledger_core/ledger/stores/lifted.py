@@ -48,8 +48,8 @@ class LiftedStore:
         Raises TypeError, naming the methods that are not there.
         """
         self._bare = Bare(store, shape)
-        self._journal = Journal(JOURNAL_LINES)
         self._lock = threading.RLock()
+        self._journal = Journal(self._lock, JOURNAL_LINES)
         self._proved = False
 
     def insert(self, change: Change) -> bool:
@@ -60,7 +60,8 @@ class LiftedStore:
         self._prove(record)
         if not self._bare.claim(record):
             return False
-        self._journal.add(change.event, 1, change.counts)
+        with self._lock:
+            self._journal.add(change, 1, change.counts)
         return True
 
     def replace(self, change: Change) -> bool:
@@ -74,7 +75,7 @@ class LiftedStore:
             if not self._still(change, link):
                 return False
             self._bare.put(record)
-            self._journal.add(change.event, 0, change.counts)
+            self._journal.add(change, 0, change.counts)
             return True
 
     def look(self, record: Record) -> Record | None:

@@ -23,28 +23,29 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._rows: dict[str, _Row] = {}
-        self._journal = Journal()
         self._lock = threading.RLock()
+        self._journal = Journal(self._lock)
 
     def insert(self, change: Change) -> bool:
+        record, counts = change.record, change.counts
         with self._lock:
-            record = change.record
             if record.id in self._rows or self._open_twin(record) is not None:
                 return False
-            self._rows[record.id] = _Row(record, {**_NOTHING, **change.counts})
-            self._journal.add(change.event, 1, change.counts)
+            self._rows[record.id] = _Row(record, counts)
+            self._journal.add(change, 1, counts)
             return True
 
     def replace(self, change: Change) -> bool:
+        record, counts = change.record, change.counts
         with self._lock:
-            row = self._rows.get(change.record.id)
+            row = self._rows.get(record.id)
             if row is None or not changing.holds(change, row.record):
                 return False
-            if change.opens and self._open_twin(change.record) is not None:
+            if change.opens and self._open_twin(record) is not None:
                 return False
             row.record = changing.moved(change, row.record)
-            row.count(change.counts)
-            self._journal.add(change.event, 0, change.counts)
+            row.counted.append(counts)
+            self._journal.add(change, 0, counts)
             return True
 
     def look(self, record: Record) -> Record | None:
@@ -57,7 +58,7 @@ class MemoryStore:
             found = self._rows.get(event.record)
             counts = ANSWERED.get(event.event, {}) if found is not None else {}
             if found is not None:
-                found.count(counts)
+                found.counted.append(counts)
             self._journal.add(event, 0, counts)
 
     def renew(self, claims: Collection[Held], now: Instant) -> None:
@@ -125,7 +126,7 @@ class MemoryStore:
     def put(self, r: Record) -> None:
         with self._lock:
             before = self._rows.get(r.id)
-            was, now = before.counts if before else {}, changing.counters(r)
+            was, now = before.counts() if before else {}, changing.counters(r)
             added = {name: count - was.get(name, 0) for name, count in now.items()}
             self._rows[r.id] = _Row(r.but(), now)
             written = Event(EventType.WRITTEN, r.id, r.tool, r.wf, r.touched.wall, r.caller)
@@ -144,6 +145,8 @@ class MemoryStore:
         return [row.whole() for row in self._rows.values()]
 
     def _open_twin(self, record: Record) -> _Row | None:
+        if record.content_id is None and record.payload_id is None:
+            return None
         for name in ("payload_id", "content_id"):
             wanted = getattr(record, name)
             for row in self._rows.values() if wanted is not None else ():
@@ -153,18 +156,24 @@ class MemoryStore:
 
 
 class _Row:
-    """A record as it was written last, and its counters, which every write adds to. As in SQL, the record's own
+    """A record as it was written last, and what every write added to its counters. As in SQL, the record's own
     counters are those that its writer had seen."""
 
-    __slots__ = ("counts", "record")
+    __slots__ = ("counted", "record")
 
-    def __init__(self, record: Record, counts: dict[str, int]) -> None:
-        self.record, self.counts = record, counts
+    def __init__(self, record: Record, counts: Mapping[str, int]) -> None:
+        self.record, self.counted = record, [counts]
 
-    def count(self, counts: Mapping[str, int]) -> None:
-        for name, delta in counts.items():
-            self.counts[name] = self.counts.get(name, 0) + delta
+    def counts(self) -> Mapping[str, int]:
+        """The counters: what was added, summed up when somebody reads it, and kept as one."""
+        if len(self.counted) > 1:
+            sums: dict[str, int] = {}
+            for counts in self.counted:
+                for name, delta in counts.items():
+                    sums[name] = sums.get(name, 0) + delta
+            self.counted = [sums]
+        return self.counted[0]
 
     def whole(self) -> Record:
         """A copy of its own for who reads."""
-        return self.record.but(**self.counts)
+        return self.record.but(**{**_NOTHING, **self.counts()})
