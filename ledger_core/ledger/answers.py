@@ -17,9 +17,11 @@ def value_of(reply: Reply, policy: Policy, blocked: object = None, itself: bool 
     Raises what the function raised; OutcomeUnknown, InFlight, ResultUnavailable, Conflict.
     """
     record = reply.record
+    if reply.outcome is not None:
+        return live(reply.outcome, record)
     match reply.answer:
         case Answer.EXECUTED | Answer.FAILED | Answer.UNKNOWN:
-            return live(reply.outcome, record)
+            raise TypeError("an execution has an outcome")
         case Answer.REPLAYED:
             return _replayed(record)
         case Answer.BLOCKED | Answer.GONE:
@@ -37,10 +39,8 @@ def value_of(reply: Reply, policy: Policy, blocked: object = None, itself: bool 
             assert_never(reply.answer)
 
 
-def live(outcome: Outcome | None, record: Record) -> Any:
+def live(outcome: Outcome, record: Record) -> Any:
     """What our own execution came to."""
-    if outcome is None:
-        raise TypeError("an execution has an outcome")
     if outcome.status is Status.SUCCESS:
         return outcome.value
     error = outcome.value

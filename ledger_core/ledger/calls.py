@@ -42,6 +42,8 @@ class Call:
     effect: causes the effect, once. verify: asks the world about an unknown.
     """
 
+    __slots__ = ("_effect", "_fate", "_keeper", "_store", "_verify", "mine", "outcome")
+
     def __init__(
         self,
         store: SyncStore,
@@ -61,14 +63,20 @@ class Call:
 
     def claim(self, change: Change) -> bool:
         self.mine = change.record
-        return self._won(self._store.insert(change))
+        if self._store.insert(change):
+            return True
+        self.mine = None
+        return False
 
     def look(self, record: Record) -> Seen | None:
         return _seen(self._store.look(record))
 
     def swap(self, change: Change) -> bool:
         self.mine = change.record if change.record.status is Status.RUNNING else None
-        return self._won(self._store.replace(change))
+        if self._store.replace(change):
+            return True
+        self.mine = None
+        return False
 
     def wait(self, record: Record, seconds: float) -> bool:
         deadline = time.monotonic() + min(seconds, LOOK_AGAIN_SECONDS)
@@ -115,11 +123,6 @@ class Call:
         """After whatever broke the call off, be it Ctrl-C between effect and commit: owe what is known of its claim."""
         if self.mine is not None:
             self._owe(Execute(attempt, self.mine).next(self._fate, clock.now()))
-
-    def _won(self, won: bool) -> bool:
-        if not won:
-            self.mine = None
-        return won
 
     def _owe(self, step: Finish) -> None:
         self.mine = None

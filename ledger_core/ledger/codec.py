@@ -75,6 +75,12 @@ def _pack(value: Any) -> Any:
 
 
 def _pack_dict(value: dict[Any, Any]) -> Any:
+    for k, v in value.items():
+        kind = type(v)
+        if type(k) is not str or k == _TAG or not (kind in _AS_THEY_ARE or (kind is int and -_LONG < v < _LONG)):
+            break
+    else:
+        return value
     told = {}
     for k, v in value.items():
         if type(k) is not str or k == _TAG:

@@ -79,7 +79,7 @@ def perform(fn: Callable[[], Any], keep: bool) -> Outcome:
         return failure(error)
     if hasattr(type(value), "__await__"):
         raise StillToAwait(value)
-    return success(value, keep)
+    return Outcome(Status.SUCCESS, value, _kept(value, keep))
 
 
 async def aperform(fn: Callable[[], Awaitable[Any]], keep: bool) -> Outcome:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from ledger import answers, effects, forks, verdicts, watchers
-from ledger.calls import Call
+from ledger.calls import Call, cannot_tell
 from ledger.drivers import arun, run
 from ledger.effects import StillToAwait
 from ledger.errors import LedgerError
@@ -24,8 +24,11 @@ from ledger.steps import Attempt, Claim, Execute, Look, Outcome, Reply, begin
 REMEMBERED = 10_000
 """Operations of which an engine remembers that they are recorded; they are looked at before they are claimed."""
 
-_executing: ContextVar[frozenset[str]] = ContextVar("ledger_executing", default=frozenset())
-"""The operations that this thread or task is inside of: who asks for one of them again must not wait for it."""
+type _Inside = tuple[str, _Inside] | None
+
+_executing: ContextVar[_Inside] = ContextVar("ledger_executing", default=None)
+"""The operations that this thread or task is inside of, the innermost first: who asks for one of them again must not
+wait for it."""
 
 
 class _InChild(BaseException):
@@ -56,10 +59,10 @@ class Engine:
         """Drive one call; see `answers.value_of`. Where `fn` turns out to be async, a coroutine."""
         if intent.function in self._returns_awaitables:
             return self.acall(intent, fn)
-        itself = intent.draft.id in _executing.get()
+        itself = _is_inside(intent.draft.id)
         attempt = intent.attempt(itself)
-        effect = _effect(fn, intent.policy.replay)
-        call = Call(self.store, self.keeper, effect, partial(verdicts.ask, intent.verify))
+        verify = cannot_tell if intent.verify is None else partial(verdicts.ask, intent.verify)
+        call = Call(self.store, self.keeper, _effect(fn, intent.policy.replay), verify)
         with watchers.around(attempt.draft) as watched:
             try:
                 reply = run(self._begin(attempt), call)
@@ -79,7 +82,7 @@ class Engine:
 
     async def acall(self, intent: Intent, fn: Callable[[], Awaitable[Any]]) -> Any:
         """As `call`, awaiting."""
-        itself = intent.draft.id in _executing.get()
+        itself = _is_inside(intent.draft.id)
         attempt = intent.attempt(itself)
         return await self._drive(self._begin(attempt), attempt, intent, fn, itself)
 
@@ -166,11 +169,20 @@ class _Unawaited:
         self._call.rescue(self.attempt)
 
 
+def _is_inside(id: str) -> bool:
+    inside = _executing.get()
+    while inside is not None:
+        innermost, inside = inside
+        if innermost == id:
+            return True
+    return False
+
+
 def _effect(fn: Callable[[], Any], keep: bool) -> Callable[[Record], Outcome]:
     pid = forks.pid()
 
     def effect(record: Record) -> Outcome:
-        token = _executing.set(_executing.get() | {record.id})
+        token = _executing.set((record.id, _executing.get()))
         try:
             outcome = effects.perform(fn, keep)
         finally:
@@ -186,7 +198,7 @@ def _aeffect(
     intent: Intent, fn: Callable[[], Awaitable[Any]], about: dict[str, object] | None
 ) -> Callable[[Record], Awaitable[Outcome]]:
     async def effect(record: Record) -> Outcome:
-        token = _executing.set(_executing.get() | {record.id})
+        token = _executing.set((record.id, _executing.get()))
         try:
             outcome = await effects.aperform(fn, intent.policy.replay)
         finally:

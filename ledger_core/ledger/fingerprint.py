@@ -53,6 +53,10 @@ def bind(
     fn: Callable[..., Any], function: Function, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Arguments:
     """Who gets what. Raises TypeError as Python tells it, under the name of the tool. function: what is known of fn."""
+    if not kwargs and (tail := function.tails.get(len(args))) is not None:
+        names = function.names
+        # `strict` costs as much again as all the rest; here the arguments may be fewer.
+        return Arguments({**dict(zip(names, args)), **tail}, names[: len(args)])  # noqa: B905
     if isinstance(fn, functools.partial):
         return bind(fn.func, known(fn.func), name, (*fn.args, *args), {**fn.keywords, **kwargs})
     bound = _bound_plainly(function, args, kwargs)
@@ -136,7 +140,8 @@ def identify(
         what = f'["key",{_dumps(key)}]'
     else:
         what = f'["args",[{",".join([f"[{quoted(name)},{form}]" for name, form in told])}]]'
-    whole = f"[{VERSION},{quoted(tool.identity)},{_instance(tool, fn)},{quoted(wf)},{what}]"
+    instance = "null" if type(fn) is FunctionType else _instance(tool, fn)
+    whole = f"[{VERSION},{quoted(tool.identity)},{instance},{quoted(wf)},{what}]"
     return hashlib.sha256(whole.encode("ascii")).hexdigest()[:32]
 
 
@@ -156,7 +161,5 @@ def _stable(tool: Tool, name: object, value: object) -> str:
 
 def _instance(tool: Tool, fn: Callable[..., Any]) -> str:
     """What tells one instance's method from another's, null where its class did not ask for that."""
-    if type(fn) is FunctionType:
-        return "null"
     owner = instance_of(fn)
     return _stable(tool, "self", owner) if hasattr(type(owner), "__ledger_id__") else "null"

@@ -50,6 +50,8 @@ class Function:
 
     ignored: parameters that a framework fills in, not the caller. rest: the name of its `**kwargs`.
     plain: its parameters' names and how many may be given by position, where each can be given by name; else None.
+    names: of a plain one's parameters. tails: of a plain one, by how many are given by position and none by name: the defaults of the others. What is not
+        here lacks an argument, or has one too many.
     ordered: the names of a plain one that count, sorted. takes_key: whether `key` is an argument of its own.
     awaited: whether its call is to be awaited.
     """
@@ -60,6 +62,8 @@ class Function:
     ignored: frozenset[str]
     rest: str | None
     plain: tuple[tuple[str, ...], int] | None
+    names: tuple[str, ...]
+    tails: dict[int, dict[str, Any]]
     ordered: tuple[str, ...]
     defaults: dict[str, Any]
     takes_key: bool
@@ -123,6 +127,8 @@ def _look_at(fn: Callable[..., Any]) -> Function:
         ignored=ignored,
         rest=rest,
         plain=plain,
+        names=() if plain is None else plain[0],
+        tails={} if plain is None else _tails(*plain, defaults),
         ordered=() if plain is None else tuple(sorted(set(plain[0]) - ignored)),
         defaults=defaults,
         takes_key=signature is not None and "key" in signature.parameters,
@@ -138,6 +144,11 @@ def _plain(signature: inspect.Signature | None) -> tuple[tuple[str, ...], int] |
     if by_position + kinds.count(inspect.Parameter.KEYWORD_ONLY) < len(kinds):
         return None
     return tuple(signature.parameters), by_position
+
+
+def _tails(names: tuple[str, ...], by_position: int, defaults: dict[str, Any]) -> dict[int, dict[str, Any]]:
+    counts = [n for n in range(by_position + 1) if all(name in defaults for name in names[n:])]
+    return {n: {name: defaults[name] for name in names[n:]} for n in counts}
 
 
 def _signature(fn: Callable[..., Any]) -> inspect.Signature | None:

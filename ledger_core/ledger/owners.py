@@ -22,7 +22,7 @@ _numbers = itertools.count()
 
 def new_token() -> str:
     """A token for one claim by this process. Random bytes are asked for once: a claim must not wait for them."""
-    return f"{_identity(forks.pid())}:{_NONCE}{next(_numbers):x}"
+    return f"{_prefix(forks.pid())}{next(_numbers):x}"
 
 
 def alive(token: str) -> bool | None:
@@ -37,9 +37,9 @@ def alive(token: str) -> bool | None:
 
 
 @cache
-def _identity(pid: int) -> str:
-    """Cached by pid, so a forked child has its own."""
-    return f"{boot_id()}:{_pid_namespace()}:{pid}:{_start_ticks(pid) or ''}"
+def _prefix(pid: int) -> str:
+    """Of this process's tokens. Cached by pid, so a forked child has its own."""
+    return f"{boot_id()}:{_pid_namespace()}:{pid}:{_start_ticks(pid) or ''}:{_NONCE}"
 
 
 @cache
