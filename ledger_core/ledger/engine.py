@@ -179,7 +179,7 @@ def _is_inside(id: str) -> bool:
 
 
 def _effect(fn: Callable[[], Any], keep: bool) -> Callable[[Record], Outcome]:
-    pid = forks.pid()
+    pid = forks.pid
 
     def effect(record: Record) -> Outcome:
         token = _executing.set((record.id, _executing.get()))
@@ -187,7 +187,7 @@ def _effect(fn: Callable[[], Any], keep: bool) -> Callable[[Record], Outcome]:
             outcome = effects.perform(fn, keep)
         finally:
             _executing.reset(token)
-        if forks.pid() != pid:
+        if forks.pid != pid:
             raise _InChild(outcome)
         return outcome
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import os
 
-_pid = os.getpid()
-
-
-def pid() -> int:
-    """As `os.getpid()`."""
-    return _pid
+pid = os.getpid()
+"""As `os.getpid()` gives it. To be read as `forks.pid`, whenever it is needed."""
 
 
 def _renew() -> None:
-    global _pid  # noqa: PLW0603 (the one thing that a fork changes here)
-    _pid = os.getpid()
+    global pid  # noqa: PLW0603 (the one thing that a fork changes here)
+    pid = os.getpid()
 
 
 if hasattr(os, "register_at_fork"):

@@ -34,6 +34,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import field
 from enum import Enum, StrEnum
+from typing import Any
 
 from ledger.errors import IllegalTransition
 from ledger.records import Event, EventType, Instant, Record, Result, Status
@@ -134,7 +135,14 @@ TABLE: tuple[Transition, ...] = (
 )
 # fmt: on
 
-_ROWS = {(row.start, row.trigger): row for row in TABLE}
+
+
+class _Rows(dict[tuple[Status | None, Trigger], Transition]):
+    def __missing__(self, key: tuple[Status | None, Trigger]) -> Transition:
+        raise IllegalTransition(f"a {key[0]} record cannot take: {key[1]}")
+
+
+_ROWS = _Rows({(row.start, row.trigger): row for row in TABLE})
 _FIRST = _ROWS[None, Trigger.CLAIM]
 
 ANSWERED: Mapping[EventType, Mapping[str, int]] = {
@@ -201,8 +209,7 @@ class Claimant:
 
 def first_claim(draft: Record, by: Claimant, now: Instant) -> Change:
     """The insert of an operation nobody has seen; `draft` carries its identity."""
-    record = draft.but(created=now)
-    return _change(_FIRST, record, None, now, by)
+    return _change(_FIRST, draft, None, now, by, created=now)
 
 
 def claim(
@@ -213,17 +220,16 @@ def claim(
     draft: the claiming attempt's row. Its caller, lease, timeout and window hold from now on, not those of a policy
         that was; and a closed record opens with the bytes that are sent now.
     """
-    row = _row(was, trigger)
+    row = _ROWS[was.status, trigger]
     if not row.claims:
         raise IllegalTransition(f"{trigger.name} does not claim")
     spent = 0 if fresh_window or trigger in FORGETS_SPENT else was.spent - (was.status is U)
-    record = was.but(spent=max(0, spent), resent=trigger is Trigger.RESEND, error=None, note=None)
+    fields: dict[str, Any] = {"spent": max(0, spent), "resent": trigger is Trigger.RESEND, "error": None, "note": None}
     if draft is not None:
-        record.caller, record.window = draft.caller, draft.window
-        record.lease, record.timeout = draft.lease, draft.timeout
+        fields |= {name: getattr(draft, name) for name in ("caller", "window", "lease", "timeout")}
         if was.status in (S, F):
-            record.content_id, record.payload_id, record.payload = draft.content_id, draft.payload_id, draft.payload
-    return _change(row, record, was, now, by)
+            fields |= {name: getattr(draft, name) for name in ("content_id", "payload_id", "payload")}
+    return _change(row, was, was, now, by, **fields)
 
 
 def finish(
@@ -245,18 +251,18 @@ def finish(
         trigger = Trigger.SETTLE if status is S else Trigger.LOSE
     kept = result if status is S else None
     told = {**was.about, **about} if about else was.about
-    record = was.but(result=kept, released=False, error=error, about=told)
-    return _change(_row(was, trigger), record, was, now)
+    row = _ROWS[was.status, trigger]
+    return _change(row, was, was, now, result=kept, released=False, error=error, about=told)
 
 
 def head(was: Record, now: Instant, about: Mapping[str, object] | None = None) -> Change:
     """The head of an answer that streams, made durable before its caller gets it. The outcome is still open."""
-    return _change(_row(was, Trigger.HEAD), was.but(about={**was.about, **(about or {})}), was, now)
+    return _change(_ROWS[was.status, Trigger.HEAD], was, was, now, about={**was.about, **(about or {})})
 
 
 def abandon(was: Record, now: Instant, why: str) -> Change:
     """Mark a gone owner's execution unknown. Its owner may still report the truth."""
-    return _change(_row(was, Trigger.ABANDON), was.but(error=why), was, now)
+    return _change(_ROWS[was.status, Trigger.ABANDON], was, was, now, error=why)
 
 
 def gone(record: Record, alive: bool | None, now: Instant) -> str | None:
@@ -297,16 +303,16 @@ def resolve(
 ) -> Change:
     """A person's or a verifier's word on an unknown. by: who says so, for the journal; about: known by now, too."""
     trigger = Trigger.RESOLVE_DONE if done else Trigger.RESOLVE_NOT_DONE
-    record = was.but(note=note, result=result if done else None, released=False)
-    if about:
-        record.about = {**was.about, **about}
-    return _change(_row(was, trigger), record, was, now, detail={"done": done, "note": note, "by": by})
+    told = {**was.about, **about} if about else was.about
+    detail, kept = {"done": done, "note": note, "by": by}, result if done else None
+    row = _ROWS[was.status, trigger]
+    return _change(row, was, was, now, None, detail, note=note, result=kept, released=False, about=told)
 
 
 def release(was: Record, now: Instant, note: str | None = None, *, by: str | None = None) -> Change:
     """Allow the next attempt to execute. Refused while running: the row does not exist. by: who allows it."""
-    record = was.but(released=True, note=note)
-    return _change(_row(was, Trigger.RELEASE), record, was, now, detail={"note": note, "by": by})
+    row, detail = _ROWS[was.status, Trigger.RELEASE], {"note": note, "by": by}
+    return _change(row, was, was, now, None, detail, released=True, note=note)
 
 
 def answered(record: Record, event: EventType, now: Instant, **detail: object) -> Event:
@@ -320,40 +326,31 @@ def mint_key(record_id: str, generation: int, nonce: str) -> str:
     return str(uuid.UUID(bytes=digest[:16], version=4))
 
 
-def _row(was: Record, trigger: Trigger) -> Transition:
-    row = _ROWS.get((was.status, trigger))
-    if row is None:
-        raise IllegalTransition(f"a {was.status} record cannot take: {trigger}")
-    return row
-
-
 def _change(
     row: Transition,
-    record: Record,
+    base: Record,
     was: Record | None,
     now: Instant,
     by: Claimant | None = None,
     detail: Mapping[str, object] | None = None,
+    **fields: Any,
 ) -> Change:
-    """record: a copy that is nobody's yet; it is moved to where the row of the table leads."""
-    record.status = row.end
+    """base: what the record is copied from, with these fields, and moved to where the row of the table leads."""
+    fields["status"] = row.end
     if row.trigger is not Trigger.RELEASE:
-        record.touched = now
+        fields["touched"] = now
     if by is not None:
-        _give_to(record, by, row, now)
+        fields["owner"], fields["epoch"] = by.token, base.epoch + 1
+        fields["released"], fields["result"] = False, None
+        if row.new_generation:
+            fields["generation"] = generation = base.generation + 1
+            fields["began"] = now
+            # Store only a key that is really sent: a resend under one the provider never saw is a second effect.
+            fields["upstream_key"] = by.key or (mint_key(base.id, generation, by.nonce) if by.nonce else None)
     if row.spends:
-        record.spent = max(0, record.spent + row.spends)
+        fields["spent"] = max(0, base.spent + row.spends)
     counts = row.counts if was is None or not was.resent else _counts(row, was)
-    return Change(record, was, row, now, counts, detail)
-
-
-def _give_to(record: Record, by: Claimant, row: Transition, now: Instant) -> None:
-    record.owner, record.epoch, record.released, record.result = by.token, record.epoch + 1, False, None
-    if row.new_generation:
-        record.generation += 1
-        record.began = now
-        # Store only a key that is really sent: a resend under one the provider never saw is a second effect.
-        record.upstream_key = by.key or (mint_key(record.id, record.generation, by.nonce) if by.nonce else None)
+    return Change(base.but(**fields), was, row, now, counts, detail)
 
 
 def _counts(row: Transition, was: Record) -> Mapping[str, int]:

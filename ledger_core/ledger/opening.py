@@ -27,7 +27,7 @@ class Opening:
     @property
     def engine(self) -> Engine:
         """This process's engine. Raises StoreUnavailable, NotALedger."""
-        opened, pid = self._opened, forks.pid()
+        opened, pid = self._opened, forks.pid
         if opened is not None and opened[0] == pid:
             return opened[1]
         if opened is not None:
@@ -42,9 +42,9 @@ class Opening:
         """Keep the records in this file from now on. Calls in flight still end where they began."""
         engine = Engine(_SQLite(path, cipher=_cipher()), owns=True, observe=self._observe)
         with self._lock:
-            if self._opened is not None and self._opened[0] == forks.pid():
+            if self._opened is not None and self._opened[0] == forks.pid:
                 self._left.append(self._opened[1])
-            self._opened = (forks.pid(), engine)
+            self._opened = (forks.pid, engine)
 
     def close(self) -> None:
         """Write what is owed and buffered, and let go of the file. The next call opens it again."""
@@ -53,7 +53,7 @@ class Opening:
             left, self._left = self._left, []
         for engine in left:
             engine.close()
-        if opened is not None and opened[0] == forks.pid():
+        if opened is not None and opened[0] == forks.pid:
             opened[1].close()
 
     def _open(self) -> Engine:

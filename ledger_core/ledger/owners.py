@@ -22,7 +22,7 @@ _numbers = itertools.count()
 
 def new_token() -> str:
     """A token for one claim by this process. Random bytes are asked for once: a claim must not wait for them."""
-    return f"{_prefix(forks.pid())}{next(_numbers):x}"
+    return f"{_prefix(forks.pid)}{next(_numbers):x}"
 
 
 def alive(token: str) -> bool | None:
