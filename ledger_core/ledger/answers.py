@@ -17,8 +17,9 @@ def value_of(reply: Reply, policy: Policy, blocked: object = None, itself: bool 
     Raises what the function raised; OutcomeUnknown, InFlight, ResultUnavailable, Conflict.
     """
     record = reply.record
-    if reply.outcome is not None:
-        return live(reply.outcome, record)
+    outcome = reply.outcome
+    if outcome is not None:
+        return outcome.value if outcome.status is Status.SUCCESS else live(outcome, record)
     match reply.answer:
         case Answer.EXECUTED | Answer.FAILED | Answer.UNKNOWN:
             raise TypeError("an execution has an outcome")

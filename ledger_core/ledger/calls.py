@@ -96,7 +96,8 @@ class Call:
 
     def execute(self, record: Record) -> Outcome:
         self.begin(record)
-        return self.ended(self._effect(record))
+        self.outcome = self._fate = outcome = self._effect(record)
+        return outcome
 
     def begin(self, record: Record) -> None:
         """The claim is renewed from now until its outcome is durable."""

@@ -41,7 +41,7 @@ class CannotLoad(TypeError):
 def encode(value: object) -> Result:
     """The value as a result. Raises CannotStore."""
     try:
-        body = _dumps(_pack(value)).encode("ascii")
+        body = _dumps(value if _is_plain(value) else _pack(value)).encode("ascii")
     except RecursionError:
         raise CannotStore("it is nested too deeply, or contains itself") from None
     if len(body) > MAX_STORED:
@@ -74,13 +74,18 @@ def _pack(value: Any) -> Any:
     return _pack_class(value)
 
 
-def _pack_dict(value: dict[Any, Any]) -> Any:
+def _is_plain(value: Any) -> bool:
+    """Whether it is a flat dict that is its own stored form, as most results are."""
+    if type(value) is not dict:
+        return False
     for k, v in value.items():
         kind = type(v)
         if type(k) is not str or k == _TAG or not (kind in _AS_THEY_ARE or (kind is int and -_LONG < v < _LONG)):
-            break
-    else:
-        return value
+            return False
+    return True
+
+
+def _pack_dict(value: dict[Any, Any]) -> Any:
     told = {}
     for k, v in value.items():
         if type(k) is not str or k == _TAG:

@@ -79,7 +79,7 @@ def perform(fn: Callable[[], Any], keep: bool) -> Outcome:
         return failure(error)
     if hasattr(type(value), "__await__"):
         raise StillToAwait(value)
-    return Outcome(Status.SUCCESS, value, _kept(value, keep))
+    return success(value, keep)
 
 
 async def aperform(fn: Callable[[], Awaitable[Any]], keep: bool) -> Outcome:
@@ -93,7 +93,13 @@ async def aperform(fn: Callable[[], Awaitable[Any]], keep: bool) -> Outcome:
 
 def success(value: object, keep: bool) -> Outcome:
     """It came to its end. A result that cannot be kept changes nothing about that."""
-    return Outcome(Status.SUCCESS, value, _kept(value, keep))
+    kept: Result | None
+    try:
+        kept = codec.encode(value)
+    except Exception as error:  # whatever a value does when it is looked at, its effect has happened
+        _tell_why(value, error, keep)
+        kept = None
+    return Outcome(Status.SUCCESS, value, kept)
 
 
 def failure(error: BaseException) -> Outcome:
@@ -150,15 +156,11 @@ def _chain(error: BaseException, met: set[int]) -> Iterator[BaseException]:
             yield from _chain(earlier, met)
 
 
-def _kept(value: object, keep: bool) -> Result | None:
-    try:
-        return codec.encode(value)
-    except Exception as error:  # whatever a value does when it is looked at, its effect has happened
-        if type(value) in (GeneratorType, AsyncGeneratorType):  # not isinstance, which asks the value itself
-            tell("⚠  it returned a generator: what that does is not guarded; guard what runs it to its end")
-        if keep:
-            tell(f"⚠  the result cannot be kept, so it cannot be replayed: {_text(error)}")
-        return None
+def _tell_why(value: object, error: Exception, keep: bool) -> None:
+    if type(value) in (GeneratorType, AsyncGeneratorType):  # not isinstance, which asks the value itself
+        tell("⚠  it returned a generator: what that does is not guarded; guard what runs it to its end")
+    if keep:
+        tell(f"⚠  the result cannot be kept, so it cannot be replayed: {_text(error)}")
 
 
 def _text(error: BaseException) -> str:

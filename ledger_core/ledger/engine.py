@@ -63,22 +63,34 @@ class Engine:
         attempt = intent.attempt(itself)
         verify = cannot_tell if intent.verify is None else partial(verdicts.ask, intent.verify)
         call = Call(self.store, self.keeper, _effect(fn, intent.policy.replay), verify)
-        with watchers.around(attempt.draft) as watched:
-            try:
+        try:
+            if watchers.somebody():
+                reply = self._watched(attempt, call)
+            else:
                 reply = run(self._begin(attempt), call)
-            except StillToAwait as still:
-                # Watched anew when it is awaited: nobody knows when, or in which task.
-                watched.apart()
-                self._returns_awaitables.add(intent.function)
-                return self._finish_awaiting(intent, _Unawaited(call, attempt, still.value))
-            except BaseException as error:
-                watched.failed(error)
-                return _salvaged(error, call, attempt)
-            watched.told(reply)
+        except StillToAwait as still:
+            self._returns_awaitables.add(intent.function)
+            return self._finish_awaiting(intent, _Unawaited(call, attempt, still.value))
+        except BaseException as error:
+            return _salvaged(error, call, attempt)
         self._observe(reply)
         if reply.outcome is None and reply.record.about.get("awaited"):
             return _awaitable(partial(answers.value_of, reply, intent.policy, intent.blocked, itself))
         return answers.value_of(reply, intent.policy, intent.blocked, itself)
+
+    def _watched(self, attempt: Attempt, call: Call) -> Reply:
+        with watchers.around(attempt.draft) as watched:
+            try:
+                reply = run(self._begin(attempt), call)
+            except StillToAwait:
+                # Watched anew when it is awaited: nobody knows when, or in which task.
+                watched.apart()
+                raise
+            except BaseException as error:
+                watched.failed(error)
+                raise
+            watched.told(reply)
+        return reply
 
     async def acall(self, intent: Intent, fn: Callable[[], Awaitable[Any]]) -> Any:
         """As `call`, awaiting."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from ledger.scope import Scoped, Setting
@@ -47,16 +48,14 @@ class Guard:
             made.policy(name, **told)
         return made
 
-    @property
+    @cached_property
     def _works(self) -> Workings:
         """Made when it is first needed; whoever of two threads comes second takes the first one's."""
-        found = self.__dict__.get("_made")
-        if found is None:
-            from ledger.workings import Workings
+        from ledger.workings import Workings
 
-            fresh = Workings(self._store, self._strict, self._workflow, self._caller)
-            found = self.__dict__.setdefault("_made", fresh)
-        return found  # type: ignore[no-any-return]
+        fresh = Workings(self._store, self._strict, self._workflow, self._caller)
+        made: Workings = self.__dict__.setdefault("_works", fresh)
+        return made
 
     @property
     def _engine(self) -> Engine:

@@ -57,10 +57,15 @@ def remove(name: str) -> None:
 
 def around(draft: Record, carrier: Mapping[str, str] = NOTHING) -> Around:
     """To be entered around one attempt."""
+    return Around(draft, carrier) if somebody() else _NOBODY
+
+
+def somebody() -> bool:
+    """Whether anybody watches; if not, there is nothing to enter."""
     for needed, adapter in _ADAPTERS.items():
         if needed in sys.modules and adapter not in _watchers:
             _load(adapter)
-    return Around(draft, carrier) if _watchers else _NOBODY
+    return bool(_watchers)
 
 
 def _load(adapter: str) -> None:

@@ -12,12 +12,7 @@ from ledger.stores.rows import COUNTERS, counter_row
 def holds(change: Change, found: Record | None) -> bool:
     """Whether what the change was decided on is still true of the row as it is now."""
     was = change.was
-    if found is None or was is None:
-        return False
-    # In memory the row is mostly the very one that was seen.
-    if found is was:
-        return True
-    if (was.owner, was.epoch, was.status) != (found.owner, found.epoch, found.status):
+    if found is None or was is None or (was.owner, was.epoch, was.status) != (found.owner, found.epoch, found.status):
         return False
     return change.guard is Guard.OWNER or (was.touched.wall, was.released) == (found.touched.wall, found.released)
 
