@@ -64,10 +64,7 @@ class Engine:
         verify = cannot_tell if intent.verify is None else partial(verdicts.ask, intent.verify)
         call = Call(self.store, self.keeper, _effect(fn, intent.policy.replay), verify)
         try:
-            if watchers.somebody():
-                reply = self._watched(attempt, call)
-            else:
-                reply = run(self._begin(attempt), call)
+            reply = self._watched(attempt, call) if watchers.somebody() else run(self._begin(attempt), call)
         except StillToAwait as still:
             self._returns_awaitables.add(intent.function)
             return self._finish_awaiting(intent, _Unawaited(call, attempt, still.value))

@@ -108,23 +108,23 @@ def _bound_plainly(function: Function, args: tuple[Any, ...], kwargs: Mapping[st
     return Arguments(named, given)
 
 
-def normalised(function: Function, tool: Tool, arguments: Arguments) -> list[tuple[str, str]]:
-    """Each argument's name and normal form as JSON, by name; without what a framework filled in.
+def normalised(function: Function, tool: Tool, arguments: Arguments) -> dict[str, str]:
+    """Each argument's normal form as JSON, in the order of their names; without what a framework filled in.
 
     Raises UnstableArgument.
     """
-    told = []
+    told = {}
     named = arguments.named
     for name in function.ordered or sorted(named.keys() - function.ignored):
         value = named[name]
         kind = type(value)
         if kind is str:
-            told.append((name, quoted(value)))
+            told[name] = quoted(value)
         elif kind is int and -_SHORT < value < _SHORT:
-            told.append((name, str(value)))
+            told[name] = str(value)
         else:
             try:
-                told.append((name, _stable(tool, name, value)))
+                told[name] = _stable(tool, name, value)
             except UnstableArgument:
                 # A default that nobody passed, such as a client or a sentinel, tells no two calls apart.
                 if name in arguments.given and not is_injected(value):
@@ -133,13 +133,13 @@ def normalised(function: Function, tool: Tool, arguments: Arguments) -> list[tup
 
 
 def identify(
-    tool: Tool, fn: Callable[..., Any], wf: str, told: list[tuple[str, str]] | None, key: str | None = None
+    tool: Tool, fn: Callable[..., Any], wf: str, told: Mapping[str, str] | None, key: str | None = None
 ) -> str:
     """The id, from the key if there is one, else from the normalised arguments."""
     if key is not None or told is None:
         what = f'["key",{_dumps(key)}]'
     else:
-        what = f'["args",[{",".join([f"[{quoted(name)},{form}]" for name, form in told])}]]'
+        what = f'["args",[{",".join([f"[{quoted(name)},{form}]" for name, form in told.items()])}]]'
     instance = "null" if type(fn) is FunctionType else _instance(tool, fn)
     whole = f"[{VERSION},{quoted(tool.identity)},{instance},{quoted(wf)},{what}]"
     return hashlib.sha256(whole.encode("ascii")).hexdigest()[:32]

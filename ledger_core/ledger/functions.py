@@ -50,7 +50,8 @@ class Function:
 
     ignored: parameters that a framework fills in, not the caller. rest: the name of its `**kwargs`.
     plain: its parameters' names and how many may be given by position, where each can be given by name; else None.
-    names: of a plain one's parameters. tails: of a plain one, by how many are given by position and none by name: the defaults of the others. What is not
+    names: of a plain one's parameters.
+    tails: of a plain one, by how many are given by position and none by name: the defaults of the others. What is not
         here lacks an argument, or has one too many.
     ordered: the names of a plain one that count, sorted. takes_key: whether `key` is an argument of its own.
     awaited: whether its call is to be awaited.

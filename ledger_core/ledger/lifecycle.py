@@ -136,7 +136,6 @@ TABLE: tuple[Transition, ...] = (
 # fmt: on
 
 
-
 class _Rows(dict[tuple[Status | None, Trigger], Transition]):
     def __missing__(self, key: tuple[Status | None, Trigger]) -> Transition:
         raise IllegalTransition(f"a {key[0]} record cannot take: {key[1]}")

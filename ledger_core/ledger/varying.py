@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 CALLS, SECONDS = 4, 10.0
 """So many different calls within so many seconds are worth a word."""
@@ -19,12 +19,12 @@ class Watch:
         self._seen: OrderedDict[str, list[tuple[float, dict[str, int]]] | None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def notice(self, tool: str, told: Sequence[tuple[str, str]], mono: float) -> list[str] | None:
+    def notice(self, tool: str, told: Mapping[str, str], mono: float) -> list[str] | None:
         """The names of the arguments that differ in each of the last calls, once per tool; None when all is well.
 
         told: each argument's name and normal form, as text. mono: seconds on a clock that is never turned back.
         """
-        hashes = {name: hash(form) for name, form in told}
+        hashes = {name: hash(form) for name, form in told.items()}
         with self._lock:
             recent = self._recent(tool)
             if recent is None:

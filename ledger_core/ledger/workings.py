@@ -177,7 +177,7 @@ class Workings:
         id = once_id(fn, args, kwargs, wf, key)
         return id if id is not None and store.look(Record(id=id, tool="")) is not None else None
 
-    def _warn_of_varying(self, tool: Tool, normal: list[tuple[str, str]]) -> None:
+    def _warn_of_varying(self, tool: Tool, normal: Mapping[str, str]) -> None:
         names = self._watch.notice(tool.identity, normal, clock.now().mono)
         if names is not None:
             which = f" ({' and '.join(names)} differ{'s' * (len(names) == 1)} every time)" if names else ""
