@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
-from ledger import answers, effects, forks, verdicts, watchers
+from ledger import answers, clock, effects, forks, verdicts, watchers
 from ledger.calls import Call, cannot_tell
 from ledger.drivers import arun, run
 from ledger.effects import StillToAwait
@@ -60,16 +60,17 @@ class Engine:
         if intent.function in self._returns_awaitables:
             return self.acall(intent, fn)
         itself = _is_inside(intent.draft.id)
-        attempt = intent.attempt(itself)
+        if itself:
+            intent = intent.unwaiting()
         verify = cannot_tell if intent.verify is None else partial(verdicts.ask, intent.verify)
         call = Call(self.store, self.keeper, _effect(fn, intent.policy.replay), verify)
         try:
-            reply = self._watched(attempt, call) if watchers.somebody() else run(self._begin(attempt), call)
+            reply = self._watched(intent, call) if watchers.somebody() else run(self._begin(intent), call)
         except StillToAwait as still:
             self._returns_awaitables.add(intent.function)
-            return self._finish_awaiting(intent, _Unawaited(call, attempt, still.value))
+            return self._finish_awaiting(intent, _Unawaited(call, intent, still.value))
         except BaseException as error:
-            return _salvaged(error, call, attempt)
+            return _salvaged(error, call, intent)
         self._observe(reply)
         if reply.outcome is None and reply.record.about.get("awaited"):
             return _awaitable(partial(answers.value_of, reply, intent.policy, intent.blocked, itself))
@@ -90,10 +91,10 @@ class Engine:
         return reply
 
     async def acall(self, intent: Intent, fn: Callable[[], Awaitable[Any]]) -> Any:
-        """As `call`, awaiting."""
+        """As `call`, awaiting. It arrives when it is awaited, which may be long after it was called."""
         itself = _is_inside(intent.draft.id)
-        attempt = intent.attempt(itself)
-        return await self._drive(self._begin(attempt), attempt, intent, fn, itself)
+        intent = (intent.unwaiting() if itself else intent).arriving(clock.now())
+        return await self._drive(self._begin(intent), intent, fn, itself)
 
     def _begin(self, attempt: Attempt) -> Claim | Look:
         """A duplicate of what was called here before reads, instead of trying to write first."""
@@ -126,7 +127,6 @@ class Engine:
     async def _drive(
         self,
         step: Claim | Execute | Any,
-        attempt: Attempt,
         intent: Intent,
         fn: Callable[[], Awaitable[Any]],
         itself: bool = False,
@@ -136,12 +136,12 @@ class Engine:
 
         effect = _aeffect(intent, fn, about)
         call = InLoopCall(self.store, self.keeper, effect, partial(verdicts.aask, intent.verify))
-        with watchers.around(attempt.draft) as watched:
+        with watchers.around(intent.draft) as watched:
             try:
                 reply = await arun(step, call)
             except BaseException as error:
                 watched.failed(error)
-                return _salvaged(error, call, attempt)
+                return _salvaged(error, call, intent)
             watched.told(reply)
         self._observe(reply)
         return answers.value_of(reply, intent.policy, intent.blocked, itself)
@@ -150,7 +150,7 @@ class Engine:
         """The rest of a call whose function returned something to be awaited."""
         record, value = unawaited.taken_over()
         step = Execute(unawaited.attempt, record)
-        return await self._drive(step, unawaited.attempt, intent, lambda: value, about={"awaited": True})
+        return await self._drive(step, intent, lambda: value, about={"awaited": True})
 
 
 class _Unawaited:

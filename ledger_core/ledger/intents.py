@@ -4,33 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
-from ledger import clock, owners
+from ledger import owners
 from ledger.lifecycle import Claimant
-from ledger.policy import Policy
-from ledger.records import Record
+from ledger.records import Instant
 from ledger.steps import Attempt
 from ledger.values import value
 
 
 @value
-class Intent:
-    """What is to happen once.
+class Intent(Attempt):
+    """What is to happen once, and whom the answer is for.
 
-    draft: its row if nobody has seen it. function: the tool's full identity. blocked: what a duplicate gets that is
-    not replayed. forced: run whatever the record says. verify: asks the world about an unknown; takes nothing.
+    function: the tool's full identity. blocked: what a duplicate gets that is not replayed. verify: asks the world
+    about an unknown; takes nothing.
     """
 
-    draft: Record
-    function: str
-    policy: Policy
+    function: str = ""
     blocked: object = None
-    forced: bool = False
     verify: Callable[[], Any] | None = None
 
-    def attempt(self, itself: bool) -> Attempt:
-        """It arrives now. itself: from inside its own execution, which it must not wait for."""
-        policy = replace(self.policy, wait=0.0) if itself else self.policy
-        # No nonce: a function has no upstream that would honour a key of ours.
-        return Attempt(self.draft, policy, Claimant(owners.new_token()), clock.now(), None, self.forced)
+    def arriving(self, now: Instant) -> Self:
+        """The same, by this process at this time. No nonce: a function has no upstream that would honour a key of ours."""
+        return replace(self, by=Claimant(owners.new_token()), arrived=now)
+
+    def unwaiting(self) -> Self:
+        """The same from inside its own execution, which it must not wait for."""
+        return replace(self, policy=replace(self.policy, wait=0.0))

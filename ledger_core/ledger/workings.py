@@ -8,11 +8,12 @@ from types import FunctionType
 from typing import Any, NamedTuple
 from weakref import ref
 
-from ledger import clock, fingerprint, frameworks, notices, settings, wrapping
+from ledger import clock, fingerprint, frameworks, notices, owners, settings, wrapping
 from ledger.engine import Engine
 from ledger.fingerprint import Arguments
 from ledger.functions import Function, Shape, Tool, known
 from ledger.intents import Intent
+from ledger.lifecycle import Claimant
 from ledger.observers import Observers
 from ledger.onceids import once_id
 from ledger.opening import Opening
@@ -158,7 +159,9 @@ class Workings:
             about=_about(tool, function, arguments, key),
         )
         verify = None if told.verify is None else partial(told.verify, *args, **kwargs)
-        return engine, Intent(draft, tool.identity, told.policy, blocked, forced, verify)
+        # No nonce: a function has no upstream that would honour a key of ours.
+        by = Claimant(owners.new_token())
+        return engine, Intent(draft, told.policy, by, clock.now(), None, forced, tool.identity, blocked, verify)
 
     @staticmethod
     def _recorded_by_ledger_once(
