@@ -42,7 +42,11 @@ class Call:
     effect: causes the effect, once. verify: asks the world about an unknown.
     """
 
-    __slots__ = ("_effect", "_fate", "_keeper", "_store", "_verify", "mine", "outcome")
+    mine: Record | None = None
+    """The claim that is ours and whose outcome is neither durable nor owed."""
+    outcome: Outcome | None = None
+    """What the effect came to, once it ended."""
+    _fate = _NOT_BEGUN
 
     def __init__(
         self,
@@ -52,11 +56,6 @@ class Call:
         verify: Callable[[Record], Verdict] = cannot_tell,
     ) -> None:
         self._store, self._keeper, self._effect, self._verify = store, keeper, effect, verify
-        self.mine: Record | None = None
-        """The claim that is ours and whose outcome is neither durable nor owed."""
-        self.outcome: Outcome | None = None
-        """What the effect came to, once it ended."""
-        self._fate = _NOT_BEGUN
 
     def now(self) -> Instant:
         return clock.now()

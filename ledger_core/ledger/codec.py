@@ -24,7 +24,9 @@ MAX_STORED = 8 * 1024 * 1024
 """Bytes of the largest result that is kept."""
 _dumps = encoder(allow_nan=False)
 _AS_THEY_ARE = frozenset({str, bool, type(None)})
+_TEXT = frozenset({str})
 _LONG = 1 << 64
+_LOWEST = -_LONG
 """Whole numbers from here on are written in hexadecimal."""
 _TAG = "$"
 _META = {"codec": 1}
@@ -76,11 +78,11 @@ def _pack(value: Any) -> Any:
 
 def _is_plain(value: Any) -> bool:
     """Whether it is a flat dict that is its own stored form, as most results are."""
-    if type(value) is not dict:
+    if type(value) is not dict or _TAG in value or not _TEXT.issuperset(map(type, value)):
         return False
-    for k, v in value.items():
+    for v in value.values():
         kind = type(v)
-        if type(k) is not str or k == _TAG or not (kind in _AS_THEY_ARE or (kind is int and -_LONG < v < _LONG)):
+        if kind not in _AS_THEY_ARE and not (kind is int and _LOWEST < v < _LONG):
             return False
     return True
 

@@ -66,8 +66,6 @@ def run(step: Step, port: Port) -> Reply:  # noqa: PLR0912 - one branch for each
         match step:
             case Claim():
                 step = step.next(port.claim(step.change))
-            case Look():
-                step = step.next(port.look(step.wanted), port.now())
             case Execute():
                 step = step.next(port.execute(step.record), port.now())
             case Finish():
@@ -76,6 +74,8 @@ def run(step: Step, port: Port) -> Reply:  # noqa: PLR0912 - one branch for each
                 if step.event is not None:
                     port.note(step.event)
                 return step
+            case Look():
+                step = step.next(port.look(step.wanted), port.now())
             case Wait():
                 step = step.next(port.wait(step.record, step.seconds), port.now())
             case Swap():

@@ -14,7 +14,7 @@ from typing import Any
 from ledger import values
 from ledger.compact import encoder, quoted
 from ledger.errors import UnstableArgument
-from ledger.functions import Function, Tool, instance_of, known
+from ledger.functions import Function, Tool, headed, instance_of, known
 from ledger.injected import is_injected
 from ledger.normal import NoStableForm, normal
 
@@ -22,6 +22,7 @@ VERSION = 1
 """Of the normaliser; part of every id, so that a change of it can be told from a new operation."""
 _dumps = encoder()
 _SHORT = 1 << 62
+_LOWEST = -_SHORT
 """Whole numbers below are their own normal form, without asking."""
 
 
@@ -109,22 +110,23 @@ def _bound_plainly(function: Function, args: tuple[Any, ...], kwargs: Mapping[st
 
 
 def normalised(function: Function, tool: Tool, arguments: Arguments) -> dict[str, str]:
-    """Each argument's normal form as JSON, in the order of their names; without what a framework filled in.
+    """Each argument as JSON, its name and its normal form, in the order of their names; without what a framework
+    filled in.
 
     Raises UnstableArgument.
     """
     told = {}
     named = arguments.named
-    for name in function.ordered or sorted(named.keys() - function.ignored):
+    for name, head in function.ordered or headed(named.keys() - function.ignored):
         value = named[name]
         kind = type(value)
         if kind is str:
-            told[name] = quoted(value)
-        elif kind is int and -_SHORT < value < _SHORT:
-            told[name] = str(value)
+            told[name] = f"{head}{quoted(value)}]"
+        elif kind is int and _LOWEST < value < _SHORT:
+            told[name] = f"{head}{value}]"
         else:
             try:
-                told[name] = _stable(tool, name, value)
+                told[name] = f"{head}{_stable(tool, name, value)}]"
             except UnstableArgument:
                 # A default that nobody passed, such as a client or a sentinel, tells no two calls apart.
                 if name in arguments.given and not is_injected(value):
@@ -136,13 +138,17 @@ def identify(
     tool: Tool, fn: Callable[..., Any], wf: str, told: Mapping[str, str] | None, key: str | None = None
 ) -> str:
     """The id, from the key if there is one, else from the normalised arguments."""
-    if key is not None or told is None:
-        what = f'["key",{_dumps(key)}]'
-    else:
-        what = f'["args",[{",".join([f"[{quoted(name)},{form}]" for name, form in told.items()])}]]'
+    by_arguments = f'["args",[{",".join(told.values())}]]' if key is None and told is not None else None
+    what = by_arguments or f'["key",{_dumps(key)}]'
     instance = "null" if type(fn) is FunctionType else _instance(tool, fn)
-    whole = f"[{VERSION},{quoted(tool.identity)},{instance},{quoted(wf)},{what}]"
+    whole = f"{_head(tool.identity, instance, wf)}{what}]"
     return hashlib.sha256(whole.encode("ascii")).hexdigest()[:32]
+
+
+@functools.lru_cache(256)
+def _head(identity: str, instance: str, wf: str) -> str:
+    """What is the same in every call of a function in a workflow."""
+    return f"[{VERSION},{quoted(identity)},{instance},{quoted(wf)},"
 
 
 def _stable(tool: Tool, name: object, value: object) -> str:

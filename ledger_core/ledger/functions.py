@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from types import CodeType, MethodType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from ledger.compact import quoted
 from ledger.injected import injected_by_a_framework
 from ledger.normal import identity_of_type
 
@@ -53,7 +54,7 @@ class Function:
     names: of a plain one's parameters.
     tails: of a plain one, by how many are given by position and none by name: the defaults of the others. What is not
         here lacks an argument, or has one too many.
-    ordered: the names of a plain one that count, sorted. takes_key: whether `key` is an argument of its own.
+    ordered: `headed` of the names of a plain one that count. takes_key: whether `key` is an argument of its own.
     awaited: whether its call is to be awaited.
     """
 
@@ -65,7 +66,7 @@ class Function:
     plain: tuple[tuple[str, ...], int] | None
     names: tuple[str, ...]
     tails: dict[int, dict[str, Any]]
-    ordered: tuple[str, ...]
+    ordered: tuple[tuple[str, str], ...]
     defaults: dict[str, Any]
     takes_key: bool
     awaited: bool
@@ -130,7 +131,7 @@ def _look_at(fn: Callable[..., Any]) -> Function:
         plain=plain,
         names=() if plain is None else plain[0],
         tails={} if plain is None else _tails(*plain, defaults),
-        ordered=() if plain is None else tuple(sorted(set(plain[0]) - ignored)),
+        ordered=() if plain is None else headed(set(plain[0]) - ignored),
         defaults=defaults,
         takes_key=signature is not None and "key" in signature.parameters,
         awaited=shape in (Shape.ASYNC, Shape.ASYNC_GENERATOR),
@@ -145,6 +146,11 @@ def _plain(signature: inspect.Signature | None) -> tuple[tuple[str, ...], int] |
     if by_position + kinds.count(inspect.Parameter.KEYWORD_ONLY) < len(kinds):
         return None
     return tuple(signature.parameters), by_position
+
+
+def headed(names: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Each name, sorted, with the JSON text that its argument's form follows in an identity."""
+    return tuple((name, f"[{quoted(name)},") for name in sorted(names))
 
 
 def _tails(names: tuple[str, ...], by_position: int, defaults: dict[str, Any]) -> dict[int, dict[str, Any]]:

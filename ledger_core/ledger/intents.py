@@ -26,7 +26,7 @@ class Intent(Attempt):
     verify: Callable[[], Any] | None = None
 
     def arriving(self, now: Instant) -> Self:
-        """The same, by this process at this time. No nonce: a function has no upstream that would honour a key of ours."""
+        """The same, by this process at this time."""
         return replace(self, by=Claimant(owners.new_token()), arrived=now)
 
     def unwaiting(self) -> Self:

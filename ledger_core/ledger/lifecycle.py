@@ -190,7 +190,7 @@ class Change:
     @property
     def opens(self) -> bool:
         """Whether a closed record is opened: then no other open record may have its content."""
-        return self.was is not None and self.was.status in (S, F) and self.record.status is R
+        return self.record.status is R and self.was is not None and self.was.status in (S, F)
 
 
 @value
@@ -208,7 +208,7 @@ class Claimant:
 
 def first_claim(draft: Record, by: Claimant, now: Instant) -> Change:
     """The insert of an operation nobody has seen; `draft` carries its identity."""
-    return _change(_FIRST, draft, None, now, by, created=now)
+    return _change(_FIRST, draft, None, now, {"created": now}, by)
 
 
 def claim(
@@ -228,7 +228,7 @@ def claim(
         fields |= {name: getattr(draft, name) for name in ("caller", "window", "lease", "timeout")}
         if was.status in (S, F):
             fields |= {name: getattr(draft, name) for name in ("content_id", "payload_id", "payload")}
-    return _change(row, was, was, now, by, **fields)
+    return _change(row, was, was, now, fields, by)
 
 
 def finish(
@@ -251,17 +251,17 @@ def finish(
     kept = result if status is S else None
     told = {**was.about, **about} if about else was.about
     row = _ROWS[was.status, trigger]
-    return _change(row, was, was, now, result=kept, released=False, error=error, about=told)
+    return _change(row, was, was, now, {"result": kept, "released": False, "error": error, "about": told})
 
 
 def head(was: Record, now: Instant, about: Mapping[str, object] | None = None) -> Change:
     """The head of an answer that streams, made durable before its caller gets it. The outcome is still open."""
-    return _change(_ROWS[was.status, Trigger.HEAD], was, was, now, about={**was.about, **(about or {})})
+    return _change(_ROWS[was.status, Trigger.HEAD], was, was, now, {"about": {**was.about, **(about or {})}})
 
 
 def abandon(was: Record, now: Instant, why: str) -> Change:
     """Mark a gone owner's execution unknown. Its owner may still report the truth."""
-    return _change(_ROWS[was.status, Trigger.ABANDON], was, was, now, error=why)
+    return _change(_ROWS[was.status, Trigger.ABANDON], was, was, now, {"error": why})
 
 
 def gone(record: Record, alive: bool | None, now: Instant) -> str | None:
@@ -303,15 +303,14 @@ def resolve(
     """A person's or a verifier's word on an unknown. by: who says so, for the journal; about: known by now, too."""
     trigger = Trigger.RESOLVE_DONE if done else Trigger.RESOLVE_NOT_DONE
     told = {**was.about, **about} if about else was.about
-    detail, kept = {"done": done, "note": note, "by": by}, result if done else None
-    row = _ROWS[was.status, trigger]
-    return _change(row, was, was, now, None, detail, note=note, result=kept, released=False, about=told)
+    fields = {"note": note, "result": result if done else None, "released": False, "about": told}
+    return _change(_ROWS[was.status, trigger], was, was, now, fields, detail={"done": done, "note": note, "by": by})
 
 
 def release(was: Record, now: Instant, note: str | None = None, *, by: str | None = None) -> Change:
     """Allow the next attempt to execute. Refused while running: the row does not exist. by: who allows it."""
-    row, detail = _ROWS[was.status, Trigger.RELEASE], {"note": note, "by": by}
-    return _change(row, was, was, now, None, detail, released=True, note=note)
+    fields = {"released": True, "note": note}
+    return _change(_ROWS[was.status, Trigger.RELEASE], was, was, now, fields, detail={"note": note, "by": by})
 
 
 def answered(record: Record, event: EventType, now: Instant, **detail: object) -> Event:
@@ -330,26 +329,23 @@ def _change(
     base: Record,
     was: Record | None,
     now: Instant,
+    fields: dict[str, Any],
     by: Claimant | None = None,
     detail: Mapping[str, object] | None = None,
-    **fields: Any,
 ) -> Change:
     """base: what the record is copied from, with these fields, and moved to where the row of the table leads."""
-    fields["status"] = row.end
-    if row.trigger is not Trigger.RELEASE:
-        fields["touched"] = now
+    fields |= {"status": row.end, "touched": base.touched if row.trigger is Trigger.RELEASE else now}
     if by is not None:
-        fields["owner"], fields["epoch"] = by.token, base.epoch + 1
-        fields["released"], fields["result"] = False, None
+        fields |= {"owner": by.token, "epoch": base.epoch + 1, "released": False, "result": None}
         if row.new_generation:
-            fields["generation"] = generation = base.generation + 1
-            fields["began"] = now
+            generation = base.generation + 1
             # Store only a key that is really sent: a resend under one the provider never saw is a second effect.
-            fields["upstream_key"] = by.key or (mint_key(base.id, generation, by.nonce) if by.nonce else None)
+            sent = by.key or (mint_key(base.id, generation, by.nonce) if by.nonce else None)
+            fields |= {"generation": generation, "began": now, "upstream_key": sent}
     if row.spends:
         fields["spent"] = max(0, base.spent + row.spends)
     counts = row.counts if was is None or not was.resent else _counts(row, was)
-    return Change(base.but(**fields), was, row, now, counts, detail)
+    return Change(base.having(fields), was, row, now, counts, detail)
 
 
 def _counts(row: Transition, was: Record) -> Mapping[str, int]:

@@ -18,7 +18,8 @@ _SECRET = re.compile(
 MASKED = "***"
 _CARD_DIGITS = 13
 _CARD_NUMBER = 10 ** (_CARD_DIGITS - 1)
-"""What is shorter than a payment card's number is shown as it is."""
+_LOWEST = -_CARD_NUMBER
+"""What is shorter than a payment card's number is shown as it is, and not counted among the values of the whole."""
 
 
 def preview(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,8 +28,7 @@ def preview(arguments: Mapping[str, Any]) -> dict[str, Any]:
     left = [WHOLE]
     for name, value in islice(arguments.items(), ITEMS):
         kind = type(value)
-        if (kind is str and len(value) < _CARD_DIGITS) or (kind is int and -_CARD_NUMBER < value < _CARD_NUMBER):
-            left[0] -= 1
+        if (kind is str and len(value) < _CARD_DIGITS) or (kind is int and _LOWEST < value < _CARD_NUMBER):
             told[name] = MASKED if _is_secret(name) else value
         else:
             told[str(name)] = _shown(str(name), value, DEPTH, left)

@@ -152,12 +152,12 @@ class Workings:
         normal = None if key is not None else fingerprint.normalised(function, tool, arguments)
         if normal is not None and not self.observers.quiet and not forced and not told.policy.unlimited:
             self._warn_of_varying(tool, normal)
-        draft = told.draft.but(
-            id=before or fingerprint.identify(tool, fn, wf, normal, key),
-            wf=wf,
-            caller=self._caller.value(),
-            about=_about(tool, function, arguments, key),
-        )
+        draft = told.draft.having({
+            "id": before or fingerprint.identify(tool, fn, wf, normal, key),
+            "wf": wf,
+            "caller": self._caller.value(),
+            "about": _about(tool, function, arguments, key),
+        })  # fmt: skip
         verify = None if told.verify is None else partial(told.verify, *args, **kwargs)
         # No nonce: a function has no upstream that would honour a key of ours.
         by = Claimant(owners.new_token())

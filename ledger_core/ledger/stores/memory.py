@@ -177,4 +177,4 @@ class _Row:
 
     def whole(self) -> Record:
         """A copy of its own for who reads."""
-        return self.record.but(**{**_NOTHING, **self.counts()})
+        return self.record.having({**_NOTHING, **self.counts()})
