@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,12 +32,14 @@ class _Left(NamedTuple):
 def journal(where: ledgers.Place, query: Query, lines: int, follow: bool) -> Generator[Event]:
     """The last `lines` of the journal that match, then, with `follow`, what is committed from now on, for ever.
 
-    A ledger that is removed or replaced is waited for, and of the new one everything that happened since is told.
-    Raises Problem, LedgerError.
+    A ledger that is removed or replaced is waited for, and of the new one everything that happened since is told;
+    so is, with `follow`, one that is not there yet. Raises Problem, LedgerError.
     """
-    view = ledgers.followed(where)
+    # Nothing of it is past: who waits for a ledger is told all of it.
+    waited = follow and ledgers.awaited(where)
+    view = _successor(where) if waited else ledgers.followed(where)
     try:
-        left = yield from _read(view, query, max(0, view.last_seq() - lines), follow)
+        left = yield from _read(view, query, 0 if waited else max(0, view.last_seq() - lines), follow)
         while follow:
             # Closed first: SQLite would share the old file's log with the new one.
             view.close()
@@ -83,9 +86,10 @@ def _successor(where: ledgers.Place) -> SqliteView:
         try:
             return ledgers.view(where, seconds=math.inf)
         except LedgerError as error:
-            if said != str(error):
-                said = str(error)
-                screen.aside(f"ledger: {said}; waiting for a ledger to be there")
+            why = str(error) if os.path.exists(where.path) else f"there is no ledger at {where.path}"
+            if said != why:
+                said = why
+                screen.aside(f"ledger: {why}; waiting for one to be there")
             time.sleep(POLL_SECONDS)
 
 

@@ -127,6 +127,18 @@ def followed(where: Place) -> SqliteView:
         return view(where, seconds=math.inf)
 
 
+def awaited(where: Place) -> bool:
+    """Whether there is no ledger yet, and may be one. Raises Problem where there never can be."""
+    path = Path(where.path)
+    if path.is_dir():
+        raise Problem(f"{where.path} is a folder; give the path of a ledger", USAGE)
+    if not path.parent.is_dir():
+        raise Problem(f"there is no folder {path.parent}, so there can be no ledger in it", USAGE)
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size == 0
+    return True
+
+
 def view(where: Place, seconds: float = 1.0) -> SqliteView:
     """The ledger for reading only; it must exist and hold something. Raises what SqliteView raises."""
     from ledger.stores.sqlite_view import SqliteView

@@ -10,6 +10,7 @@ import typer
 
 from ledger_console import ledgers, options, screen
 from ledger_console.problems import USAGE, Problem
+from ledger_console.text import age
 from ledger_console.when import moment
 
 if TYPE_CHECKING:
@@ -71,17 +72,22 @@ def stats(
     query = Query(wf, tool, status, caller, since=moment("--since", since), until=moment("--until", until))
     where = ledgers.only_place(db, word)
     with ledgers.reading(where) as store:
-        show = _show(query, by, json, _observed(where, query))
+        show = _show(where, query, by, json)
         if not watch:
             show(store)
+            if by is None and not json and query == Query():
+                _last(store)
             return
         _watch(store, show, json)
 
 
-def _show(query: Query, by: str | None, json: bool, observed: Observed) -> Callable[[ledgers.Reader], None]:
+def _show(where: ledgers.Place, query: Query, by: str | None, json: bool) -> Callable[[ledgers.Reader], None]:
     if by is not None:
         return lambda store: _grouped(store, query, by, json)
-    return lambda store: _totals_json(store, query, observed) if json else _totals(store, query, observed)
+    observed = _observed(where, query)
+    if json:
+        return lambda store: _totals_json(store, query, observed)
+    return lambda store: _totals(store, where, query, observed)
 
 
 def _observed(where: ledgers.Place, query: Query) -> Observed:
@@ -117,7 +123,7 @@ def _totals_json(store: ledgers.Reader, query: Query, observed: Observed) -> Non
     screen.json_line({**_named(store.stats(query)), **({"observed": observed} if observed else {})})
 
 
-def _totals(store: ledgers.Reader, query: Query, observed: Observed) -> None:
+def _totals(store: ledgers.Reader, where: ledgers.Place, query: Query, observed: Observed) -> None:
     totals = _named(store.stats(query))
     width = max(map(len, ORDER))
     for name in ORDER:
@@ -125,13 +131,22 @@ def _totals(store: ledgers.Reader, query: Query, observed: Observed) -> None:
     _bar(totals, width)
     _drawn(store, query, width)
     for by in ("tool", "caller"):
-        _breakdown(store, query, by)
+        _breakdown(store, where, query, by)
     if observed:
         seen, prevented = observed["attempts"], observed["prevented"]
         screen.line(f"{seen} attempts were only observed; {prevented} of them would have been prevented")
     if totals["unresolved"]:
         count = totals["unresolved"]
-        screen.aside(f"{count} wait{'s' * (count == 1)} for a person: `ledger unknown` lists them.")
+        screen.aside(f"{count} wait{'s' * (count == 1)} for a person: `{where.hint('unknown')}` lists them.")
+
+
+def _last(store: ledgers.Reader) -> None:
+    """When anything happened last: where all is quiet, whether that is as it should be."""
+    seq = store.last_seq()
+    for event in store.events(seq - 1, 1):
+        screen.aside(f"The last event was {age(time.time() - event.at)} ago.")
+    if not seq:
+        screen.aside("Nothing was asked yet.")
 
 
 def _bar(totals: Mapping[str, int], width: int) -> None:
@@ -174,7 +189,7 @@ def sparkline(counts: list[int]) -> str:
     return "".join(_BLOCKS[0 if not n else max(1, round(n / top * (len(_BLOCKS) - 1)))] for n in counts)
 
 
-def _breakdown(store: ledgers.Reader, query: Query, by: str) -> None:
+def _breakdown(store: ledgers.Reader, where: ledgers.Place, query: Query, by: str) -> None:
     """The groups, where there is more than one: of one the totals tell."""
     from ledger.ports import Dimension
 
@@ -183,7 +198,7 @@ def _breakdown(store: ledgers.Reader, query: Query, by: str) -> None:
         screen.line("")
         _table(dict(list(found.items())[:GROUPS]), by)
         if len(found) > GROUPS:
-            screen.aside(f"{len(found) - GROUPS} more: ledger stats --by {by}")
+            screen.aside(f"{len(found) - GROUPS} more: {where.hint(f'stats --by {by}')}")
 
 
 def _grouped(store: ledgers.Reader, query: Query, by: str, json: bool) -> None:

@@ -49,7 +49,8 @@ def tail(
     limit: Limit = 0,
     json: options.Json = False,
 ) -> None:
-    """Show what happens, as it happens, also when another file takes the ledger's place.
+    """Show what happens, as it happens, also when another file takes the ledger's place; one that is not there yet
+    is waited for.
 
     \b
     Examples:
@@ -64,10 +65,13 @@ def tail(
         query = Query(wf=wf, tool=tool, caller=caller)
         with contextlib.closing(journal(ledgers.only_place(db, word), query, lines, follow)) as events:
             wanted = (event for event in events if status in (None, leaves(event)))
-            for event in islice(wanted, limit or None):
+            told = 0
+            for told, event in enumerate(islice(wanted, limit or None), start=1):
                 show(event)
     except KeyboardInterrupt:
         return
+    if not (told or json):
+        screen.aside("no events" if (query, status) == (Query(), None) else "no events match")
 
 
 def leaves(event: Event) -> Status | None:

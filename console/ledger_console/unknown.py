@@ -55,15 +55,16 @@ def unknown(
             _tell(records, where)
             count += len(records)
         more = bool(limit) and next(waiting, None) is not None
-    _end(count, more)
+    _end(count, more, where)
 
 
-def _end(count: int, more: bool) -> None:
+def _end(count: int, more: bool, where: ledgers.Place) -> None:
     if not count:
         screen.line("Nothing waits for a person.")
         return
     told = f"Only the {count} oldest are listed; --limit 0 lists all" if more else f"{count} wait{'s' * (count == 1)}"
     screen.aside(f"{told}. Ask the provider first; until then duplicates are held.")
+    screen.aside(f"What is known of one: `{where.hint('show RECORD')}`")
 
 
 def _waiting(store: ledgers.Reader, query: Query) -> Iterator[Record]:

@@ -68,7 +68,7 @@ def purge(
             for records in actions.behind(_old(store, limit)):
                 removed += actions.remove(store, records, reason).total()
                 advance(removed, found.total())
-    screen.line(f"Removed {removed} record{'s' * (removed != 1)}. `ledger vacuum` gives the space back.")
+    screen.line(f"Removed {removed} record{'s' * (removed != 1)}. `{where.hint('vacuum')}` gives the space back.")
 
 
 def _counted(store: SqliteStore, limit: float, advance: Advance) -> Counter[Status]:

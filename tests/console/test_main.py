@@ -20,7 +20,7 @@ from tests.console.conftest import Agent, Ledger
 READERS = ("show", "tail", "stats", "clear")
 
 
-@pytest.mark.parametrize("command", [*(f"{c}" for c in READERS), "resolve ab --done", "retry ab"])
+@pytest.mark.parametrize("command", ["show", "tail --no-follow", "stats", "unknown", "clear", "resolve ab --done", "retry ab"])
 def test_a_missing_ledger_is_one_line_and_is_not_made(ledger: Ledger, command: str, tmp_path: Path) -> None:
     said = ledger(*command.split())
     assert said == (1, "", "ledger: there is no ledger at ledger.db; name one with --db or LEDGER_DB\n")

@@ -43,6 +43,16 @@ def test_an_empty_ledger_has_zeros(agent: Agent, ledger: Ledger) -> None:
     assert ledger("stats").code == 0
 
 
+def test_where_all_is_quiet_it_says_since_when(agent: Agent, ledger: Ledger) -> None:
+    assert ledger("stats").err == "Nothing was asked yet.\n"
+    agent.ask("a1")
+    said = ledger("stats").err
+    assert said.startswith("The last event was ")
+    assert said.endswith("s ago.\n")
+    assert ledger("stats", "--tool", "other").err == ""
+    assert ledger("stats", "--json").err == ""
+
+
 def test_each_tool_and_caller_has_its_line(agent: Agent, ledger: Ledger) -> None:
     _busy(agent)
     agent.ask("e5", tool="email", caller="agent-B", times=3)

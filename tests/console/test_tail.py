@@ -147,7 +147,7 @@ def test_goes_on_with_the_ledger_that_took_the_place(agent: Agent, terminal: boo
         agent.close()
         for file in agent.path.parent.glob("ledger.db*"):
             file.unlink()
-        assert tail.sees("waiting for a ledger"), tail.seen
+        assert tail.sees("there is no ledger at ledger.db; waiting for one"), tail.seen
         for number in range(2):
             Agent(agent.path.with_name("other.db")).close()
             _put(agent.path.with_name("other.db"), agent.path)
@@ -158,6 +158,41 @@ def test_goes_on_with_the_ledger_that_took_the_place(agent: Agent, terminal: boo
         assert tail.seen.count("was replaced; going on with the new one") == 2
         assert tail.interrupted() == 0
         assert "Traceback" not in tail.seen
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_ledger_that_is_not_there_yet_is_waited_for_and_told_whole(tmp_path: Path, empty: bool) -> None:
+    """As in the first five minutes: `tail` on one terminal, and then the agent on another."""
+    place = tmp_path / "ledger.db"
+    if empty:
+        place.touch()
+    with running("tail", "--json", "-n", "1", terminal=False) as tail:
+        assert tail.sees("waiting for one to be there"), tail.seen
+        assert tail.seen.count("\n") == 1
+        assert [file.name for file in tmp_path.iterdir()] == ["ledger.db"] * empty
+        agent = Agent(place)
+        agent.ask("a1", times=3)
+        assert tail.sees("replayed"), tail.seen
+        agent.close()
+        assert tail.sees('"event": "claimed"'), tail.seen
+        assert tail.interrupted() == 0
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [("nowhere/ledger.db", "there is no folder nowhere"), ("./", "is a folder; give the path of a ledger")],
+)
+def test_where_no_ledger_can_come_nothing_is_waited_for(ledger: Ledger, where: str, said: str) -> None:
+    answer = ledger("tail", where)
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1)
+    assert said in answer.err
+
+
+def test_where_nothing_happened_it_says_so(agent: Agent, ledger: Ledger) -> None:
+    assert ledger("tail", "--no-follow") == (0, "", "no events\n")
+    agent.ask("a1")
+    assert ledger("tail", "--no-follow", "--status", "unknown") == (0, "", "no events match\n")
+    assert ledger("tail", "--no-follow", "-n", "0", "--json") == (0, "", "")
 
 
 def test_the_past_of_a_restored_copy_is_not_told_again(agent: Agent, ledger: Ledger) -> None:

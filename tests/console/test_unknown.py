@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from ledger.records import Status
@@ -20,6 +21,19 @@ def test_each_waits_with_the_two_commands_that_settle_it_and_they_work(agent: Ag
         assert ledger(*shlex.split(command)[1:]).code == 0
     after = ledger("unknown")
     assert (after.code, after.out) == (0, "Nothing waits for a person.\n")
+
+
+def test_every_command_that_is_named_names_the_ledger_that_was_named(agent: Agent, ledger: Ledger) -> None:
+    """At three in the morning a command is copied, and must not be about another ledger."""
+    agent.ask("a1", Status.UNKNOWN)
+    for number in range(12):
+        agent.ask(f"b{number}", tool=f"tool-{number}", caller=f"agent-{number}")
+    path = agent.path.rename(agent.path.with_name("shop.db"))
+    for command in ("unknown", "show", "show a1", "stats", "purge --older-than 2999-01-01 --yes"):
+        said = ledger(*command.split(), "--db", path)
+        commands = re.findall(r"(?:`|: +|^ +)(ledger [^`#\n]*)", said.out + said.err, re.MULTILINE)
+        assert commands, said
+        assert [one for one in commands if f"--db {path}" not in one] == [], command
 
 
 def test_scripts_get_records(agent: Agent, ledger: Ledger) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ledger_console import ledgers, options, screen
-from ledger_console.problems import USAGE, Problem
 
 PORT = 4242
 
@@ -48,12 +46,7 @@ def _refuse_what_never_works(place: ledgers.Place) -> None:
     """A file that is no ledger is said at once; one that is not there yet may come."""
     from ledger.errors import NotALedger, StoreUnavailable
 
-    path = Path(place.path)
-    if path.is_dir():
-        raise Problem(f"{place.path} is a folder; give the path of a ledger", USAGE)
-    if not path.exists():
-        if not path.parent.is_dir():
-            raise Problem(f"there is no folder {path.parent}, so there can be no ledger in it", USAGE)
+    if ledgers.awaited(place):
         screen.aside(f"There is no ledger at {place.path} yet; the dashboard waits for it.")
         return
     try:
