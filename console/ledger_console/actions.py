@@ -57,7 +57,9 @@ def resolve(
 
     def change(was: Record) -> Change:
         if was.status is not Status.UNKNOWN:
-            raise Problem(f"record {was.id[:SHORT]} is {was.status}, not unknown: there is nothing to resolve")
+            hint = where.hint(f"show {was.id[:SHORT]}")
+            said = f"record {was.id[:SHORT]} is {was.status}, not unknown: there is nothing to resolve"
+            raise Problem(f"{said}; see: {hint}")
         if answer is not None and was.kind is not Kind.HTTP:
             raise Problem(f"record {was.id[:SHORT]} is a function call; an answer is for HTTP operations", USAGE)
         # Without a body the result says so: what came back earlier was not the answer of a success.

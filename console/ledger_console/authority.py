@@ -15,12 +15,18 @@ from ledger_console.sidecar import CaDir, default_ca_dir, needs_extra
 if TYPE_CHECKING:
     from ledger_proxy.certificates import About
 
-app = typer.Typer(name="ca", help="The certificate authority that agents trust.", no_args_is_help=True)
+app = typer.Typer(
+    name="ca",
+    help="The certificate authority that agents trust.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
 
 System = Annotated[bool, typer.Option("--system", help="Do it in the system's store; needs root.")]
 
 
-@app.command()
+@app.command(short_help="Make the CA, or keep a good one")
 def create(ca_dir: CaDir = None) -> None:
     """Make the CA, or keep the one that is there while it is good; `ledger proxy` does so by itself.
 
@@ -33,7 +39,7 @@ def create(ca_dir: CaDir = None) -> None:
     screen.line(str(ensure_ca(_place(ca_dir)).cert_path))
 
 
-@app.command()
+@app.command(short_help="Print where its certificate is")
 def path(ca_dir: CaDir = None) -> None:
     """Print where its certificate is.
 
@@ -46,7 +52,7 @@ def path(ca_dir: CaDir = None) -> None:
     screen.line(str(find_ca(_place(ca_dir))[0].cert_path))
 
 
-@app.command()
+@app.command(short_help="Tell its fingerprint, its end, its hosts")
 def show(ca_dir: CaDir = None, as_json: options.Json = False) -> None:
     """Tell its fingerprint, how long it is good, and what it may vouch for.
 
@@ -65,7 +71,7 @@ def show(ca_dir: CaDir = None, as_json: options.Json = False) -> None:
         screen.line(f"{name:12} {', '.join(value) or 'any host' if isinstance(value, list) else value}")
 
 
-@app.command()
+@app.command(short_help="Say how clients come to trust it")
 def trust(ca_dir: CaDir = None, system: System = False) -> None:
     """Say how clients are made to trust it; with --system, put it into the system's store.
 
@@ -86,7 +92,7 @@ def trust(ca_dir: CaDir = None, system: System = False) -> None:
         screen.line(f"# {whom}\n{command}")
 
 
-@app.command()
+@app.command(short_help="Say how they trust it no more")
 def untrust(system: System = False) -> None:
     """Say how clients are made to trust it no more; with --system, take it out of the system's store.
 
@@ -105,7 +111,7 @@ def untrust(system: System = False) -> None:
     screen.line(f"removed from this system: {store.file}" if store.remove() else "this system did not trust it")
 
 
-@app.command()
+@app.command(short_help="Put a new one in its place")
 def rotate(ca_dir: CaDir = None) -> None:
     """Put a new one, with a new key, in its place: sidecars take it up, and clients must trust the new one.
 

@@ -83,7 +83,7 @@ def _lines(source: BinaryIO, file: str) -> Iterator[Batch]:
         except _UNSOUND as error:
             if batch:
                 yield batch, size
-            raise _broken(f"line {number} of {file}", error) from None
+            raise _broken("line", number, file, error) from None
         if len(batch) >= AT_ONCE or size >= BYTES_AT_ONCE:
             yield batch, size
             batch, size = [], 0
@@ -107,17 +107,19 @@ def _rows(file: str) -> tuple[int, Iterator[Batch]]:
         except _UNSOUND as error:
             if batch:
                 yield batch, len(batch)
-            raise _broken(f"row {number + 1} of {file}", error) from None
+            raise _broken("row", number + 1, file, error) from None
         yield batch, len(batch)
 
     return total, batches()
 
 
-def _broken(what: str, error: BaseException) -> Problem:
-    said = f"{type(error).__name__}: {error}" if isinstance(error, KeyError) else str(error)
-    return Problem(
-        f"{what} is no whole record ({said[:120]}); those before it are in; mend it and import again", FAILED
-    )
+def _broken(what: str, number: int, file: str, error: BaseException) -> Problem:
+    said = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)[:120]
+    if number == 1:
+        todo = "nothing was imported; give what `ledger export --whole` wrote"
+    else:
+        todo = "those before it are in; mend it and import again"
+    return Problem(f"{what} {number} of {file} is no whole record ({said}); {todo}", FAILED)
 
 
 def _record(line: bytes) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar
@@ -18,6 +19,9 @@ with loading():
     from ledger_console.problems import FAILED, Problem, ReaderGone
     from ledger_console.text import visible
 
+_CHOICE = re.compile(r"'([^']*)' is not one of (.*)")
+_QUOTED = re.compile(r"'([^']*)'")
+_OPTIONS = re.compile(r" \(Possible options: (.*?)\)\.?")
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
@@ -135,10 +139,21 @@ def _usage(error: typer.TyperException) -> int:
         return _say(message, error.exit_code)
     if message == context.get_help():
         return _say(message, error.exit_code, "")
-    said = " ".join(message.split())
+    said = _friendly(" ".join(message.split()))
     return _say(
         f"{said if said.endswith(('.', '?')) else f'{said}.'} See `{context.command_path} --help`.", error.exit_code
     )
+
+
+def _friendly(said: str) -> str:
+    """A usage error in the words of the others, naming what is nearly right."""
+    from difflib import get_close_matches
+
+    if found := _CHOICE.search(said):
+        near = get_close_matches(found[1], _QUOTED.findall(found[2]), 1)
+        return f"{said.rstrip('.')}. Did you mean '{near[0]}'?" if near else said
+    said = _OPTIONS.sub(lambda found: f". Did you mean {found[1].replace(', ', ' or ')}?", said)
+    return said.replace("is not a valid int range", "is not a whole number").replace("valid int", "whole number")
 
 
 def _forget_stdout() -> None:

@@ -23,10 +23,14 @@ def packs(
       ledger rules packs
       ledger rules packs stripe
     """
+    from difflib import get_close_matches
+
     from ledger_rules.shipped import pack_names
 
     if name is not None and name not in pack_names():
-        raise Problem(f"no pack '{name}'; there are {', '.join(pack_names())}", USAGE)
+        near = get_close_matches(name, pack_names(), 1)
+        there = f"did you mean '{near[0]}'? There are" if near else "there are"
+        raise Problem(f"no pack '{name}'; {there} {', '.join(pack_names())}", USAGE)
     names = pack_names() if name is None else (name,)
     if json:
         for one in names:

@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 
 HOW = "ledger rules explain F -- POST https://api.example.com/orders -H 'Name: value' -d BODY, or F -- curl ..."
 
-app = typer.Typer(help="Check, explain and test rules.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Check, explain and test rules.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
 
 File = Annotated[
     str | None, typer.Argument(metavar="[F]", help="Rules file [default: LEDGER_RULES, ./ledger.yaml, else the packs].")
 ]
-Words = Annotated[list[str] | None, typer.Argument(metavar="[F] -- METHOD URL [-H ...] [-d ...] | curl ...")]
+Words = Annotated[list[str] | None, typer.Argument(metavar="[F] -- METHOD URL [-H …] [-d …] | curl …")]
 
 
-@app.command()
+@app.command(short_help="Say what is wrong with a rules file, or covered")
 def check(file: File = None, rules: options.Rules = None) -> None:
     """Load the rules and say what is wrong with them, or what they cover.
 
@@ -46,7 +48,7 @@ def check(file: File = None, rules: options.Rules = None) -> None:
     screen.line(f"{source}: {count} rule{'s' * (count != 1)} for {hosts}; mode {ruleset.mode}")
 
 
-@app.command(context_settings={"allow_interspersed_args": False})
+@app.command(short_help="Say what becomes of a request", context_settings={"allow_interspersed_args": False})
 def explain(words: Words = None, rules: options.Rules = None, json: options.Json = False) -> None:
     """Say what becomes of a request: which rules were tried, what of it counts, how duplicates are answered.
 
@@ -67,7 +69,7 @@ def explain(words: Words = None, rules: options.Rules = None, json: options.Json
             screen.line(visible(line))
 
 
-@app.command("test")
+@app.command("test", short_help="Run the tests that a rules file has")
 def run_tests(file: File = None, rules: options.Rules = None, json: options.Json = False) -> int:
     """Run the tests that are written in a rules file.
 
@@ -80,7 +82,7 @@ def run_tests(file: File = None, rules: options.Rules = None, json: options.Json
 
     path = rulesfiles.path(file if file is not None else rules)
     if path is None:
-        raise Problem("ledger rules test needs a rules file with 'tests'; name it, or make ./ledger.yaml", USAGE)
+        raise Problem("rules test needs a rules file with 'tests'; name it, or make ./ledger.yaml", USAGE)
     try:
         checks = testing.run(loader.read(path), path)
     except RulesError as error:
@@ -101,7 +103,7 @@ def run_tests(file: File = None, rules: options.Rules = None, json: options.Json
     return FAILED if failed else 0
 
 
-@app.command()
+@app.command(short_help="Print the JSON Schema of rules files")
 def schema() -> None:
     """Print the JSON Schema of a rules file, for editors: `# yaml-language-server: $schema=FILE` on its first line.
 
@@ -114,8 +116,8 @@ def schema() -> None:
     screen.line(jsontext.dumps(json_schema(), indent=2))
 
 
-app.command()(packs)
-app.command()(suggest)
+app.command(short_help="List the rules that come with Ledger")(packs)
+app.command(short_help="Propose rules from observed traffic")(suggest)
 
 
 def _parted(words: list[str]) -> tuple[str | None, list[str], bool]:

@@ -26,10 +26,12 @@ SCREENFUL = 200
 COMMANDS = 10
 """Records below a list that come with the command to settle them; the others are counted."""
 
-Before = Annotated[str | None, typer.Option("--before", metavar="CURSOR", help="The page after that one.")]
+Before = Annotated[
+    str | None, typer.Option("--before", metavar="CURSOR", help="The page after the one that ended with it.")
+]
 By = Annotated[
     Sort | None,
-    typer.Option("--sort", help="The last first in this; the most; of status, what waits for a person."),
+    typer.Option("--sort", help="What comes first: the newest, the most, or (status) what waits for a person."),
 ]
 Oldest = Annotated[bool, typer.Option("--oldest", help="The other way round: the oldest, or the fewest, first.")]
 COLUMNS = (

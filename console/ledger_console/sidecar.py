@@ -104,7 +104,7 @@ def run(
       ledger run --transparent --ports 80,443,5432 -- python agent.py
     """
     if not command:
-        raise Problem("ledger run needs a command: ledger run -- python agent.py", USAGE)
+        raise Problem("run needs a command: ledger run -- python agent.py", USAGE)
     needs_extra("run")
     if ports is not None and not transparent:
         raise Problem("--ports is for --transparent; without it every port may be reached", USAGE)

@@ -35,6 +35,8 @@ def backup(target: Target, db: options.Db = None) -> None:
     where = ledgers.place(db)
     if Path(target).exists():
         raise Problem(f"{target} exists already; give another name", USAGE)
+    if not Path(target).absolute().parent.is_dir():
+        raise Problem(f"there is no folder {Path(target).parent}; make it, or give another FILE", USAGE)
     with bar("copying") as advance:
         ledgers.copy(where, target, advance)
     screen.line(f"Copied {where.path} to {target} ({Path(target).stat().st_size:,} bytes).")

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import shlex
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -113,7 +114,8 @@ def find_ca(directory: Path) -> tuple[CA, certificates.About]:
     try:
         found = certificates.about(authority.read_bytes())
     except FileNotFoundError:
-        raise CAError(f"there is no CA in {directory}; `ledger ca create` makes one") from None
+        make = f"ledger ca create --ca-dir {shlex.quote(str(directory))}"
+        raise CAError(f"there is no CA in {directory}; `{make}` makes one") from None
     except OSError as error:
         raise CAError(f"{authority}: {error.strerror}") from error
     except ValueError as error:

@@ -71,7 +71,9 @@ def test_a_new_one_takes_its_place(ca: Path) -> None:
 def test_without_one_there_is_a_line_that_says_what_to_do(tmp_path: Path, command: str) -> None:
     said = ledger("ca", command, "--ca-dir", tmp_path / "none")
     assert said.returncode == 1
-    assert said.stderr.splitlines() == [f"ledger: there is no CA in {tmp_path / 'none'}; `ledger ca create` makes one"]
+    none = tmp_path / "none"
+    make = f"ledger ca create --ca-dir {none}"
+    assert said.stderr.splitlines() == [f"ledger: there is no CA in {none}; `{make}` makes one"]
     assert not (tmp_path / "none").exists()
 
 

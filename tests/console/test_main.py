@@ -20,7 +20,9 @@ from tests.console.conftest import Agent, Ledger
 READERS = ("show", "tail", "stats", "clear")
 
 
-@pytest.mark.parametrize("command", ["show", "tail --no-follow", "stats", "unknown", "clear", "resolve ab --done", "retry ab"])
+@pytest.mark.parametrize(
+    "command", ["show", "tail --no-follow", "stats", "unknown", "clear", "resolve ab --done", "retry ab"]
+)
 def test_a_missing_ledger_is_one_line_and_is_not_made(ledger: Ledger, command: str, tmp_path: Path) -> None:
     said = ledger(*command.split())
     assert said == (1, "", "ledger: there is no ledger at ledger.db; name one with --db or LEDGER_DB\n")
@@ -90,7 +92,13 @@ def test_where_the_ledger_is_comes_from_the_nearest(
         ("show aa bb", "takes one record"),
         ("stats aa", "use --db aa"),
         ("show --db :memory:", "give the path of a file"),
-        ("show --status odd", "--status"),
+        ("show --status odd", "'odd' is not one of 'running', 'success', 'failed', 'unknown'. See"),
+        ("show --status unkown", "Did you mean 'unknown'? See `ledger show --help`."),
+        ("show --sort blockd --limit 3", "Did you mean 'blocked'? See"),
+        ("show --limit many", "--limit': 'many' is not a whole number. See"),
+        ("show --stauts failed", "No such option: --stauts. Did you mean --status? See"),
+        ("rules packs strip", "no pack 'strip'; did you mean 'stripe'? There are"),
+        ("backup nowhere/copy.db", "there is no folder nowhere; make it, or give another FILE"),
         ("show --limit -1", "--limit"),
         ("shwo", "shwo"),
         ("show --jsno", "--jsno"),
@@ -179,14 +187,32 @@ def test_a_terminal_without_unicode_gets_it_spelled_out(agent: Agent) -> None:
     assert "\\u652f" in done.stdout
 
 
-def test_the_help_of_every_command_has_examples() -> None:
-    def commands(group: Any) -> Iterator[Any]:
-        for command in group.commands.values():
-            yield from commands(command) if hasattr(command, "commands") else [command]
+def _commands(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        yield (*words, name), command
+        if hasattr(command, "commands"):
+            yield from _commands(command, (*words, name))
 
-    found = list(commands(typer.main.get_command(console.app)))
+
+def test_the_help_of_every_command_has_examples() -> None:
+    found = [one for _, one in _commands(typer.main.get_command(console.app)) if not hasattr(one, "commands")]
     assert len(found) > 25
     assert [command.name for command in found if "Examples:" not in (command.help or "")] == []
+
+
+def test_every_help_is_plain_and_cuts_nothing(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for words, command in _commands(typer.main.get_command(console.app)):
+        said = ledger(*words, "--help")
+        assert (said.code, said.err) == (0, ""), words
+        examples = {line.strip() for line in (command.help or "").splitlines()}
+        assert [line for line in said.lines if len(line) > 80 and line.strip() not in examples] == [], words
+        # Neither boxes, nor an ellipsis where a command's line in a list was too long, nor what only `ledger` has.
+        cut = [line for line in said.lines if line.startswith("  ") and line.endswith("...")]
+        assert (cut, "─" in said.out, "--install-completion" in said.out) == ([], False, False), words
+        for option in command.params:
+            if getattr(option, "help", None) and "[default" in option.help:
+                assert "[default" in said.out, words
 
 
 @pytest.mark.parametrize(

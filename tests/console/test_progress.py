@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import sys
 
@@ -21,6 +22,7 @@ COMMANDS = {
     "purge --older-than 2999-01-01 --yes": "counting",
     "clear --yes": "removing",
     "vacuum": "rewriting",
+    "encrypt": "encrypting",
 }
 
 
@@ -37,6 +39,7 @@ def filled(agent: Agent, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Non
     agent.close()
     assert ledger("export", "--whole", "-o", "all.jsonl").code == 0
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("LEDGER_ENCRYPTION_KEY", base64.b64encode(bytes(32)).decode())
     for module, name in ((actions, "AT_ONCE"), (batches, "WIDTH"), (export, "ADVANCED")):
         monkeypatch.setattr(module, name, 3)
 

@@ -76,7 +76,8 @@ def test_words_that_do_not_go_together(agent: Agent, ledger: Ledger, words: list
 def test_only_an_unknown_is_resolved(agent: Agent, ledger: Ledger, status: Status) -> None:
     agent.ask(ID, status)
     said = ledger("resolve", ID, "--not-done")
-    assert said == (1, "", f"ledger: record {ID} is {status}, not unknown: there is nothing to resolve\n")
+    why = f"record {ID} is {status}, not unknown: there is nothing to resolve"
+    assert said == (1, "", f"ledger: {why}; see: ledger show {ID}\n")
     assert _record(agent)["status"] == status
 
 

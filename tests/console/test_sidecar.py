@@ -201,7 +201,7 @@ def test_rules_packs_of_one_says_what_its_provider_honours(ledger: Ledger) -> No
     assert "gocardless/create" in said.out
     unknown = ledger("rules", "packs", "gocarless")
     assert unknown.code == 2
-    assert "no pack 'gocarless'; there are adyen," in unknown.err
+    assert "no pack 'gocarless'; did you mean 'gocardless'? There are adyen," in unknown.err
 
 
 def test_an_admin_server_is_told_of_beside_the_one_line(ledger: Ledger, started: Started) -> None:

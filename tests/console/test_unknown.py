@@ -28,6 +28,7 @@ def test_every_command_that_is_named_names_the_ledger_that_was_named(agent: Agen
     agent.ask("a1", Status.UNKNOWN)
     for number in range(12):
         agent.ask(f"b{number}", tool=f"tool-{number}", caller=f"agent-{number}")
+    agent.close()
     path = agent.path.rename(agent.path.with_name("shop.db"))
     for command in ("unknown", "show", "show a1", "stats", "purge --older-than 2999-01-01 --yes"):
         said = ledger(*command.split(), "--db", path)
