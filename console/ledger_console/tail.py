@@ -65,9 +65,10 @@ def tail(
         query = Query(wf=wf, tool=tool, caller=caller)
         with contextlib.closing(journal(ledgers.only_place(db, word), query, lines, follow)) as events:
             wanted = (event for event in events if status in (None, leaves(event)))
-            told = 0
-            for told, event in enumerate(islice(wanted, limit or None), start=1):
+            told = False
+            for event in islice(wanted, limit or None):
                 show(event)
+                told = True
     except KeyboardInterrupt:
         return
     if not (told or json):
