@@ -100,7 +100,8 @@ def meaning(body: bytes, content_type: str | None, encoding: str | None, view: B
 class Digest:
     """Reads one body as it arrives: `feed` any number of times, then `finish` once.
 
-    Neither raises: whatever a library finds to raise about bytes from outside, comparing them raw is right.
+    Neither raises: whatever a library finds to raise about bytes from outside, comparing them raw is right. Only
+    that a library is missing is told (ImportError).
     """
 
     def __init__(
@@ -170,7 +171,7 @@ class Digest:
 
     def _compare_raw(self, why: Exception) -> None:
         self._reader = None
-        self._why = why
+        self._why = why.with_traceback(None)  # which would keep what was being read, and this with it
 
     def _understood(self) -> Found | None:
         if self._reader is None:

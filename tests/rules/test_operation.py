@@ -8,7 +8,8 @@ import pytest
 
 from ledger_rules import LEDGER_HEADERS, MissingKey, identify
 from ledger_rules.operation import VERSION, digest, read_body
-from tests.rules.helpers import SECRET, json_request, one_rule, operation, request
+from ledger_rules.urls import LONGEST_REMEMBERED, REMEMBERED
+from tests.rules.helpers import SECRET, json_request, one_rule, operation, request, ruleset
 
 RANDOM = "0f8fad5b-d9cb-469f-a165-70867728950e"
 OTHER = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
@@ -79,6 +80,31 @@ class TestWithoutAKey:
 
     def test_another_ledger_cannot_guess_it(self):
         assert identify(one_rule(), request(), SECRET).id != identify(one_rule(), request(), b"other").id
+
+
+class TestWhatIsRememberedOfUrls:
+    """It saves time and changes nothing: for more URLs than are remembered, and for those too long for it."""
+
+    TARGETS = [f"/orders/{n}?a=%7e{n}" for n in range(2 * REMEMBERED)] + [
+        f"/{'x' * LONGEST_REMEMBERED}{n}" for n in "12"
+    ]
+
+    def test_urls_stay_themselves(self):
+        first, again = ([operation(target=target) for target in self.TARGETS] for _ in range(2))
+        assert first == again
+        assert len({one.id for one in first}) == len({one.content_id for one in first}) == len(self.TARGETS)
+        assert [one.about["url"] for one in first] == [f"https://hooks.example.com{target}" for target in self.TARGETS]
+
+    def test_equal_spellings_stay_one(self):
+        for target in self.TARGETS:
+            spelled = target.replace("o", "%6f").replace("x", "%78").replace("%7e", "~")
+            assert operation(target=spelled).id == operation(target=target).id
+
+    def test_two_sets_of_rules_remember_each_for_itself(self):
+        sent = request(target="/orders/7")
+        orders, all_but = ruleset(match="{url: 'https://hooks.example.com/orders/*'}"), ruleset("max: 2")
+        found = [rules.match(sent) for rules in (orders, all_but, orders, all_but)]
+        assert found == [orders.rules[0], all_but.rules[0]] * 2
 
 
 class TestRespectedKeys:
