@@ -48,7 +48,7 @@ def _filled(sql: str, names: Sequence[str], told: Sequence[str], follows: Mappin
 
 _LINE = f"""INSERT INTO events (at, event, record, tool, wf, caller, detail, {", ".join(COUNTED)})
     SELECT {", ".join("?" * (7 + len(COUNTED)))} WHERE changes() = 0"""
-_MISSED = "INSERT INTO missed SELECT new.number WHERE changes() = 0"
+_MISSED = "INSERT OR REPLACE INTO missed SELECT new.number WHERE changes() = 0"
 """Of a change that was refused nothing else is written: of the statements behind it each looks at what changed last."""
 _CLAIM_LINE = ("created", "event", "id", "tool", "wf", "caller", "detail", "1", *COUNTERS)
 _END_LINE = ("touched", "event", "seen_id", "tool", "wf", "caller", "detail", "0", *_COUNTS)
@@ -76,6 +76,15 @@ def prepare(db: sqlite3.Connection) -> None:
         db.execute(sql)
 
 
+def write_one(db: sqlite3.Connection, change: Change) -> bool:
+    """As `write`, for one change alone."""
+    row = _claim(change, 0) if change.was is None else _end(change, 0, cipher_of(db))
+    before = db.total_changes
+    db.execute(_ONE, row)
+    # A trigger's changes are in no cursor's row count. A change that was refused is one row, in `missed`.
+    return db.total_changes - before > 1
+
+
 def write(db: sqlite3.Connection, changes: Sequence[Change], before: int) -> list[bool]:
     """First claims of calls, which have no content to compare, and changes by owners of claims; which of them hold.
 
@@ -92,7 +101,6 @@ def write(db: sqlite3.Connection, changes: Sequence[Change], before: int) -> lis
 
 def held(db: sqlite3.Connection, changes: Sequence[Change], before: int) -> list[bool]:
     """Which of these changes were made, once they are written."""
-    # A trigger's changes are in no cursor's row count. A change that was refused is one row, in `missed`.
     if db.total_changes - before == sum([2 if c.record.result is None or c.was is None else 3 for c in changes]):
         return [True] * len(changes)
     number = before * MOST
@@ -134,3 +142,6 @@ def _statement(count: int) -> tuple[str, list[None]]:
     size = next(size for size in _SIZES if size >= count)
     row = f"({', '.join('?' * (2 + _WIDTH))})"
     return f"INSERT INTO written VALUES {', '.join([row] * size)}", [None] * ((2 + _WIDTH) * (size - count))
+
+
+_ONE, _ = _statement(1)
