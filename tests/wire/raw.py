@@ -129,6 +129,19 @@ def _tls(raw: socket.socket, ca: Path, host: str = HOST) -> socket.socket:
     return context.wrap_socket(raw, server_hostname=host)
 
 
+def post(target: str, body: bytes = b"", *fields: str, host: str = HOST, chunked: bool = False) -> bytes:
+    """The bytes of a request. What is chunked does not go the short way."""
+    framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
+    chunks = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
+    lines = (f"POST {target} HTTP/1.1", f"Host: {host}", *fields, framing, "", "")
+    return "\r\n".join(lines).encode() + (chunks if chunked else body)
+
+
+def outcome(answer: Answer) -> bytes:
+    """What Ledger says of it; nothing of what no rule means."""
+    return answer.value(b"ledger-outcome")
+
+
 def ask(connection: socket.socket, data: bytes) -> Answer:
     """Send these bytes and read one whole answer, or as much of it as comes."""
     connection.sendall(data)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.wire.raw import HOST, Answer, Origin, ask, read_answer, recorder, through, wait_until
+from tests.wire.raw import HOST, Answer, Origin, ask, outcome, post, read_answer, recorder, through, wait_until
 from tests.wire.sidecars import Sidecar, running_for
 
 RULES = f'rules: [{{name: ruled, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}]'
@@ -68,20 +68,6 @@ def path() -> str:
     return f"/ruled/{next(NUMBERS)}."
 
 
-def post(target: str, body: bytes = b"", framing: str = "sized", *fields: str) -> bytes:
-    chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
-    told, data = {
-        "sized": (f"Content-Length: {len(body)}", body),
-        "chunked": ("Transfer-Encoding: chunked", chunks),
-    }[framing]
-    lines = (f"POST {target} HTTP/1.1", f"Host: {HOST}", *fields, told, "", "")
-    return "\r\n".join(lines).encode() + data
-
-
-def outcome(answer: Answer) -> bytes:
-    return answer.value(b"ledger-outcome")
-
-
 def again(world: World, data: bytes) -> Answer:
     with through(world.sidecar, timeout=60) as other:
         return ask(other, data)
@@ -94,9 +80,9 @@ def test_a_body_is_one_operation_whatever_it_is_held_in(
     world: World, connection: socket.socket, path: str, framing: str, size: int, more: int
 ) -> None:
     body = b"y" * (size + more)
-    assert outcome(ask(connection, post(f"{path}/json", body, framing))) == b"executed"
+    assert outcome(ask(connection, post(f"{path}/json", body, chunked=framing == "chunked"))) == b"executed"
     for other in ("sized", "chunked"):
-        assert outcome(again(world, post(f"{path}/json", body, other))) == b"replayed"
+        assert outcome(again(world, post(f"{path}/json", body, chunked=other == "chunked"))) == b"replayed"
     assert world.bodies(path) == [body]
 
 
@@ -105,7 +91,7 @@ def test_a_body_above_the_largest_is_refused_and_nothing_is_sent(
     world: World, connection: socket.socket, path: str, framing: str
 ) -> None:
     with contextlib.suppress(ConnectionError):
-        connection.sendall(post(f"{path}/json", b"y" * (LARGEST + 1), framing))
+        connection.sendall(post(f"{path}/json", b"y" * (LARGEST + 1), chunked=framing == "chunked"))
     answer = read_answer(connection)
     assert (answer.status, outcome(answer)) == (413, b"refused")
     assert (world.bodies(path), world.records(path)) == ([], [])
@@ -114,7 +100,7 @@ def test_a_body_above_the_largest_is_refused_and_nothing_is_sent(
 @pytest.mark.parametrize("pieces", [1, 2])
 @pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 431)])
 def test_a_head(world: World, connection: socket.socket, path: str, pieces: int, more: int, status: int) -> None:
-    bare = post(f"{path}/json", b"", "sized", "X-Pad: ")
+    bare = post(f"{path}/json", b"", "X-Pad: ")
     data = bare.replace(b"X-Pad: ", b"X-Pad: " + b"p" * (HEAD - len(bare) + more))
     for start in range(0, len(data), len(data) // pieces):
         connection.sendall(data[start : start + len(data) // pieces])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.wire.raw import HOST, Answer, Origin, ask, recorder, through
+from tests.wire.raw import HOST, Answer, Origin, ask, post, recorder, through
 from tests.wire.sidecars import Sidecar, running_for
 
 OTHER, WATCHED, FREE = "other.test", "watched.test", "free.test"
@@ -54,31 +54,24 @@ def path(request: pytest.FixtureRequest) -> str:
     return f"{request.param}/{next(NUMBERS)}."
 
 
-def post(target: str, host: str, way: str = "short") -> bytes:
-    """What is chunked does not go the short way."""
-    framed = (
-        b"Content-Length: 1\r\n\r\nx" if way == "short" else b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
-    )
-    return f"POST {target} HTTP/1.1\r\nHost: {host}\r\n".encode() + framed
-
-
 @pytest.mark.parametrize("way", ["short", "long"])
 def test_another_host_inside_the_tunnel(world: World, path: str, way: str) -> None:
     with through(world.sidecar) as connection:
-        world.require_nothing_done(ask(connection, post(f"{path}/plain", OTHER, way)), path)
+        answer = ask(connection, post(f"{path}/plain", b"x", host=OTHER, chunked=way == "long"))
+        world.require_nothing_done(answer, path)
 
 
 @pytest.mark.parametrize("way", ["short", "long"])
 @pytest.mark.parametrize("host", [HOST, OTHER])
 def test_another_name_in_tls(world: World, path: str, way: str, host: str) -> None:
     with through(world.sidecar, server_name=OTHER) as connection:
-        world.require_nothing_done(ask(connection, post(f"{path}/plain", host, way)), path)
+        world.require_nothing_done(ask(connection, post(f"{path}/plain", b"x", host=host, chunked=way == "long")), path)
 
 
 @pytest.mark.parametrize("way", ["short", "long"])
 def test_another_host_in_plain_text(world: World, path: str, way: str) -> None:
     with socket.create_connection(("127.0.0.1", world.sidecar.port), 20) as raw:
-        answer = ask(raw, post(f"http://{HOST}{path}/plain", OTHER, way))
+        answer = ask(raw, post(f"http://{HOST}{path}/plain", b"x", host=OTHER, chunked=way == "long"))
         world.require_nothing_done(answer, path)
 
 
@@ -86,14 +79,14 @@ def test_another_host_in_plain_text(world: World, path: str, way: str) -> None:
 @pytest.mark.parametrize("host", [HOST, f"{HOST}.", f"{HOST}:80"])
 def test_a_ruled_host_by_way_of_a_free_one(world: World, path: str, way: str, host: str) -> None:
     with socket.create_connection(("127.0.0.1", world.sidecar.port), 20) as raw:
-        answer = ask(raw, post(f"http://{FREE}{path}/plain", host, way))
+        answer = ask(raw, post(f"http://{FREE}{path}/plain", b"x", host=host, chunked=way == "long"))
         world.require_nothing_done(answer, path)
 
 
 def test_two_free_hosts_are_nobodys_business(world: World) -> None:
     path = f"/free/{next(NUMBERS)}."
     with socket.create_connection(("127.0.0.1", world.sidecar.port), 20) as raw:
-        assert ask(raw, post(f"http://{FREE}{path}/plain", "elsewhere.test")).status == 200
+        assert ask(raw, post(f"http://{FREE}{path}/plain", b"x", host="elsewhere.test")).status == 200
     assert len(world.plain.requests(path.encode())) == 1
 
 
@@ -101,12 +94,12 @@ def test_two_free_hosts_are_nobodys_business(world: World) -> None:
 def test_the_same_host_in_another_spelling_is_the_same(world: World, host: str) -> None:
     for path, outcome in ((f"/free/{next(NUMBERS)}.", b""), (f"/ruled/{next(NUMBERS)}.", b"executed")):
         with through(world.sidecar) as connection:
-            assert ask(connection, post(f"{path}/plain", host)).value(b"ledger-outcome") == outcome
+            assert ask(connection, post(f"{path}/plain", b"x", host=host)).value(b"ledger-outcome") == outcome
         assert len(world.tls.requests(path.encode())) == 1
 
 
 def test_where_rules_only_watch_it_passes_as_it_is(world: World) -> None:
     path = f"/pay/{next(NUMBERS)}."
     with socket.create_connection(("127.0.0.1", world.sidecar.port), 20) as raw:
-        assert ask(raw, post(f"http://{WATCHED}{path}/plain", "elsewhere.test")).status == 200
+        assert ask(raw, post(f"http://{WATCHED}{path}/plain", b"x", host="elsewhere.test")).status == 200
     assert len(world.plain.requests(path.encode())) == 1

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.wire.raw import HOST, Answer, Origin, ask, read_answer, recorder, through, wait_until
+from tests.wire.raw import HOST, Answer, Origin, ask, outcome, post, read_answer, recorder, through, wait_until
 from tests.wire.sidecars import Sidecar, running_for
 
 RULE = f'{{name: NAME, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}'
@@ -78,24 +78,15 @@ def path() -> str:
     return f"/ruled/{next(NUMBERS)}."
 
 
-def post(target: str, body: bytes = BODY, *fields: str) -> bytes:
-    more = "".join(f"{field}\r\n" for field in fields)
-    return f"POST {target} HTTP/1.1\r\nHost: {HOST}\r\n{more}Content-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-def outcome(answer: Answer) -> bytes:
-    return answer.value(b"ledger-outcome")
-
-
 @pytest.mark.parametrize("rules", [RENAMED, GONE, DENIED], ids=["renamed", "gone", "denied"])
 def test_a_request_whose_head_was_here_keeps_its_rule(
     world: World, connection: socket.socket, path: str, rules: str
 ) -> None:
-    data = post(f"{path}/json")
+    data = post(f"{path}/json", BODY)
     connection.sendall(data[:-4])
     # It was read: what comes behind it on another connection is answered.
     with through(world.sidecar) as other:
-        assert outcome(ask(other, post(f"{path}/first/json"))) == b"executed"
+        assert outcome(ask(other, post(f"{path}/first/json", BODY))) == b"executed"
     world.take(rules)
     connection.sendall(data[-4:])
     assert outcome(read_answer(connection)) == b"executed"
@@ -112,8 +103,8 @@ def test_a_request_whose_head_was_here_keeps_its_rule(
 def test_a_request_whose_head_was_not_here_goes_by_the_new_ones(
     world: World, connection: socket.socket, path: str, rules: str, said: bytes, effects: int, cut: int
 ) -> None:
-    assert outcome(ask(connection, post(f"{path}/before/json"))) == b"executed"
-    data = post(f"{path}/json")
+    assert outcome(ask(connection, post(f"{path}/before/json", BODY))) == b"executed"
+    data = post(f"{path}/json", BODY)
     connection.sendall(data[:cut])
     world.take(rules)
     connection.sendall(data[cut:])
@@ -128,7 +119,7 @@ def test_what_was_sent_is_answered_and_recorded(
     world: World, connection: socket.socket, path: str, rules: str, kind: str
 ) -> None:
     world.origin.go(0)
-    connection.sendall(post(f"{path}/{kind}"))
+    connection.sendall(post(f"{path}/{kind}", BODY))
     wait_until(lambda: world.effects(path) == 1)
     world.take(rules)
     world.origin.go(1)
@@ -141,14 +132,14 @@ def test_a_duplicate_by_another_name_does_not_run_beside_the_first(
     world: World, connection: socket.socket, path: str
 ) -> None:
     world.origin.go(0)
-    connection.sendall(post(f"{path}/held"))
+    connection.sendall(post(f"{path}/held", BODY))
     wait_until(lambda: world.effects(path) == 1)
     world.take(RENAMED)
     told: list[Answer] = []
 
     def duplicate() -> None:
         with through(world.sidecar, timeout=60) as other:
-            told.append(ask(other, post(f"{path}/held")))
+            told.append(ask(other, post(f"{path}/held", BODY)))
 
     asking = threading.Thread(target=duplicate)
     asking.start()

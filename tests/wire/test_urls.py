@@ -14,7 +14,7 @@ import pytest
 
 from ledger_rules import Request, loads
 from tests.wire import urls
-from tests.wire.raw import HOST, Origin, ask, recorder, through
+from tests.wire.raw import HOST, Answer, Origin, ask, outcome, post, recorder, through
 from tests.wire.sidecars import Sidecar, running_for
 
 ENDPOINT = "/".join(urls.RULED)
@@ -66,32 +66,30 @@ def test_what_the_rules_see_is_what_the_origin_gets(world: World) -> None:
     got = [seen for origin in (world.tls, world.plain) for seen in origin.requests()]
     done = [record["url"] for record in world.sidecar.records() if record["status"] == "success"]
     records = {url.partition("//")[2].partition("/")[2] for url in done}
-    for number, (way, target, outcome) in told.items():
+    for number, (way, target, said) in told.items():
         arrived = [one for one in got if f"n={number}.".encode() in one.line]
-        assert len(arrived) == (outcome in (b"", b"executed")), (way, target, outcome)
+        assert len(arrived) == (said in (b"", b"executed")), (way, target, said)
         for one in arrived:
             assert one.line.split(b" ")[1].decode() == target
-            assert (outcome == b"executed") is urls.ruled(target), (way, target, outcome)
-        assert (target.removeprefix("/") in records) is (outcome == b"executed"), (way, target)
+            assert (said == b"executed") is urls.ruled(target), (way, target, said)
+        assert (target.removeprefix("/") in records) is (said == b"executed"), (way, target)
     outcomes = [outcome for _, _, outcome in told.values()]
     assert min(outcomes.count(b"executed"), outcomes.count(b"")) > ON_THE_WIRE // 10
 
 
 def sent(world: World, way: str, host: str, target: str) -> bytes:
     """What Ledger said of it; "refused" of what the front did not take."""
+    target = f"http://{host}{target}" if way == "absolute" else target
+    data = post(target, b"x", host=host, chunked=way == "long")
     if way == "absolute":
         with socket.create_connection(("127.0.0.1", world.sidecar.port), 20) as raw:
-            return outcome(raw, f"http://{host}{target}", host, b"Content-Length: 1\r\n\r\nx")
-    framed = (
-        b"Content-Length: 1\r\n\r\nx" if way == "short" else b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
-    )
+            return said_of(ask(raw, data))
     with closing(through(world.sidecar, host, server_name=host.rstrip("."))) as connection:
-        return outcome(connection, target, host, framed)
+        return said_of(ask(connection, data))
 
 
-def outcome(connection: socket.socket, target: str, host: str, framed: bytes) -> bytes:
-    answer = ask(connection, f"POST {target} HTTP/1.1\r\nHost: {host}\r\n".encode() + framed)
+def said_of(answer: Answer) -> bytes:
     if answer.status >= 400:
         return b"refused"
     assert answer.status == 200
-    return answer.value(b"ledger-outcome")
+    return outcome(answer)
