@@ -33,12 +33,13 @@ class Handed:
     """What a parent hands to a worker.
 
     listening: descriptors of sockets that listen. asked: the Unix socket on which the worker is asked for its numbers,
-    None where nobody will. admin: where the parent's admin server listens.
+    None where nobody will. admin: where the parent's admin server listens. name: what they go by, see `rings`.
     """
 
     listening: tuple[int, ...]
     asked: str | None = None
     admin: Address | None = None
+    name: str | None = None
 
     @classmethod
     def found(cls, environ: Mapping[str, str] = os.environ) -> Self | None:
@@ -47,7 +48,7 @@ class Handed:
             return None
         told = json.loads(text)
         admin = told["admin"]
-        return cls(tuple(told["listening"]), told["asked"], (admin[0], admin[1]) if admin else None)
+        return cls(tuple(told["listening"]), told["asked"], (admin[0], admin[1]) if admin else None, told["name"])
 
     def variable(self) -> dict[str, str]:
         """The environment that a worker finds it in."""

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from aiohttp import ClientError, ClientSession, ClientTimeout, UnixConnector
 
+from ledger_proxy import rings
 from ledger_proxy.errors import EngineError
 from ledger_proxy.listening import Handed
 from ledger_proxy.measures import Numbers
@@ -53,7 +54,7 @@ class Worker:
             # Nothing is ever written there: its end tells the worker that its parent is gone.
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, **Handed(listening, asked, admin).variable()},
+            env={**os.environ, **Handed(listening, asked, admin, rings.name()).variable()},
             pass_fds=listening,
             # Ctrl-C in a terminal is for the parent, which passes it on.
             process_group=0,

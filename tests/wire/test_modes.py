@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.upstream import Upstream, running_upstream
-from tests.wire.raw import ADDRESS, HOST, Origin, ask, recorder
+from tests.wire.raw import ADDRESS, HOST, Origin, ask, post, recorder
 from tests.wire.sidecars import RULES, Sidecar, launch, ledger, running_for, start
 
 CHARGE = ("https://api.stripe.com/v1/charges", {"amount": 7})
@@ -139,11 +139,7 @@ def socks(sidecar: Sidecar, server_name: str) -> ssl.SSLSocket:
 
 
 def posted(path: str, host: str, way: str) -> bytes:
-    """One request; what is chunked does not go the short way."""
-    framed = (
-        b"Content-Length: 1\r\n\r\nx" if way == "short" else b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
-    )
-    return f"POST {path}/json HTTP/1.1\r\nHost: {host}\r\n".encode() + framed
+    return post(f"{path}/json", b"x", host=host, chunked=way == "long")
 
 
 @pytest.mark.parametrize("way", ["short", "long"])
@@ -253,9 +249,9 @@ def test_in_front_of_a_service_on_its_own_machine(tmp_path: Path) -> None:
         assert len(near.effects()) == 1
 
 
-@pytest.fixture
-def ring(tmp_path: Path) -> Iterator[tuple[Sidecar, str]]:
-    """Two sidecars, each with the other behind it, and the first one's admin server."""
+@pytest.fixture(params=[1, 3])
+def ring(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Sidecar, str]]:
+    """Two sidecars of so many processes, each with the other behind it, and the first one's admin server."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         ports = [each.getsockname()[1] for each in (one, two)]
     made = []
@@ -264,7 +260,8 @@ def ring(tmp_path: Path) -> Iterator[tuple[Sidecar, str]]:
         folder.mkdir()
         (folder / "ledger.yaml").write_text(RULES)
         more = ("--listen", f"127.0.0.1:{own}", "--mode", f"upstream:http://127.0.0.1:{other}")
-        made.append(launch(folder, folder / "ledger.yaml", None, *more, "--admin", "127.0.0.1:0"))
+        more = (*more, "--admin", "127.0.0.1:0", *(("--workers", request.param) if request.param > 1 else ()))
+        made.append(launch(folder, folder / "ledger.yaml", None, *more))
     assert made[0].process.stderr is not None
     yield made[0], made[0].process.stderr.readline().split()[-1]
     for sidecar in made:
