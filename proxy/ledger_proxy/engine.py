@@ -17,7 +17,7 @@ from mitmproxy import addonmanager, hooks, options
 from mitmproxy.addons import core, disable_h2c, proxyserver, upstream_auth
 from mitmproxy.connection import Connection, ConnectionState
 from mitmproxy.master import Master
-from mitmproxy.proxy import events, mode_servers
+from mitmproxy.proxy import events, layer, mode_servers
 from mitmproxy.proxy import server as proxy_server
 from yarl import URL
 
@@ -74,13 +74,14 @@ class Engine:
         self.take_authority = front.take_authority
 
     @classmethod
-    async def start(cls, ready: Prepared, gates: Sequence[object]) -> Engine:
+    async def start(cls, ready: Prepared, gates: Sequence[object], patience: Patience) -> Engine:
         """Serve the sockets that listen. Raises EngineError: a mitmproxy of another make."""
         settings = ready.settings
         faster.apply()
         http1.apply()
         front_tls.apply()
-        http1.Server.leaving = False
+        redirected.apply()
+        http1.Server.leaving, http1.Server.patience = False, patience
         master = Master(options.Options())
         _check(master)
         _close_what_is_given_up(proxy_server.ConnectionHandler)
@@ -239,6 +240,7 @@ def _check(master: Master) -> None:
         (addonmanager.AddonManager, "_iter_hooks"),
         (mode_servers.AsyncioServerInstance, "listen"),
         (proxy_server.ConnectionHandler, "handle_connection"),
+        (layer.NextLayer, "_ask"),
     )
     missing = [name for owner, name in wanted if not hasattr(owner, name)]
     if missing:

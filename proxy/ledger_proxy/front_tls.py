@@ -12,7 +12,7 @@ import ledger_proxy.light  # noqa: F401 - before mitmproxy
 
 # isort: split
 from cryptography import x509
-from mitmproxy import certs, tls
+from mitmproxy import certs, http, tls
 from mitmproxy.addons import tlsconfig
 from OpenSSL import SSL
 
@@ -33,6 +33,9 @@ class FrontTls(tlsconfig.TlsConfig):
     def take_authority(self) -> None:
         """Sign with the CA that is in the directory now; certificates that were signed before are forgotten."""
         self.configure({"confdir"})  # type: ignore[no-untyped-call]
+
+    def request(self, flow: http.HTTPFlow) -> None:
+        """Answer no request: mitmproxy has a revocation list for a path that is an origin's as every other is."""
 
     def tls_start_server(self, tls_start: tls.TlsData) -> None:
         """Go by where the connection leads, not by the name that a client gave."""

@@ -30,7 +30,7 @@ from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from mitmproxy.proxy.layers.http._events import ErrorCode, RequestHeaders, ResponseHeaders, ResponseProtocolError
 
 from ledger_proxy.headers import end_to_end
-from ledger_proxy.limits import FRESH_IDLE
+from ledger_proxy.limits import FRESH_IDLE, HEAD_SECONDS, Patience
 
 MAX_HEAD = 65_536
 """Bytes of one head, or of what stands between two chunks."""
@@ -72,6 +72,8 @@ class Server(_http1.Http1Server):
 
     leaving = False
     """Whether the sidecar takes its leave: each answer is then the last of its connection."""
+    patience = Patience()
+    """Told of heads that have begun; until when they must be whole."""
 
     def read_headers(self, event: events.ConnectionEvent) -> Commands:
         """Let a head through only if it can be read in one way."""
@@ -93,6 +95,8 @@ class Server(_http1.Http1Server):
         end = _END_OF_HEAD.search(seen)
         if (end.end() if end else len(seen)) > MAX_HEAD:
             return 431, f"the head is longer than {MAX_HEAD} bytes"
+        if seen and not end:
+            self.patience.begun(self.conn.id, time.monotonic() + HEAD_SECONDS)
         fault = fault_in(seen[: end.end()]) if end else None
         return (400, fault) if fault else None
 

@@ -55,6 +55,10 @@ class RuledRequestHook(commands.StartHook):
 class Admission(Protocol):
     """What the lane asks before a body is waited for."""
 
+    def begun(self, client: connection.Client) -> None:
+        """A head has begun, and is not whole."""
+        ...
+
     def admit(self, client: connection.Client, request: Request, whole: bool) -> Sequence[Rule]:
         """The rules that may mean a request, its body come or not; none: it is for the other way."""
         ...
@@ -98,7 +102,9 @@ class Lane(layer.Layer):
         while self._buf and not self._closed and self._other is None:
             coming = self._coming or self._look()
             if coming is None:
-                if not _incomplete(self._buf):
+                if _incomplete(self._buf):
+                    self._admission.begun(self.context.client)
+                else:
                     yield from self._hand_over()
                 return
             if len(self._buf) < coming.ends:

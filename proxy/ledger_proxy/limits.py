@@ -7,7 +7,7 @@ from collections.abc import Iterator
 MAX_CONNECTIONS = 4096
 """Connections of agents at one time; one more is closed at once."""
 HEAD_SECONDS = 10.0
-"""From a connection, or a tunnel in it, to the whole head of a request."""
+"""From a connection, a tunnel in it, or the first byte of a later head, to the whole head of a request."""
 BODY_SECONDS = 60.0
 """From a head to the whole of a body that is held in memory."""
 SILENCE_SECONDS = 600
@@ -26,6 +26,10 @@ class Patience:
     def expect(self, client: str, until: float) -> None:
         """This client has until then to send what is wanted of it."""
         self._until[client] = until
+
+    def begun(self, client: str, until: float) -> None:
+        """It has begun to send it, and has until then, or as long as it had before: nobody gains time by dripping."""
+        self._until.setdefault(client, until)
 
     def met(self, client: str) -> None:
         """It has sent it, or is gone."""

@@ -1,6 +1,5 @@
-"""mitmproxy's transparent mode as we need it: asked where a connection leads before a byte of it comes.
-
-Uses how 12.2 registers modes; nothing is decided here.
+"""Connections of which is asked what they speak before a byte comes in them, for the server may be the one to begin:
+those that were redirected, and tunnels. Uses how 12.2 registers modes and makes layers; nothing is decided here.
 """
 
 from __future__ import annotations
@@ -11,6 +10,10 @@ import ledger_proxy.light  # noqa: F401 - before mitmproxy
 from mitmproxy.addons import next_layer
 from mitmproxy.proxy import context, events, layer, mode_servers, mode_specs
 from mitmproxy.proxy.layers import modes
+from mitmproxy.proxy.layers.http import HttpStream
+from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
+
+_TUNNELS = (HttpStream, HttpUpstreamProxy, modes.Socks5Proxy)
 
 
 class RedirectedMode(mode_specs.TransparentMode):
@@ -39,3 +42,17 @@ class Redirected(modes.TransparentProxy):
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         self.child_layer = layer.NextLayer(self.context, ask_on_start=True)
         yield from self.finish_start()
+
+
+def apply() -> None:
+    """Ask of tunnels, too, where mitmproxy waits for the client to speak. Safe to call again."""
+    made = layer.NextLayer.__init__
+    if hasattr(made, "asks"):
+        return
+
+    def init(self: layer.NextLayer, context: context.Context, ask_on_start: bool = False) -> None:
+        tunnel = bool(context.layers) and isinstance(context.layers[-1], _TUNNELS)
+        made(self, context, ask_on_start or tunnel)
+
+    init.asks = True  # type: ignore[attr-defined]
+    layer.NextLayer.__init__ = init  # type: ignore[method-assign]

@@ -17,7 +17,7 @@ from mitmproxy.proxy import layer, layers
 
 from ledger_proxy import answers
 from ledger_proxy.lane import Asked, Lane
-from ledger_proxy.limits import BODY_SECONDS
+from ledger_proxy.limits import BODY_SECONDS, HEAD_SECONDS
 from ledger_proxy.receiving import read
 from ledger_proxy.reception import Reception, left
 from ledger_proxy.settings import Settings
@@ -55,6 +55,10 @@ class Shortcut:
             return
         if context.client.alpn in _HTTP1 and self._rules.intercepts(address[0].lower(), address[1]):
             nextlayer.layer = Lane(context, self)
+
+    def begun(self, client: connection.Client) -> None:
+        """See `lane.Admission`."""
+        self._patience.begun(client.id, time.monotonic() + HEAD_SECONDS)
 
     def admit(self, client: connection.Client, request: Request, whole: bool) -> Sequence[Rule]:
         """See `lane.Admission`: none also for what must be refused, which is a flow's to say."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from tests.wire.raw import HOST, Answer, Fields, Origin, ask, direct, recorder, through
 from tests.wire.recorder import ANSWERS, CLOSING
@@ -120,6 +121,38 @@ FIELDS = {
 def test_fields_arrive_in_their_order_and_spelling(world: World, where: str, name: str) -> None:
     target = f"/{where}/fields/{name}/plain"
     both(world, request("POST", target, *FIELDS[name], *sized(b"x"), body=b"x"), f"{target} ")
+
+
+@pytest.mark.parametrize("where", PATHS)
+@pytest.mark.parametrize(
+    "framed", [b"Content-Length: 1\r\n\r\nx", b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"]
+)
+def test_nothing_of_one_hop_is_passed_on(world: World, where: str, framed: bytes) -> None:
+    """RFC 9110 §7.6.1; what is said to a proxy is not said to an origin."""
+    word = f"/{where}/hop/{'sized' if framed.startswith(b'Content') else 'chunked'}/plain"
+    of_one_hop = (
+        b"Connection: X-Private, keep-alive",
+        b"X-Private: 1",
+        b"Keep-Alive: timeout=5",
+        b"TE: trailers",
+        b"Proxy-Authorization: Basic b3JkZXI6YWdlbnQ=",
+        b"Proxy-Connection: keep-alive",
+        b"Ledger-Workflow: w",
+    )
+    with through(world.sidecar) as connection:
+        assert ask(connection, request("POST", word, *of_one_hop).removesuffix(b"\r\n") + framed).status == 200
+    (seen,) = world.origin.requests(word.encode())
+    names = {name.lower() for name, _ in seen.fields}
+    assert names & {line.partition(b":")[0].lower() for line in of_one_hop} <= {b"connection"}
+    assert not any(b"x-private" in value.lower() for name, value in seen.fields if name.lower() == b"connection")
+
+
+@pytest.mark.parametrize("where", PATHS)
+def test_a_path_that_the_engine_has_an_answer_for_is_the_origins(world: World, where: str) -> None:
+    """mitmproxy serves a revocation list of its CA at such a path, of whatever host."""
+    ca = x509.load_pem_x509_certificate((world.sidecar.ca / "ca-cert.pem").read_bytes())
+    target = f"/{where}/own/plain/mitmproxy-{ca.serial_number}.crl"
+    both(world, request("POST", target, *sized(b"x"), body=b"x"), target)
 
 
 TARGETS = {

@@ -5,7 +5,9 @@ The sidecar here has a patience of a few seconds, where it has ten minutes and t
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.upstream import Upstream, running_upstream
-from tests.wire.raw import HOST, Answer, Origin, ask, read_answer, recorder, through, wait_until
+from tests.wire.raw import HOST, Origin, ask, outcome, post, read_answer, recorder, through, wait_until
 from tests.wire.sidecars import Sidecar, running_for
 
 RULES = f'rules: [{{name: ruled, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}]'
@@ -58,14 +60,6 @@ def connection(way: str, world: World) -> Iterator[socket.socket]:
         if way == "long":
             assert ask(made, post("/free/plain").replace(b"POST", b"GET")).status == 200
         yield made
-
-
-def post(target: str, body: bytes = b"") -> bytes:
-    return f"POST {target} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-def outcome(answer: Answer) -> bytes:
-    return answer.value(b"ledger-outcome")
 
 
 def test_who_says_nothing_more_is_closed(world: World, connection: socket.socket, way: str) -> None:
@@ -114,6 +108,38 @@ def test_whose_next_head_does_not_come_whole_is_closed(world: World, connection:
     assert connection.recv(1) == b""
     wait_until(lambda: ask_anew(world, way) == b"replayed")
     assert world.origin.requests(f"/{way}-never/".encode()) == []
+
+
+def test_whose_next_head_drips_is_closed(world: World, connection: socket.socket, way: str) -> None:
+    assert outcome(ask(connection, post(f"/ruled/{way}-before/json"))) == b"executed"
+    require_closed_while_dripping(connection, f"POST /ruled/{way}-drips/json HTTP/1.1\r\nHost: {HOST}\r\nX-Pad: ")
+    assert world.origin.requests(f"/{way}-drips/".encode()) == []
+
+
+def test_whose_first_head_in_a_tunnel_drips_is_closed(world: World) -> None:
+    with through(world.sidecar, timeout=BOUND) as connection:
+        require_closed_while_dripping(connection, f"POST /ruled/first-drips/json HTTP/1.1\r\nHost: {HOST}\r\nX-Pad: ")
+    assert world.origin.requests(b"/first-drips/") == []
+
+
+def test_whose_next_head_drips_in_plain_text_is_closed(world: World) -> None:
+    free = f"GET http://localhost:{world.other.port}/ok/x HTTP/1.1\r\nHost: localhost:{world.other.port}\r\n"
+    with socket.create_connection(("127.0.0.1", world.sidecar.port), BOUND) as raw:
+        assert ask(raw, f"{free}\r\n".encode()).status == 200
+        require_closed_while_dripping(raw, f"{free}X-Pad: ")
+
+
+def require_closed_while_dripping(connection: socket.socket, begins: str) -> None:
+    connection.sendall(begins.encode())
+    connection.settimeout(SILENCE / 6)
+    begun = time.monotonic()
+    with contextlib.suppress(ConnectionError, ssl.SSLError):
+        while time.monotonic() - begun < BOUND:
+            connection.sendall(b"x")
+            with contextlib.suppress(TimeoutError):
+                assert connection.recv(1) == b""
+                return
+        pytest.fail(f"still open after {BOUND} s of one head")
 
 
 def ask_anew(world: World, way: str) -> bytes:
