@@ -80,18 +80,18 @@ class Exchange:
         with listed(self._running):
             return await self._answer(rule, request, caller, gone, body)
 
-    async def drain(self, seconds: float) -> int:
-        """Let exchanges in flight end; then give up the sends, so that they are recorded as unknown.
-
-        Returns how many were given up.
-        """
+    async def ended(self, seconds: float) -> None:
+        """Begin no other exchange, and let those in flight end."""
         self._sender.stopping = True
         if self._running:
             await asyncio.wait(self._running, timeout=seconds)
-        given_up = self._sender.give_up()
+
+    async def give_up(self, seconds: float) -> None:
+        """Break off the sends that are left, and let them be recorded as unknown."""
+        self._sender.stopping = True
+        self._sender.give_up()
         if self._running:
-            await asyncio.wait(self._running, timeout=max(1.0, seconds))
-        return given_up
+            await asyncio.wait(self._running, timeout=seconds)
 
     async def _answer(
         self, rule: Rule, request: Request, caller: Caller, gone: Callable[[], bool], body: Spooled | None

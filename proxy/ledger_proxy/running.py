@@ -17,6 +17,7 @@ from ledger.errors import LedgerError
 from ledger_proxy import descriptors
 from ledger_proxy.child_env import SHIMS, child_environment, upstream_proxy
 from ledger_proxy.enclosing import enclosure
+from ledger_proxy.ending import Ending
 from ledger_proxy.errors import guarded
 from ledger_proxy.listening import Handed
 from ledger_proxy.loading import ENGINE, load
@@ -39,7 +40,8 @@ STOP_SECONDS = 5.0
 """What a child has to end by itself when it is told to."""
 _TURN = 0.005
 """In which the loop hears that the child has ended, and of signals that are meant for it."""
-_FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_FORWARDED = (*_ENDING, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def run_command(settings: Settings, command: Sequence[str], enclosed: bool = False) -> int:
@@ -74,24 +76,25 @@ async def _run(settings: Settings, command: Sequence[str], enclosed: bool) -> in
         env = child_environment(os.environ, url, ready.ca, SHIMS, ruled_hosts=settings.rules.hosts())
         env["LEDGER_WORKFLOW"] = settings.workflow
         # To the sidecar's end: a signal must not break off what becomes of the last requests.
-        caught = stack.enter_context(_caught_signals())
+        caught, ending, gone = stack.enter_context(_caught_signals()), Ending(), asyncio.Event()
         try:
             with descriptors.usual(usual):
                 child = await (within.start(command, env) if within else _launched(command, env))
         except OSError as error:
             print(f"ledger run: {command[0]}: {error.strerror}", file=sys.stderr)
             return NOT_EXECUTABLE
-        forwarding = asyncio.create_task(_forward(caught, child))
+        forwarding = asyncio.create_task(_forward(caught, child, gone, ending))
         stack.callback(forwarding.cancel)
-        running = await _served(ready, child, stack)
+        running = await _served(ready, child, stack, ending)
         code = await child.wait()
         if running is not None:
             await _accepted(ready)
+        gone.set()
     _print_summary(running, ready)
     return code if code >= 0 else 128 - code
 
 
-async def _served(ready: Prepared, child: Process, stack: contextlib.AsyncExitStack) -> Sidecar | None:
+async def _served(ready: Prepared, child: Process, stack: contextlib.AsyncExitStack, ending: Ending) -> Sidecar | None:
     """A sidecar for what the child sends, which runs already; None where it ended without sending anything.
 
     A child is not left alone without one. Raises what `started` raises, and ImportError.
@@ -103,7 +106,7 @@ async def _served(ready: Prepared, child: Process, stack: contextlib.AsyncExitSt
             load(piece)
         from ledger_proxy.sidecar import started
 
-        return await stack.enter_async_context(started(ready))
+        return await stack.enter_async_context(started(ready, ending))
     except BaseException:
         await _stopped(child)
         raise
@@ -140,28 +143,33 @@ async def _launched(command: Sequence[str], env: Mapping[str, str]) -> Process:
 
 @contextlib.contextmanager
 def _caught_signals() -> Iterator[asyncio.Queue[int]]:
-    """Signals that are meant for the child, from before it starts: none may end us and leave it alone.
-
-    A terminal's Ctrl-C reaches the child by itself, with its whole process group.
-    """
+    """Signals that are meant for the child, from before it starts: none may end us and leave it alone."""
     loop = asyncio.get_running_loop()
     caught: asyncio.Queue[int] = asyncio.Queue()
     for number in _FORWARDED:
         loop.add_signal_handler(number, caught.put_nowait, number)
-    interactive = sys.stdin is not None and sys.stdin.isatty()
-    loop.add_signal_handler(signal.SIGINT, lambda: None if interactive else caught.put_nowait(signal.SIGINT))
     try:
         yield caught
     finally:
-        for number in (*_FORWARDED, signal.SIGINT):
+        for number in _FORWARDED:
             loop.remove_signal_handler(number)
 
 
-async def _forward(caught: asyncio.Queue[int], child: Process) -> None:
+async def _forward(caught: asyncio.Queue[int], child: Process, gone: asyncio.Event, ending: Ending) -> None:
+    """To the child until it is gone; then what is under way has its time, unless the end is asked for a second time.
+
+    A terminal's Ctrl-C reaches the child by itself, with its whole process group.
+    """
+    interactive = sys.stdin is not None and sys.stdin.isatty()
     while True:
         number = await caught.get()
-        with contextlib.suppress(ProcessLookupError):
-            child.send_signal(number)
+        if gone.is_set() and number in _ENDING:
+            ending.ask()
+        elif number in _ENDING:
+            ending.asked.set()
+        if number != signal.SIGINT or not interactive:
+            with contextlib.suppress(ProcessLookupError):
+                child.send_signal(number)
 
 
 def _print_summary(running: Sidecar | None, ready: Prepared) -> None:

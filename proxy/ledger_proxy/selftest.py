@@ -27,6 +27,7 @@ from cryptography.x509.oid import NameOID
 
 from ledger_proxy import certificates
 from ledger_proxy.child_env import SHIMS, child_environment
+from ledger_proxy.ending import Ending
 from ledger_proxy.preparing import Prepared, prepared
 from ledger_proxy.settings import Settings
 from ledger_proxy.sidecar import started
@@ -139,7 +140,7 @@ async def _sidecar(folder: Path, origin: _Origin) -> AsyncIterator[Prepared]:
         upstream_ca=origin.ca,
         drain=1.0,
     )
-    async with prepared(settings) as ready, started(ready):
+    async with prepared(settings) as ready, started(ready, Ending()):
         yield ready
 
 

@@ -39,11 +39,10 @@ class Sender:
         self.stopping = False
         """Nothing is sent any more."""
 
-    def give_up(self) -> int:
-        """Break off what is being sent; each is an unknown outcome. Returns how many there were."""
+    def give_up(self) -> None:
+        """Break off what is being sent; each is an unknown outcome."""
         for task in list(self._sending):
             task.cancel()
-        return len(self._sending)
 
     async def send(
         self, rule: Rule, request: Request, operation: Operation, record: Record, body: Spool | None = None

@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ledger_proxy import rings
+from ledger_proxy.ending import Ending
 from ledger_proxy.errors import EngineError, guarded
 from ledger_proxy.loading import ENGINE, load
 from ledger_proxy.logs import to_stderr
@@ -26,40 +28,45 @@ if TYPE_CHECKING:
 
 
 def serve(settings: Settings, ready: Callable[[Sidecar], None], log: str | None = None) -> int:
-    """Run a sidecar until SIGTERM or SIGINT, then drain it. ready: told of it once it listens. log: see `logs`."""
+    """Run a sidecar until SIGTERM or SIGINT, then drain it; a second one ends that.
+
+    ready: told of it once it listens. log: see `logs`.
+    """
     to_stderr(log, apart=True)
     return guarded(_serve(settings, ready), 1)
 
 
 async def _serve(settings: Settings, ready: Callable[[Sidecar], None]) -> int:
-    stop = asyncio.Event()
+    ending = Ending()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with prepared(settings) as made, _started(made) as running, _reloading(settings, running):
+        loop.add_signal_handler(number, ending.ask)
+    if settings.handed is not None and settings.handed.name is not None:
+        rings.go_by(settings.handed.name)
+    async with prepared(settings) as made, _started(made, ending) as running, _reloading(settings, running):
         if settings.handed is not None:
-            loop.add_reader(sys.stdin.fileno(), _parent_gone, loop, stop)
+            loop.add_reader(sys.stdin.fileno(), _parent_gone, loop, ending)
         ready(running)
-        await stop.wait()
+        await ending.asked.wait()
     if settings.handed is not None:
         numbers = Numbers(running.exchange.measures, running.connections.opened)
         print(json.dumps(numbers.told()), flush=True)
     return 0
 
 
-def _started(made: Prepared) -> contextlib.AbstractAsyncContextManager[Sidecar]:
+def _started(made: Prepared, ending: Ending) -> contextlib.AbstractAsyncContextManager[Sidecar]:
     """Loads the engine, now that what a person can put right is right."""
     for piece in ENGINE:
         load(piece)
     from ledger_proxy.sidecar import started
 
-    return started(made)
+    return started(made, ending)
 
 
-def _parent_gone(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+def _parent_gone(loop: asyncio.AbstractEventLoop, ending: Ending) -> None:
     """A parent holds the other end and says nothing: this is its end, however it came."""
     loop.remove_reader(sys.stdin.fileno())
-    stop.set()
+    ending.asked.set()
 
 
 @contextlib.asynccontextmanager

@@ -15,6 +15,7 @@ from ledger_proxy.addon import Gate
 from ledger_proxy.ca import CA
 from ledger_proxy.connecting import Connections
 from ledger_proxy.destinations import Destinations, is_loopback
+from ledger_proxy.ending import Ending
 from ledger_proxy.engine import Engine
 from ledger_proxy.exchange import Exchange
 from ledger_proxy.notifier import Notifier
@@ -28,6 +29,9 @@ from ledger_proxy.renewing import Renewal
 from ledger_proxy.settings import Address
 from ledger_proxy.shortcut import Shortcut
 from ledger_proxy.upstream import AiohttpUpstream
+
+RECORD_SECONDS = 1.0
+"""What is given up has at least so long to be recorded, and told to who waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +51,10 @@ class Sidecar:
 
 
 @contextlib.asynccontextmanager
-async def started(ready: Prepared) -> AsyncIterator[Sidecar]:
+async def started(ready: Prepared, ending: Ending) -> AsyncIterator[Sidecar]:
     """Serve, for the block, what comes to the sockets that listen already; drained and recorded when it ends.
 
-    Raises EngineError, OSError.
+    ending: may break the draining off. Raises EngineError, OSError.
     """
     settings, store, keeper, destinations = ready.settings, ready.ledger.store, ready.ledger.keeper, ready.destinations
     async with contextlib.AsyncExitStack() as stack:
@@ -63,18 +67,18 @@ async def started(ready: Prepared) -> AsyncIterator[Sidecar]:
         stack.push_async_callback(upstream.close)
         exchange = Exchange(store, keeper, upstream, ready.secret, settings.max_stored)
         exchange.measures.writes = ready.writes
-        observer = _observer(ready, stack)
+        observer = _observer(ready, stack, ending)
         connections = Connections(settings, destinations, ready.ends)
         reception = Reception(settings, exchange, connections)
         shortcut = Shortcut(settings, reception)
         gate = Gate(settings, reception, relay, Passer(upstream), shortcut, observer)
-        engine = await Engine.start(ready, (connections, shortcut, gate))
+        engine = await Engine.start(ready, (connections, shortcut, gate), connections.patience)
         stack.push_async_callback(engine.stop)
         watching = asyncio.create_task(engine.close_late(connections.patience))
         stack.push_async_callback(cancelled, watching)
         renewal = Renewal(ready.ca.authority, ready.ensure, engine.take_authority)
         stack.push_async_callback(cancelled, asyncio.create_task(renewal.run()))
-        stack.push_async_callback(_drained, settings.drain, engine, gate, exchange)
+        stack.push_async_callback(_drained, settings.drain, ending, engine, gate, exchange)
         admin = await _administered(ready, stack, connections, exchange)
         if admin is not None:
             destinations.own.add(admin)
@@ -133,20 +137,31 @@ def _settle_memory() -> None:
     gc.freeze()
 
 
-def _observer(ready: Prepared, stack: contextlib.AsyncExitStack) -> Observer | None:
+def _observer(ready: Prepared, stack: contextlib.AsyncExitStack, ending: Ending) -> Observer | None:
     if ready.observed is None:
         return None
     observer = Observer(ready.observed.store, ready.observed.keeper, ready.secret)
-    stack.push_async_callback(observer.drain, ready.settings.drain)
+    stack.push_async_callback(_followed, ready.settings.drain, ending, observer)
     return observer
 
 
-async def _drained(seconds: float, engine: Engine, gate: Gate, exchange: Exchange) -> None:
+async def _drained(seconds: float, ending: Ending, engine: Engine, gate: Gate, exchange: Exchange) -> None:
     """Take no new connection; give what is open its time, then what is being sent the rest of it."""
     end = time.monotonic() + seconds
+
+    async def ebbing() -> None:
+        await engine.ebb(seconds, gate.under_way)
+        # Who sent a request and left has no connection any more, and its request is perhaps only being claimed.
+        await gate.answered(max(0.0, end - time.monotonic()))
+        await exchange.ended(max(0.0, end - time.monotonic()))
+
     await engine.close_listeners()
-    await engine.ebb(seconds, gate.under_way)
-    # Who sent a request and left has no connection any more, and its request is perhaps only being claimed.
-    await gate.answered(max(0.0, end - time.monotonic()))
-    await exchange.drain(max(0.0, end - time.monotonic()))
-    await gate.settle(seconds)
+    await ending.unhurried(ebbing())
+    grace = RECORD_SECONDS if ending.haste.is_set() else max(RECORD_SECONDS, seconds)
+    await exchange.give_up(grace)
+    await gate.settle(grace)
+
+
+async def _followed(seconds: float, ending: Ending, observer: Observer) -> None:
+    await ending.unhurried(observer.drain(seconds))
+    await observer.drain(0.0)

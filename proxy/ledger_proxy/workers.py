@@ -17,6 +17,7 @@ from pathlib import Path
 from ledger_proxy.admin import Admin, served
 from ledger_proxy.crew import Crew
 from ledger_proxy.destinations import is_loopback
+from ledger_proxy.ending import Ending
 from ledger_proxy.errors import guarded
 from ledger_proxy.listening import bind, require_secret
 from ledger_proxy.logs import to_stderr
@@ -28,7 +29,7 @@ type Ready = Callable[[Address, Address | None], None]
 
 
 def supervise(settings: Settings, count: int, words: Sequence[str], ready: Ready, log: str | None = None) -> int:
-    """Run `count` workers until SIGTERM or SIGINT, then let each drain.
+    """Run `count` workers until SIGTERM or SIGINT, then let each drain; a second one ends that.
 
     words: the command line of a worker, which finds out by itself that it is one. ready: told where clients and where
     the admin server's connect, once every worker listens.
@@ -39,10 +40,10 @@ def supervise(settings: Settings, count: int, words: Sequence[str], ready: Ready
 
 async def _supervise(settings: Settings, count: int, words: Sequence[str], ready: Ready) -> int:
     require_secret(settings)
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop, crew = asyncio.get_running_loop(), Crew(count, settings.drain)
+    ending = Ending(crew.hurry)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    crew = Crew(count, settings.drain)
+        loop.add_signal_handler(number, ending.ask)
     with tempfile.TemporaryDirectory(prefix="ledger-workers-") as folder:
         sockets = bind(settings.listen, settings.mode.kind is Kind.TRANSPARENT)
         host, port, *_ = sockets[0].getsockname()
@@ -53,7 +54,7 @@ async def _supervise(settings: Settings, count: int, words: Sequence[str], ready
                 loop.add_signal_handler(signal.SIGHUP, crew.tell, signal.SIGHUP)
                 loop.add_signal_handler(signal.SIGUSR2, crew.ask_replacement)
                 ready((host, port), admin)
-                await stop.wait()
+                await ending.asked.wait()
         finally:
             # With ours open, who connects now would wait for nobody.
             for sock in sockets:

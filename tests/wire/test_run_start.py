@@ -21,6 +21,14 @@ exec 3<>"/dev/tcp/127.0.0.1/${http_proxy##*:}"
 printf 'POST http://hooks.example.com/ok/notes HTTP/1.1\r\nHost: hooks.example.com\r\nContent-Length: 2\r\n\r\n{}' >&3
 """
 
+PATIENT = """
+import dataclasses
+from ledger_proxy import running
+
+run = running.run_command
+running.run_command = lambda settings, *rest: run(dataclasses.replace(settings, drain=600.0), *rest)
+"""
+
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Iterator[Upstream]:
@@ -68,6 +76,23 @@ def test_a_signal_after_the_command_waits_for_what_is_being_sent(options: tuple[
         _, said = child.communicate(timeout=30)
     assert child.returncode == 0
     assert "1 operation, 1 executed" in said
+
+
+def test_a_second_one_ends_the_waiting(options: tuple[str, ...], plain: Upstream, tmp_path: Path) -> None:
+    """What is still being sent then is an outcome that nobody knows, and is recorded as one."""
+    (tmp_path / "sitecustomize.py").write_text(PATIENT)
+    words = command("run", *options, "--", "bash", "-c", POST.replace("/ok/notes", "/hang/notes"))
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) as child:
+        plain.wait_for(lambda oracle: oracle.effects(), timeout=30)
+        child.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.communicate(timeout=2)
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=30)
+    assert child.returncode == 0
+    assert "0 executed, 0 duplicates prevented, 1 unknown" in said
+    assert len(plain.effects()) == 1
 
 
 def test_an_engine_that_cannot_be_loaded_is_one_line_and_125(tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.wire.raw import HOST, Answer, Origin, ask, read_answer, recorder, through, wait_until
+from tests.wire.raw import HOST, Answer, Origin, ask, post, read_answer, recorder, through, wait_until
 from tests.wire.sidecars import Sidecar, running_for
 
 RULES = f'rules: [{{name: ruled, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}]'
 QUIET, LONGER_THAN_QUIET = 1.0, 1.5
 """Seconds; a connection on which nothing is under way is closed after the first."""
-DRAIN = 10
+DRAIN, LONGER_THAN_ANY_TEST = 10, 600
 BODY = b'{"amount": 10}'
 EIGHT = 8 << 20
 
@@ -80,10 +80,6 @@ def connection(request: pytest.FixtureRequest, world: World) -> Iterator[socket.
         if request.param == "long":
             assert ask(made, post("/free/plain").replace(b"POST", b"GET")).status == 200
         yield made
-
-
-def post(target: str, body: bytes = b"") -> bytes:
-    return f"POST {target} HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def require_executed_and_last(answer: Answer) -> None:
@@ -150,6 +146,26 @@ def test_an_answer_that_never_comes_is_an_unknown_outcome(world: World, connecti
     world.stop()
     answer = read_answer(connection)
     assert (answer.status, answer.value(b"ledger-outcome")) == (504, b"unknown")
+    world.ended()
+    assert (world.effects(), world.statuses()) == (1, ["unknown"])
+    assert world.told_by_the_next(data) == b"held"
+    assert world.effects() == 1
+
+
+@pytest.mark.parametrize("world", [LONGER_THAN_ANY_TEST], indirect=True)
+@pytest.mark.parametrize("kind", ["stall-before", "held-in-body"])
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_told_a_second_time_it_gives_up_at_once(
+    world: World, connection: socket.socket, kind: str, second: signal.Signals
+) -> None:
+    data = post(f"/ruled/{kind}", BODY)
+    connection.sendall(data)
+    wait_until(lambda: world.effects() == 1)
+    world.stop()
+    world.sidecar.process.send_signal(second)
+    if kind == "stall-before":
+        answer = read_answer(connection)
+        assert (answer.status, answer.value(b"ledger-outcome")) == (504, b"unknown")
     world.ended()
     assert (world.effects(), world.statuses()) == (1, ["unknown"])
     assert world.told_by_the_next(data) == b"held"
