@@ -263,7 +263,7 @@ def ring(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Sidec
         more = (*more, "--admin", "127.0.0.1:0", *(("--workers", request.param) if request.param > 1 else ()))
         made.append(launch(folder, folder / "ledger.yaml", None, *more))
     assert made[0].process.stderr is not None
-    yield made[0], made[0].process.stderr.readline().split()[-1]
+    yield made[0], next(line.split()[-1] for line in made[0].process.stderr if "admin on" in line)
     for sidecar in made:
         sidecar.stop()
 
