@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from tests.upstream import Upstream
-from tests.wire.sidecars import RULES, Sidecar, ledger, start
+from tests.wire.sidecars import RULES, Sidecar, ledger, running, start
 from tests.wire.test_operations import MORE_RULES, until
 
 
@@ -164,6 +164,22 @@ def test_what_is_in_flight_ends_before_they_do(crew: Crew, upstream: Upstream) -
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
+def test_told_a_second_time_they_give_up_at_once(tmp_path: Path, upstream: Upstream) -> None:
+    """The drain is longer than any test: only the second signal ends it."""
+    with (
+        running(tmp_path / "s", upstream, RULES, "--workers", "2", "--drain", "600") as sidecar,
+        ThreadPoolExecutor(1) as agents,
+    ):
+        answer = agents.submit(sidecar.post, "/hang/charges", {"n": 1})
+        upstream.wait_for(lambda u: u.lines(path="/hang/charges"))
+        sidecar.process.send_signal(signal.SIGTERM)
+        until(lambda: _refuses(sidecar.port))
+        assert sidecar.stop() == 0  # the second
+        assert answer.result(30).headers["Ledger-Outcome"] == "unknown"
+    assert [record["status"] for record in sidecar.records()] == ["unknown"]
+    assert len(upstream.effects()) == 1
+
+
 def test_they_do_not_outlive_a_parent_that_is_killed(crew: Crew) -> None:
     workers = [psutil.Process(pid) for pid in crew.pids()]
     crew.kill()
@@ -187,6 +203,13 @@ def test_what_is_wrong_is_said_once(tmp_path: Path) -> None:
 def _serves(pid: int, port: int) -> bool:
     """Whether a client is connected to this process."""
     return any(c.laddr.port == port and c.raddr for c in psutil.Process(pid).net_connections("tcp4"))
+
+
+def _refuses(port: int) -> bool:
+    with contextlib.suppress(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 5).close()
+        return False
+    return True
 
 
 def _lost(crew: Crew, path: str) -> None:
