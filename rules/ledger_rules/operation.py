@@ -110,15 +110,16 @@ def identify(
     Raises MissingKey where the rule requires a key and the request has none; nothing else.
     """
     slot = _slot(rule, request) if body is None else None
-    found = elsewhere(rule, request)
-    key = _key(rule, request, slot)
-    wf = _told(request, WORKFLOW_HEADER) or wf
+    prints = rule.fingerprint
+    found = elsewhere(rule, request) if prints.only else ()
+    told = not LEDGER_HEADERS.isdisjoint(request.by_name)
+    key = _key(rule, request, slot, told)
+    wf = (told and _told(request, WORKFLOW_HEADER)) or wf
     whose = account(request, rule.account, secret)
     body = body or _read(rule, request, slot, found)
     payload = _payload(rule, request, body, found, secret)
     what = asked(request)
     named = several(text(key.kind), text(key.value)) if key.kind and key.value else None
-    prints = rule.fingerprint
     whole_url = whole(request)
     where_url = part(url(rule, request)) if prints.query_ignore or prints.path_ignore else whole_url
     place = _place if len(wf) + len(what) + len(request.target) <= LONGEST_REMEMBERED else _place.__wrapped__
@@ -141,7 +142,7 @@ def identify(
         ignored_key=ignored,
         rule=rule.name,
         wf=wf,
-        caller=_told(request, CALLER_HEADER) or caller,
+        caller=(told and _told(request, CALLER_HEADER)) or caller,
         policy=rule.policy if reachable else _holding(rule.policy),
         upstream_key_header=header,
         about=_about(rule, request, body, ignored),
@@ -201,9 +202,8 @@ def _holding(policy: Policy) -> Policy:
     return replace(policy, on_unknown=OnUnknown.HOLD) if policy.on_unknown is OnUnknown.RESEND else policy
 
 
-def _key(rule: Rule, request: Request, slot: Slot | None) -> _Key:
-    operation = _told(request, OPERATION_HEADER)
-    if operation:
+def _key(rule: Rule, request: Request, slot: Slot | None, told: bool) -> _Key:
+    if told and (operation := _told(request, OPERATION_HEADER)):
         return _Key("operation", operation)
     if rule.key_mode is KeyMode.IGNORE:
         return _Key()
@@ -229,7 +229,7 @@ def _client_keys(rule: Rule, request: Request, slot: Slot | None) -> Iterator[tu
 
 
 def _told(request: Request, name: str) -> str | None:
-    """Return what one of the headers to Ledger says. Most requests have none of them."""
+    """Return what one of the headers to Ledger says."""
     value = request.by_name.get(name)
     return value and (value.strip() or None)
 

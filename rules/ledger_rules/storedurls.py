@@ -16,7 +16,7 @@ def stored_url(rule: Rule, request: Request) -> str:
 
     The URL of an incoming webhook is all it takes to use it: `/services/{team}/{bot}/{token}`.
     """
-    path = _masked_path(rule, request)
+    path = _masked_path(rule, request) if rule.secret_names else None
     if path is not None:
         query = request.target.partition("?")[1:]
         request = replace(request, target=path + "".join(query))
@@ -24,8 +24,6 @@ def stored_url(rule: Rule, request: Request) -> str:
 
 
 def _masked_path(rule: Rule, request: Request) -> str | None:
-    if not rule.secret_names:
-        return None
     place = Sighting(request).place
     for url, names in rule.secret_names:
         segments = url.without(place, names)
