@@ -48,8 +48,8 @@ class LiftedStore:
         Raises TypeError, naming the methods that are not there.
         """
         self._bare = Bare(store, shape)
-        self._lock = threading.RLock()
-        self._journal = Journal(self._lock, JOURNAL_LINES)
+        self._lock, self._telling = threading.RLock(), threading.RLock()
+        self._journal = Journal(self._telling, JOURNAL_LINES)
         self._proved = False
 
     def insert(self, change: Change) -> bool:
@@ -60,8 +60,7 @@ class LiftedStore:
         self._prove(record)
         if not self._bare.claim(record):
             return False
-        with self._lock:
-            self._journal.add(change, 1, change.counts)
+        self._tell(change, 1, change.counts)
         return True
 
     def replace(self, change: Change) -> bool:
@@ -75,7 +74,7 @@ class LiftedStore:
             if not self._still(change, link):
                 return False
             self._bare.put(record)
-            self._journal.add(change, 0, change.counts)
+            self._tell(change, 0, change.counts)
             return True
 
     def look(self, record: Record) -> Record | None:
@@ -87,7 +86,7 @@ class LiftedStore:
             counts = ANSWERED.get(event.event, {}) if found else {}
             if found is not None and counts:
                 self._write(changing.counted(found, counts), link)
-            self._journal.add(event, 0, counts)
+            self._tell(event, 0, counts)
 
     def renew(self, claims: Collection[Held], now: Instant) -> None:
         with self._lock:
@@ -131,9 +130,14 @@ class LiftedStore:
                     self._bare.delete(_name(id, number))
                 taken = {name: -count for name, count in changing.counters(found).items()}
                 cleared = Event(EventType.CLEARED, id, found.tool, found.wf, now.wall, found.caller, why)
-                self._journal.add(cleared, -1, taken)
+                self._tell(cleared, -1, taken)
                 removed += 1
         return removed
+
+    def _tell(self, told: Event | Change, actions: int, counts: Mapping[str, int]) -> None:
+        # Not under the other lock, which is held while the user's own store works: a claim waits for nobody.
+        with self._telling:
+            self._journal.add(told, actions, counts)
 
     def tidy(self, now: Instant) -> None:
         """Nothing is purged here."""

@@ -35,7 +35,7 @@ class Journal:
     """Journal lines in memory, the newest `limit` of them. Safe for threads."""
 
     def __init__(self, lock: threading.RLock, limit: int | None = None) -> None:
-        """lock: its store's, which is held by whoever adds."""
+        """lock: held by whoever adds."""
         self._lines: deque[tuple[int, Event | Change, int, Mapping[str, int]]] = deque(maxlen=limit)
         self._seq = 0
         self._lock = lock
