@@ -116,8 +116,8 @@ BUGS = {
     ),
     "the Host header is believed": Bug(
         "proxy/ledger_proxy/reception.py",
-        "        return agrees(request, sni) or not",
-        "        return True or not",
+        "        if agrees(request, None if self._origin else client.sni):\n",
+        "        if True:\n",
         "tests/wire/test_refusals.py::test_a_host_header_that_names_another_host_is_refused",
     ),
     "a request that nobody judged is let through": Bug(
@@ -140,9 +140,7 @@ def planted(folder: Path, bug: Bug | None) -> dict[str, str]:
         shutil.copytree(ROOT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
     if bug is not None:
         place = folder / bug.file
-        text = place.read_text()
-        assert text.count(bug.right) == 1, f"{bug.file} has no such place any more: {bug.right.strip()}"
-        place.write_text(text.replace(bug.right, bug.wrong))
+        place.write_text(place.read_text().replace(bug.right, bug.wrong))
     path = os.pathsep.join(str(folder / room) for room in ROOMS)
     return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
@@ -154,6 +152,12 @@ def told(story: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
 
 def test_there_are_enough_of_them() -> None:
     assert len(BUGS) >= 10
+
+
+def test_each_has_its_place() -> None:
+    """The campaign is rare: said here, as soon as the place changes."""
+    gone = [name for name, bug in BUGS.items() if (ROOT / bug.file).read_text().count(bug.right) != 1]
+    assert gone == []
 
 
 def test_without_a_bug_the_same_copy_passes(tmp_path: Path) -> None:
