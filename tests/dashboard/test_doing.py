@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import html
+import re
+import shlex
+from pathlib import Path
+
 import pytest
 
 from ledger.records import EventType, Kind, Result, Status
@@ -31,6 +36,23 @@ async def test_it_did_not_happen(agent: Agent, dashboard: Opens) -> None:
     browser = await dashboard()
     await browser.sends(f"/operations/{ID}/resolve", done="no", **WHY)
     assert agent.ask(ID).answer == "executed"
+
+
+@pytest.mark.parametrize("readonly", [True, False])
+async def test_the_command_that_a_page_shows_settles_it_from_anywhere(
+    agent: Agent, dashboard: Opens, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readonly: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    agent.ask(ID, Status.UNKNOWN)
+    browser = await dashboard(Path("ledger.db"), readonly=readonly)
+    shown = re.search(r'<code id="settling"[^>]*>(.*?)</code>', await browser.opens(f"/operations/{ID}"))
+    assert shown is not None
+    (tmp_path / "elsewhere").mkdir()
+    with monkeypatch.context() as there:
+        there.chdir(tmp_path / "elsewhere")
+        assert ledger(*shlex.split(html.unescape(shown[1]))[1:]).code == 0
+    assert agent.ask(ID).answer == "replayed"
+    assert "In a terminal" not in await browser.opens(f"/operations/{ID}")
 
 
 async def test_an_answer_for_duplicates_can_be_given(agent: Agent, dashboard: Opens) -> None:

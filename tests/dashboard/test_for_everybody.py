@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,101 @@ def test_everybody_can_use_every_page(chromium: Browser, shown: Dashboard, schem
         assert page.evaluate(FAINT) == [], path
         assert page.evaluate(UNNAMED) == [], path
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    context.close()
+
+
+def test_on_a_phone_the_filters_leave_room_for_what_they_find(chromium: Browser, shown: Dashboard) -> None:
+    context = chromium.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(shown.address)
+    page.goto(f"{shown.url}/operations")
+    status = page.get_by_label("Status")
+    expect(status).to_be_hidden()
+    expect(page.get_by_label("Search", exact=True)).to_be_visible()
+    expect(page.locator("[data-row]").first).to_be_in_viewport(ratio=1)
+    page.get_by_text("Filters and order").click()
+    status.select_option("success")
+    expect(page.locator("[data-row]")).to_have_count(1)
+    expect(status).to_be_visible()
+    page.goto(f"{shown.url}/operations")
+    expect(status).to_be_hidden()
+    page.set_viewport_size({"width": 1280, "height": 800})
+    expect(status).to_be_visible()
+    context.close()
+
+
+# What has the focus: what it is called, and whether that is seen.
+FOCUSED = """() => {
+  const at = document.activeElement;
+  if (at === document.body) return null;
+  const style = getComputedStyle(at);
+  const box = at.getBoundingClientRect();
+  const ring = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+  return { name: (at.getAttribute("aria-label") ?? at.textContent).trim().slice(0, 40),
+    seen: ring && box.width > 0 && box.top >= 0 && box.bottom <= innerHeight, at: box.top + scrollY };
+}"""
+
+
+@pytest.mark.parametrize("path", ["/operations", "/operations/cd34", "/unknown", "/workflow?wf=order-1"])
+def test_the_tab_key_goes_everywhere_in_order_and_is_seen_to(chromium: Browser, shown: Dashboard, path: str) -> None:
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.goto(shown.address)
+    page.goto(f"{shown.url}{path}")
+    expect(page.locator("html[data-ready]")).to_have_count(1)
+    walked = []
+    for _ in range(100):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(FOCUSED)
+        if focused is None or (walked and focused == walked[0]):
+            break
+        walked.append(focused)
+    assert [one["name"] for one in walked if not one["seen"]] == []
+    assert [one["name"] for one in walked[:3]] == ["Skip to content", "Ledger", "Overview"]
+    assert walked[-1]["name"] == "Keyboard"
+    downward = [one["at"] for one in walked[1:]]
+    assert max(a - b for a, b in pairwise(downward)) < 100, "it never leaves a row for one above it"
+    page.goto(f"{shown.url}{path}")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    context.close()
+
+
+def test_a_dialog_keeps_the_focus_and_gives_it_back(chromium: Browser, shown: Dashboard) -> None:
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(shown.address)
+    page.goto(f"{shown.url}/operations/cd34")
+    expect(page.locator("html[data-ready]")).to_have_count(1)
+    opener = page.get_by_role("button", name="It happened…")
+    opener.press("Enter")
+    expect(page.get_by_role("textbox", name="Why")).to_be_focused()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        # The body is where the browser's own buttons have their turn.
+        assert page.evaluate("document.activeElement.closest('dialog, main, header, footer, body').tagName") in (
+            "DIALOG",
+            "BODY",
+        )
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(opener).to_be_focused()
+    context.close()
+
+
+@pytest.mark.parametrize(("motion", "moves"), [("reduce", "none"), ("no-preference", "fresh")])
+def test_nothing_moves_for_who_wants_no_motion(
+    chromium: Browser, shown: Dashboard, agent: Agent, motion: Any, moves: str
+) -> None:
+    context = chromium.new_context(reduced_motion=motion)
+    page = context.new_page()
+    page.goto(shown.address)
+    expect(page.locator("[data-connection]")).to_have_text("live")
+    agent.ask("ef56", tool="just-now")
+    line = page.locator("[data-events] li.fresh").first
+    expect(line).to_contain_text("just-now")
+    assert line.evaluate("(line) => getComputedStyle(line).animationName") == moves
     context.close()
 
 

@@ -1,12 +1,15 @@
-"""An operation as a curl command that is safe to paste, whatever was recorded. Pure."""
+"""An operation as commands that are safe to paste, whatever was recorded: asked for again, settled. Prints nothing."""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import string
 
 from ledger.records import Record
+from ledger_console.ledgers import Place
+from ledger_console.text import SHORT
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 """RFC 9110 section 5.6.2: what a method may be made of."""
@@ -28,6 +31,12 @@ def curl(record: Record) -> str | None:
     if record.about.get("request_bytes"):
         words.append("--data-binary @body")
     return " \\\n  ".join(words)
+
+
+def settling(record: Record, place: Place) -> str:
+    """The command that settles an unknown, in whatever folder it is typed; the reader puts --not-done for --done."""
+    at = place.path if "://" in place.path else os.path.abspath(place.path)
+    return f"ledger resolve {quoted(record.id[:SHORT])} --done --db {quoted(at)}"
 
 
 def quoted(text: str) -> str:

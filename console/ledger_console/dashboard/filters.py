@@ -64,6 +64,11 @@ class Filters:
         return any((self.q, self.status, self.tool, self.wf, self.caller, self.since))
 
     @property
+    def narrowed(self) -> bool:
+        """Whether anything but a text to search for is chosen."""
+        return any((self.status, self.tool, self.wf, self.caller, self.since, self.order))
+
+    @property
     def sort(self) -> Sort:
         """What the list goes by."""
         return Sort(self.order) if self.order in tuple(Sort) else Sort.CREATED

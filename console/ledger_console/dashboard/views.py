@@ -11,7 +11,7 @@ from ledger.ports import Dimension, Query
 from ledger.records import Record, Status
 from ledger_console.dashboard import bodies, drawing, following, shapes, summary, words
 from ledger_console.dashboard.axis import Axis
-from ledger_console.dashboard.curl import curl
+from ledger_console.dashboard.curl import curl, settling
 from ledger_console.dashboard.filters import ORDERS, PAGE, TIMES, Filters
 from ledger_console.dashboard.keys import PAGES, SOURCE
 from ledger_console.dashboard.searching import Found, find
@@ -154,6 +154,7 @@ async def operation(request: web.Request) -> web.StreamResponse:
         answers=drawing.ANSWERS,
         verdict=words.verdict(record, gone(record)),
         curl=curl(record),
+        settling=settling(record, request.app[SOURCE].place),
         request_facts=words.request_facts(record),
         identity=words.identity(record),
         body=bodies.shown(record),

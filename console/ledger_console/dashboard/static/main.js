@@ -32,6 +32,12 @@ function forms() {
     form.addEventListener("submit", () => all("button", form).forEach((button) => (button.disabled = true)));
   }
   const filters = find("[data-filters]");
+  // On a phone they would fill the screen before the first operation.
+  const more = find("[data-more]:not([data-chosen])");
+  const narrow = matchMedia("(max-width: 700px)");
+  const fold = () => more && (more.open = !narrow.matches);
+  narrow.addEventListener("change", fold);
+  fold();
   filters?.addEventListener("formdata", (event) => {
     for (const [name, value] of [...event.formData]) if (!value) event.formData.delete(name);
   });
