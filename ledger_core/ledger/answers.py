@@ -21,12 +21,12 @@ def value_of(reply: Reply, policy: Policy, blocked: object = None, itself: bool 
     if outcome is not None:
         return outcome.value if outcome.status is Status.SUCCESS else live(outcome, record)
     match reply.answer:
-        case Answer.EXECUTED | Answer.FAILED | Answer.UNKNOWN:
-            raise TypeError("an execution has an outcome")
         case Answer.REPLAYED:
             return _replayed(record)
         case Answer.BLOCKED | Answer.GONE:
             return blocked
+        case Answer.EXECUTED | Answer.FAILED | Answer.UNKNOWN:
+            raise TypeError("an execution has an outcome")
         case Answer.IN_FLIGHT:
             if not policy.replay:
                 return blocked

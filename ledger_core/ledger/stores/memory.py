@@ -168,8 +168,8 @@ class _Row:
     def counts(self) -> Mapping[str, int]:
         """The counters: what was added, summed up when somebody reads it, and kept as one."""
         if len(self.counted) > 1:
-            sums: dict[str, int] = {}
-            for counts in self.counted:
+            sums = dict(self.counted[0])
+            for counts in self.counted[1:]:
                 for name, delta in counts.items():
                     sums[name] = sums.get(name, 0) + delta
             self.counted = [sums]
