@@ -163,7 +163,8 @@ class _Row:
     __slots__ = ("counted", "record")
 
     def __init__(self, record: Record, counts: Mapping[str, int]) -> None:
-        self.record, self.counted = record, [counts]
+        self.record = record
+        self.counted: list[Mapping[str, int]] = [counts]
 
     def counts(self) -> Mapping[str, int]:
         """The counters: what was added, summed up when somebody reads it, and kept as one."""
