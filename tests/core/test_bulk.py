@@ -112,6 +112,14 @@ def test_a_batch_of_any_size_tells_each_its_own_answer(tmp_path: Path) -> None:
         assert held["events"].total() == len(STANDING) + size - 3
 
 
+def test_what_was_refused_before_is_not_taken_for_what_comes_later(tmp_path: Path) -> None:
+    alone: list[list[Op]] = [[claims("00", f"too late {n}")] for n in range(3)]
+    batch: list[Op] = [claims("a0", "me"), claims("01", "too late"), claims("a1", "me too")]
+    again: list[Op] = [claims("a2", "me three"), claims("a3", "me four"), claims("a1", "too late")]
+    done, _ = told(tmp_path, [*alone, batch, *alone, again, [claims("a4", "me five")]])
+    assert done == [False] * 3 + [True, False, True] + [False] * 3 + [True, True, False, True]
+
+
 def test_in_bulk_rows_are_found_by_their_id(tmp_path: Path) -> None:
     """On a ledger of a million records nothing else would do."""
     db = sqlite3.connect(":memory:")
