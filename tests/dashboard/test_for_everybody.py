@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from ledger.records import Status
+from ledger.records import Result, Status
+from ledger.steps import Outcome
 from tests.console.conftest import Agent
 from tests.dashboard import browsers
 from tests.dashboard.browsers import Dashboard
@@ -258,6 +259,32 @@ def test_nothing_moves_for_who_wants_no_motion(
     expect(line).to_contain_text("just-now")
     assert line.evaluate("(line) => getComputedStyle(line).animationName") == moves
     context.close()
+
+
+# What is wider than its place, and rows that are higher than words make them.
+BURST = """() => [...document.querySelectorAll("html, .card, .card.flush > *, .verdict, .head")]
+  .filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.outerHTML.slice(0, 80))
+  .concat([...document.querySelectorAll("[data-row]")].filter((e) => e.offsetHeight > 500).map(() => "a high row"))"""
+
+
+@pytest.mark.parametrize("width", [360, 800, 1280])
+def test_a_word_without_an_end_bursts_no_page(chromium: Browser, agent: Agent, width: int) -> None:
+    word = "x" * 300
+    about = {"method": "POST", "url": f"https://api.example.com/{word}"}
+    answer = Result({"status": 200, "headers": [[word, word]]}, word.encode())
+    draft = {"tool": word, "wf": word, "caller": word, "about": about}
+    agent.ask("ab12", Outcome(Status.SUCCESS, result=answer), times=2, **draft)
+    agent.ask("cd34", Outcome(Status.UNKNOWN, error=word), times=2, note=word, **draft)
+    with browsers.dashboard(agent.path) as running:
+        context = chromium.new_context(viewport={"width": width, "height": 800})
+        page = context.new_page()
+        page.goto(running.address)
+        for path in (*PAGES, f"/workflow?wf={word}"):
+            page.goto(f"{running.url}{path}")
+            for summary in page.locator("main summary:visible").all():
+                summary.click()
+            assert page.evaluate(BURST) == [], path
+        context.close()
 
 
 def test_without_javascript_everything_can_still_be_read(chromium: Browser, shown: Dashboard) -> None:
