@@ -22,6 +22,7 @@ with loading():
 _CHOICE = re.compile(r"'([^']*)' is not one of (.*)")
 _QUOTED = re.compile(r"'([^']*)'")
 _OPTIONS = re.compile(r" \(Possible options: (.*?)\)\.?")
+_NUMBER = re.compile(r"a valid (int|float)( range)?")
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
@@ -153,7 +154,7 @@ def _friendly(said: str) -> str:
         near = get_close_matches(found[1], _QUOTED.findall(found[2]), 1)
         return f"{said.rstrip('.')}. Did you mean '{near[0]}'?" if near else said
     said = _OPTIONS.sub(lambda found: f". Did you mean {found[1].replace(', ', ' or ')}?", said)
-    return said.replace("is not a valid int range", "is not a whole number").replace("valid int", "whole number")
+    return _NUMBER.sub(lambda found: "a whole number" if found[1] == "int" else "a number", said)
 
 
 def _forget_stdout() -> None:

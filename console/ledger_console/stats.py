@@ -142,10 +142,12 @@ def _totals(store: ledgers.Reader, where: ledgers.Place, query: Query, observed:
 
 def _last(store: ledgers.Reader) -> None:
     """When anything happened last: where all is quiet, whether that is as it should be."""
-    seq = store.last_seq()
-    for event in store.events(seq - 1, 1):
-        screen.aside(f"The last event was {age(time.time() - event.at)} ago.")
-    if not seq:
+    from ledger.ports import Query
+
+    last = store.events(store.last_seq() - 1, 1)
+    if last:
+        screen.aside(f"The last event was {age(time.time() - last[0].at)} ago.")
+    elif not store.stats(Query())["attempts"]:
         screen.aside("Nothing was asked yet.")
 
 

@@ -95,6 +95,7 @@ def test_where_the_ledger_is_comes_from_the_nearest(
         ("show --status odd", "'odd' is not one of 'running', 'success', 'failed', 'unknown'. See"),
         ("show --status unkown", "Did you mean 'unknown'? See `ledger show --help`."),
         ("show --sort blockd --limit 3", "Did you mean 'blocked'? See"),
+        ("run --upstream-timeout soon -- true", "--upstream-timeout': 'soon' is not a number. See"),
         ("show --limit many", "--limit': 'many' is not a whole number. See"),
         ("show --stauts failed", "No such option: --stauts. Did you mean --status? See"),
         ("rules packs strip", "no pack 'strip'; did you mean 'stripe'? There are"),
