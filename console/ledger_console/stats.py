@@ -10,6 +10,7 @@ import typer
 
 from ledger_console import ledgers, options, screen
 from ledger_console.problems import USAGE, Problem
+from ledger_console.screen import GAP
 from ledger_console.text import age
 from ledger_console.when import moment
 
@@ -154,15 +155,18 @@ def _last(store: ledgers.Reader) -> None:
 def _bar(totals: Mapping[str, int], width: int) -> None:
     attempts, blocked = totals["attempts"], totals["blocked"]
     rate = blocked / attempts if attempts else 0.0
-    said = f"{rate:.1%}  ({blocked} of {attempts} attempts were answered without running again)"
-    if not screen.fancy() or screen.console().width < width + BAR:
-        screen.line(f"{'duplicates':<{width}}  {said}")
+    percent, said = f"{rate:.1%}", f"({blocked} of {attempts} attempts were answered without running again)"
+    room = screen.console().width - width - len(f"  {percent}") if screen.fancy() else 0
+    if room < BAR + GAP:
+        screen.line(f"{'duplicates':<{width}}  {percent}  {said}")
         return
     from rich.text import Text
 
     full = round(rate * BAR)
     bar = Text(f"{'duplicates':<{width}}  ")
-    bar.append("█" * full, style="green").append("░" * (BAR - full), style="dim").append(f"  {said}")
+    bar.append("█" * full, style="green").append("░" * (BAR - full), style="dim").append(f"  {percent}")
+    # In one line where it has room, else the sentence stands below its bar.
+    bar.append("  " if room >= BAR + 2 * GAP + len(said) else f"\n{' ' * (width + GAP)}").append(said)
     screen.console().print(bar, soft_wrap=True)
 
 

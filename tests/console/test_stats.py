@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from ledger.records import Status
 from ledger_console.stats import sparkline
 from tests.console.conftest import Agent, Ledger
@@ -86,6 +90,19 @@ def test_a_sparkline_is_highest_where_most_happened() -> None:
     assert sparkline([0, 1, 4, 8]) == "▁▂▅█"
     assert sparkline([0, 0]) == "▁▁"
     assert sparkline([0, 1, 1000]) == "▁▂█"
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(80, 2), (160, 1)])
+def test_the_bar_fits_the_terminal(agent: Agent, columns: int, lines: int) -> None:
+    agent.ask("a1", times=4)
+    with running("stats", terminal=True, COLUMNS=str(columns)) as stats:
+        assert stats.sees("3 of 4 attempts were answered without running again")
+        stats.sees("no such text: read until it ends")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", stats.seen).replace("\r", "").splitlines()
+    assert max(map(len, shown)) <= columns
+    at = next(n for n, line in enumerate(shown) if line.startswith("duplicates"))
+    assert "█" * 30 + "░" * 10 + "  75.0%" in shown[at]
+    assert "3 of 4 attempts" in shown[at + lines - 1]
 
 
 def test_who_watches_sees_the_numbers_change(agent: Agent) -> None:
