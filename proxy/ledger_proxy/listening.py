@@ -48,7 +48,9 @@ class Handed:
             return None
         told = json.loads(text)
         admin = told["admin"]
-        return cls(tuple(told["listening"]), told["asked"], (admin[0], admin[1]) if admin else None, told["name"])
+        # The parent may be of an older version: workers are replaced by new code.
+        name = told.get("name")
+        return cls(tuple(told["listening"]), told["asked"], (admin[0], admin[1]) if admin else None, name)
 
     def variable(self) -> dict[str, str]:
         """The environment that a worker finds it in."""
