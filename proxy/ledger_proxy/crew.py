@@ -61,7 +61,7 @@ class Crew:
     def hurry(self) -> None:
         """Told to stop once more, those that drain end at once."""
         for worker in {*self._here.values(), *self._leaving}:
-            worker.signal(signal.SIGTERM)
+            worker.signal(signal.SIGINT)
 
     def tell(self, number: int) -> None:
         """Pass a signal on to each."""

@@ -39,8 +39,9 @@ def serve(settings: Settings, ready: Callable[[Sidecar], None], log: str | None 
 async def _serve(settings: Settings, ready: Callable[[Sidecar], None]) -> int:
     ending = Ending()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ending.ask)
+    loop.add_signal_handler(signal.SIGINT, ending.ask)
+    # A worker may be told by its parent and by a service manager, which tells all of a group: that is once.
+    loop.add_signal_handler(signal.SIGTERM, ending.asked.set if settings.handed is not None else ending.ask)
     if settings.handed is not None and settings.handed.name is not None:
         rings.go_by(settings.handed.name)
     async with prepared(settings) as made, _started(made, ending) as running, _reloading(settings, running):

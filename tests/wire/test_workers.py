@@ -153,11 +153,15 @@ def test_new_rules_reach_them_all(crew: Crew) -> None:
     until(guarded)
 
 
-def test_what_is_in_flight_ends_before_they_do(crew: Crew, upstream: Upstream) -> None:
+@pytest.mark.parametrize("told", ["the parent", "all of them"])
+def test_what_is_in_flight_ends_before_they_do(crew: Crew, upstream: Upstream, told: str) -> None:
+    """A service manager tells all of a group, and the parent tells its workers once more."""
     with ThreadPoolExecutor(1) as agents:
         answer = agents.submit(crew.post, "/slow/1000/charges", {"n": 1})
         upstream.wait_for(lambda u: u.lines(path="/slow/1000/charges"))
         pids = crew.pids()
+        for pid in pids if told == "all of them" else ():
+            os.kill(pid, signal.SIGTERM)
         crew.process.send_signal(signal.SIGTERM)
         assert answer.result().status_code == 200
     assert crew.process.wait(30) == 0
