@@ -58,7 +58,7 @@ def main() -> int:
         print(f"screenshots: {browsers.MISSING}", file=sys.stderr)
         return 1
     IMAGES.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="ledger-pictures-") as folder, _elsewhere(Path(folder)):
+    with _elsewhere(Path(tempfile.gettempdir()) / "shop"):
         db = Path("ledger.db")
         story.live_a_day(db)
         with browsers.dashboard(db) as running, browsers.chromium(browsers.executable()) as browser:
@@ -157,12 +157,15 @@ def _terminal(text: str) -> str:
 
 @contextmanager
 def _elsewhere(folder: Path) -> Iterator[None]:
+    """A new folder with a name that looks well in a picture: pages show where the ledger is."""
     before = Path.cwd()
+    folder.mkdir(mode=0o700)
     os.chdir(folder)
     try:
         yield
     finally:
         os.chdir(before)
+        shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
