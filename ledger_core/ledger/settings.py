@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 
 
 def database() -> str:
@@ -13,7 +12,7 @@ def database() -> str:
 
 def workflow() -> str:
     """LEDGER_WORKFLOW: the scope of calls that name none."""
-    return _text("LEDGER_WORKFLOW") or "default"
+    return os.environ.get("LEDGER_WORKFLOW") or "default"
 
 
 def quiet() -> bool:
@@ -38,18 +37,4 @@ def network_disk() -> bool:
 
 
 def _on(name: str) -> bool:
-    return _text(name).strip().lower() not in ("", "0", "false", "no", "off")
-
-
-def _text(name: str) -> str:
-    """What is not set, as most are not, is asked of the mapping's own dict: `os.environ` encodes the name anew at every
-    look, and takes ten times as long to say no."""
-    known = getattr(os.environ, "_data", None)
-    if known is not None and _encoded(name) not in known:
-        return ""
-    return os.environ.get(name, "")
-
-
-@cache
-def _encoded(name: str) -> object:
-    return os.environ.encodekey(name)
+    return os.environ.get(name, "").strip().lower() not in ("", "0", "false", "no", "off")
