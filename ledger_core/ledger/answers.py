@@ -19,7 +19,7 @@ def value_of(reply: Reply, policy: Policy, blocked: object = None, itself: bool 
     record = reply.record
     outcome = reply.outcome
     if outcome is not None:
-        return outcome.value if outcome.status is Status.SUCCESS else live(outcome, record)
+        return live(outcome, record)
     match reply.answer:
         case Answer.REPLAYED:
             return _replayed(record)

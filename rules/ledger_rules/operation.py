@@ -22,7 +22,7 @@ from ledger_rules.rule import Rule
 from ledger_rules.slots import Slot
 from ledger_rules.storedurls import stored_url
 from ledger_rules.upstream_keys import header_slot, key_slot
-from ledger_rules.urls import LONGEST_REMEMBERED, REMEMBERED, whole
+from ledger_rules.urls import LONGEST_REMEMBERED, REMEMBERED, may_be_remembered, whole
 from ledger_rules.views import BodyView
 
 __all__ = ["LEDGER_HEADERS", "VERSION", "MissingKey", "Operation", "digest", "identify", "read_body"]
@@ -122,7 +122,8 @@ def identify(
     named = several(text(key.kind), text(key.value)) if key.kind and key.value else None
     whole_url = whole(request)
     where_url = part(url(rule, request)) if prints.query_ignore or prints.path_ignore else whole_url
-    place = _place if len(wf) + len(what) + len(request.target) <= LONGEST_REMEMBERED else _place.__wrapped__
+    lasting = may_be_remembered(request.target) and len(wf) + len(what) <= LONGEST_REMEMBERED
+    place = _place if lasting else _place.__wrapped__
     whole_place = place(wf, whose, what, whole_url)
     where = whole_place if where_url is whole_url else place(wf, whose, what, where_url)
     ours = rule.upstream_key if key.passed is None else None

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from ledger import lifecycle
+from ledger import Guard, _Mem, lifecycle
 from ledger.lifecycle import Trigger
 from ledger.ports import Query
 from ledger.records import EventType, Instant, Record, Result, Status
 from ledger.stores.purging import EXAMINED
 from ledger.stores.schema import MIGRATIONS
 from ledger.stores.sqlite import SqliteStore
+from tests.core.bare import DictStore
 from tests.core.world import AwaitedStore, again, at, claimed, done, draft, failed, lost, put_through
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -161,3 +163,18 @@ class TestMigration:
         other: Record = draft("c3", content_id="content of b2")
         assert not migrated.insert(lifecycle.first_claim(other, lifecycle.Claimant("x"), at(9)))
         assert migrated.look(other).id == "b2"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("made", [_Mem, DictStore])
+def test_a_result_that_was_cleared_is_nowhere_in_memory_any_more(made: Callable[[], object]) -> None:
+    guard = Guard(store=made()).quiet()
+    tracemalloc.start()
+    try:
+        for number in range(5):
+            assert guard(lambda n: "x" * 1_000_000 + str(n), number, key=str(number))
+        guard.reset()
+        assert guard.stats()["actions"] == 0
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+        guard.close()

@@ -84,6 +84,47 @@ def test_who_waits_for_an_interrupted_leader_hears_what_really_happened(
     store.close()
 
 
+def start_in_turn(store: SqliteStore, told: Told, first: str, *others: str) -> None:
+    """The first leads and waits for the file, which the caller gives free; the others wait for it in this order."""
+    store._writing.acquire()
+    told.start(first)
+    while not store._writes._seat:
+        time.sleep(0.001)
+    for waiting, name in enumerate(others, start=1):
+        told.start(name)
+        while len(store._writes) < waiting:
+            time.sleep(0.001)
+
+
+class InterruptedTelling(files.Connection):
+    """A connection whose thread gets Ctrl-C just after it forgot which changes were refused before."""
+
+    armed = False
+
+    def execute(self, sql: str, *values: Any) -> Any:
+        done = super().execute(sql, *values)
+        if sql.startswith("DELETE FROM missed") and InterruptedTelling.armed:
+            InterruptedTelling.armed = False
+            raise KeyboardInterrupt
+        return done
+
+
+def test_who_was_refused_beside_an_interrupted_leader_is_not_told_that_it_won(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "Connection", InterruptedTelling)
+    store = SqliteStore(tmp_path / "ledger.db")
+    assert store.insert(claim("taken"))
+    assert not store.insert(claim("taken")), "one that was refused before, alone"
+    told = Told(lambda id: store.insert(claim(id)))
+    start_in_turn(store, told, "first", "leader", "taken")
+    InterruptedTelling.armed = True
+    store._writing.release()
+    assert told.join() == {"first": True, "leader": "KeyboardInterrupt", "taken": False}
+    assert not InterruptedTelling.armed
+    store.close()
+
+
 class InterruptedAlone(Interrupted):
     """As `Interrupted`, at the next write of one thread alone."""
 
@@ -103,6 +144,58 @@ def test_a_claim_alone_that_is_broken_off_is_whole_or_not_there(
     assert len(store.events()) == (when == "after")
     assert store.insert(claim("bb")), "the ledger is still led"
     store.close()
+
+
+class InterruptedTrying(files.Connection):
+    """A connection whose thread gets Ctrl-C when it has written a certain one alone."""
+
+    def execute(self, sql: str, *values: Any) -> Any:
+        done = super().execute(sql, *values)
+        if sql.startswith("INSERT INTO written") and "), (" not in sql and "follower" in values[0]:
+            raise KeyboardInterrupt
+        return done
+
+
+def test_who_is_written_alone_by_a_leader_that_is_interrupted_hears_that_it_won(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of a batch cannot be written, so the leader tries each alone, and is interrupted amid it."""
+    monkeypatch.setattr(files, "Connection", InterruptedTrying)
+    store = SqliteStore(tmp_path / "ledger.db")
+    told = Told(lambda id: store.insert(claim(id, note="\ud800" if id == "odd" else None)))
+    start_in_turn(store, told, "first", "leader", "odd", "follower", "last")
+    store._writing.release()
+    heard = told.join()
+    assert heard == {
+        "first": True, "leader": "KeyboardInterrupt", "odd": "StoreUnavailable", "follower": True, "last": True,
+    }  # fmt: skip
+    assert {record.id for record in store.all()} == {"first", "leader", "follower", "last"}
+    store.close()
+
+
+class InterruptedLeaving(dict[str, Write]):
+    """A seat whose holder gets Ctrl-C when it is about to leave."""
+
+    armed = True
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if self and self.armed:
+            self.armed = False
+            raise KeyboardInterrupt
+        return super().get(key, default)
+
+
+def test_one_that_is_interrupted_while_it_leaves_the_seat_leaves_it() -> None:
+    def commit(tickets: Sequence[Write]) -> None:
+        for ticket in tickets:
+            ticket.done = 1
+
+    writes = Together(commit)
+    writes._seat = InterruptedLeaving()
+    with pytest.raises(KeyboardInterrupt):
+        writes.write(Probe(0))
+    assert not writes._seat
+    assert writes.write(Probe(0)) == 1
 
 
 def test_threads_share_commits_until_a_batch_holds_all_of_them() -> None:
@@ -144,7 +237,7 @@ def test_a_waiter_that_leaves_takes_its_write_back_and_holds_nobody_up(monkeypat
     told = Told(lambda name: writes.write(Probe(float(name))))
     with busy:
         told.start("1")
-        while writes._leader is None or len(writes):
+        while not writes._seat or len(writes):
             time.sleep(0.001)
         # The second is called to lead after the first, and is interrupted at that very moment.
         for waiting, name in enumerate("234", start=1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -85,7 +86,7 @@ class TestWithoutAKey:
 class TestWhatIsRememberedOfUrls:
     """It saves time and changes nothing: for more URLs than are remembered, and for those too long for it."""
 
-    TARGETS = [f"/orders/{n}?a=%7e{n}" for n in range(2 * REMEMBERED)] + [
+    TARGETS = [f"/orders/%7e{n}{query}" for n in range(2 * REMEMBERED) for query in ("", "?a=%7e")] + [
         f"/{'x' * LONGEST_REMEMBERED}{n}" for n in "12"
     ]
 
@@ -105,6 +106,15 @@ class TestWhatIsRememberedOfUrls:
         orders, all_but = ruleset(match="{url: 'https://hooks.example.com/orders/*'}"), ruleset("max: 2")
         found = [rules.match(sent) for rules in (orders, all_but, orders, all_but)]
         assert found == [orders.rules[0], all_but.rules[0]] * 2
+
+    def test_of_one_with_a_query_nothing_stays_in_memory(self):
+        rule = one_rule()
+        target = "".join(("/orders", "?token=", "s3cret"))
+        before = sys.getrefcount(target)
+        rules = ruleset()
+        rules.match(request(target=target))
+        operation(rule, target=target)
+        assert sys.getrefcount(target) == before
 
 
 class TestRespectedKeys:

@@ -81,7 +81,12 @@ def write_one(db: sqlite3.Connection, change: Change) -> bool:
     row = _claim(change, 0) if change.was is None else _end(change, 0, cipher_of(db))
     before = db.total_changes
     db.execute(_ONE, row)
-    # A trigger's changes are in no cursor's row count. A change that was refused is one row, in `missed`.
+    return held_one(db, before)
+
+
+def held_one(db: sqlite3.Connection, before: int) -> bool:
+    """Whether one change alone was made, once it is written: one that is refused changes a row, in `missed`."""
+    # A trigger's changes are in no cursor's row count.
     return db.total_changes - before > 1
 
 
@@ -96,17 +101,20 @@ def write(db: sqlite3.Connection, changes: Sequence[Change], before: int) -> lis
     for at, change in enumerate(changes, number):
         values += _claim(change, at) if change.was is None else _end(change, at, cipher)
     db.execute(sql, values + missing)
-    return held(db, changes, before)
-
-
-def held(db: sqlite3.Connection, changes: Sequence[Change], before: int) -> list[bool]:
-    """Which of these changes were made, once they are written."""
     if db.total_changes - before == sum([2 if c.record.result is None or c.was is None else 3 for c in changes]):
         return [True] * len(changes)
-    number = before * MOST
+    told = held(db, len(changes), before)
+    # Of earlier ones only: see `held`.
     db.execute("DELETE FROM missed WHERE number < ?", (number,))
-    missed = {at for (at,) in db.execute("SELECT number FROM missed")}
-    return [at not in missed for at in range(number, number + len(changes))]
+    return told
+
+
+def held(db: sqlite3.Connection, count: int, before: int) -> list[bool]:
+    """Which of so many changes were made, once they are written. Asks what is written, and changes nothing: whoever
+    was broken off amid the answer can ask again."""
+    number = before * MOST
+    missed = {at for (at,) in db.execute("SELECT number FROM missed WHERE number >= ?", (number,))}
+    return [at not in missed for at in range(number, number + count)]
 
 
 def _claim(change: Change, number: int) -> tuple[Any, ...]:

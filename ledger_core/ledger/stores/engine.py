@@ -126,7 +126,7 @@ def commit(db: sqlite3.Connection, path: str, writes: Sequence[Write]) -> None:
     """Write all of `writes` in one durable transaction, and set `done` of each.
 
     If the batch fails, each is tried alone, so that one that cannot be written fails no other. If it is broken off,
-    by Ctrl-C, what has no `done` was not written; but one alone was written whole or not at all.
+    by Ctrl-C, what has no `done` was not written.
     """
     changes = [change for write in writes if (change := _fitting(write.op)) is not None]
     try:
@@ -174,8 +174,9 @@ def _at_once(db: sqlite3.Connection, path: str, writes: Sequence[Write], changes
         raise
     except BaseException:
         # Broken off before the statement, or after it: those who wait must learn which.
-        if len(writes) > 1 and db.total_changes != before:
-            _tell(writes, atonce.held(db, changes, before))
+        if db.total_changes != before:
+            one = len(writes) == 1
+            _tell(writes, [atonce.held_one(db, before)] if one else atonce.held(db, len(changes), before))
         raise
 
 

@@ -60,7 +60,7 @@ class LiftedStore:
         self._prove(record)
         if not self._bare.claim(record):
             return False
-        self._tell(change, 1, change.counts)
+        self._tell(change.event, 1, change.counts)
         return True
 
     def replace(self, change: Change) -> bool:
@@ -74,7 +74,7 @@ class LiftedStore:
             if not self._still(change, link):
                 return False
             self._bare.put(record)
-            self._tell(change, 0, change.counts)
+            self._tell(change.event, 0, change.counts)
             return True
 
     def look(self, record: Record) -> Record | None:
@@ -134,10 +134,10 @@ class LiftedStore:
                 removed += 1
         return removed
 
-    def _tell(self, told: Event | Change, actions: int, counts: Mapping[str, int]) -> None:
+    def _tell(self, event: Event, actions: int, counts: Mapping[str, int]) -> None:
         # Not under the other lock, which is held while the user's own store works: a claim waits for nobody.
         with self._telling:
-            self._journal.add(told, actions, counts)
+            self._journal.add(event, actions, counts)
 
     def tidy(self, now: Instant) -> None:
         """Nothing is purged here."""

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from ledger.lifecycle import Change
 from ledger.ports import GRAIN_SECONDS, Dimension, Query, place, place_of, totals
 from ledger.records import Event, EventType, Record, Status
 from ledger.stores.rows import COUNTED, COUNTERS, dumps
@@ -36,29 +35,25 @@ class Journal:
 
     def __init__(self, lock: threading.RLock, limit: int | None = None) -> None:
         """lock: held by whoever adds."""
-        self._lines: deque[tuple[int, Event | Change, int, Mapping[str, int]]] = deque(maxlen=limit)
+        self._lines: deque[tuple[int, Event, int, Mapping[str, int]]] = deque(maxlen=limit)
         self._seq = 0
         self._lock = lock
 
-    def add(self, told: Event | Change, actions: int, counts: Mapping[str, int]) -> None:
-        """Write a line; it gets the next seq. A change's is made of it when somebody reads it."""
+    def add(self, event: Event, actions: int, counts: Mapping[str, int]) -> None:
+        """Write a line; it gets the next seq."""
         self._seq = seq = self._seq + 1
-        self._lines.append((seq, told, actions, counts))
+        self._lines.append((seq, event, actions, counts))
 
     def lines(self) -> list[Line]:
         """All that are kept, oldest first."""
         with self._lock:
             lines = list(self._lines)
-        return [Line(replace(_event(told), seq=seq), actions, counts) for seq, told, actions, counts in lines]
+        return [Line(replace(event, seq=seq), actions, counts) for seq, event, actions, counts in lines]
 
     def events(self, after: int, limit: int, query: Query) -> list[Event]:
         """As `SyncStore.events`."""
         found = (e.event for e in self.lines() if e.event.seq > after and wanted(query, e.event))
         return list(islice(found, limit))
-
-
-def _event(told: Event | Change) -> Event:
-    return told.event if isinstance(told, Change) else told
 
 
 def page(records: Iterable[Record], query: Query) -> list[Record]:

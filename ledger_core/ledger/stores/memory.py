@@ -32,7 +32,7 @@ class MemoryStore:
             if record.id in self._rows or self._open_twin(record) is not None:
                 return False
             self._rows[record.id] = _Row(record, counts)
-            self._journal.add(change, 1, counts)
+            self._journal.add(change.event, 1, counts)
             return True
 
     def replace(self, change: Change) -> bool:
@@ -46,7 +46,7 @@ class MemoryStore:
                 return False
             row.record = record if record.result is not None else changing.moved(change, row.record)
             row.counted.append(counts)
-            self._journal.add(change, 0, counts)
+            self._journal.add(change.event, 0, counts)
             return True
 
     def look(self, record: Record) -> Record | None:

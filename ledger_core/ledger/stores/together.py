@@ -63,10 +63,6 @@ class Together:
         """How many writes of those who sleep are not written yet."""
         return len(self._waiting)
 
-    @property
-    def _leader(self) -> Write | None:
-        return self._seat.get(_LEADS)
-
     def write(self, op: Op) -> int:
         """Have it written, together with whatever waits. Raises what it failed with.
 
@@ -76,12 +72,17 @@ class Together:
             # While nobody else writes, and nobody wrote with the last leader, there is no crowd to gather.
             write = Write(op)
             try:
-                if self._seat.setdefault(_LEADS, write) is write:
-                    self._commit((write,))
-                    return write.result()
+                try:
+                    if self._seat.setdefault(_LEADS, write) is write:
+                        self._commit((write,))
+                        return write.result()
+                finally:
+                    if self._seat.get(_LEADS) is write:
+                        self._crowd = 1 + len(self._waiting)
+                        self._leave_the_seat()
             finally:
+                # Ctrl-C may come in a `finally` as well.
                 if self._seat.get(_LEADS) is write:
-                    self._crowd = 1 + len(self._waiting)
                     self._leave_the_seat()
         return self._write_with_others(op)
 
@@ -111,8 +112,9 @@ class Together:
                 self._commit(batch)
         finally:
             # Whoever broke it off, by Ctrl-C, took only its own write back: the next leader writes the others.
-            while self._waiting and self._waiting[0].done is not None:
-                self._waiting.popleft()
+            for found in self._waiting.copy():
+                if found.done is not None:
+                    self._forget(found)
             self._crowd = max(1, len(batch) + len(self._waiting))
             self._leave(ticket)
             for written in batch:
@@ -133,12 +135,16 @@ class Together:
     def _leave(self, ticket: Ticket) -> None:
         """Nobody waits for it any more; if it led, or was called to, another one is called."""
         if ticket.done is None:
-            with contextlib.suppress(ValueError):
-                self._waiting.remove(ticket)
+            self._forget(ticket)
         if self._seat.get(_LEADS) is ticket:
             self._leave_the_seat()
         elif not self._seat:
             self._call_next()
+
+    def _forget(self, ticket: Ticket) -> None:
+        """In one step, and this one only: who waits beside it must not be lost. Its thread, and a leader, may both."""
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(ticket)
 
     def _leave_the_seat(self) -> None:
         del self._seat[_LEADS]
