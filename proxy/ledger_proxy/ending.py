@@ -24,6 +24,11 @@ class Ending:
             self.haste.set()
             self._hurry()
 
+    def hasten(self) -> None:
+        """Told to end, and at once."""
+        self.asked.set()
+        self.ask()
+
     async def unhurried(self, work: Coroutine[Any, Any, object]) -> None:
         """Do it, unless there is haste; then it is broken off."""
         tasks = [asyncio.ensure_future(work), asyncio.ensure_future(self.haste.wait())]

@@ -103,7 +103,8 @@ class Lane(layer.Layer):
             coming = self._coming or self._look()
             if coming is None:
                 if _incomplete(self._buf):
-                    self._admission.begun(self.context.client)
+                    if self._buf.strip(b"\r\n"):  # empty lines before a request are none of it (RFC 9112, 2.2)
+                        self._admission.begun(self.context.client)
                 else:
                     yield from self._hand_over()
                 return

@@ -45,12 +45,16 @@ class Recording:
             await self._hand(b"")
             return kept.whole() if self._keeping else None
         except BaseException:
-            self._stream.close()
-            self._broken = True
-            self._ready.set()
+            self.break_off()
             raise
         finally:
             kept.close()
+
+    def break_off(self) -> None:
+        """Take no more of it: the agent's side breaks off, too."""
+        self._stream.close()
+        self._broken = True
+        self._ready.set()
 
     async def read(self) -> bytes:
         """The agent's next piece, b"" at the end. Raises BrokenOff."""

@@ -158,15 +158,19 @@ def _caught_signals() -> Iterator[asyncio.Queue[int]]:
 async def _forward(caught: asyncio.Queue[int], child: Process, gone: asyncio.Event, ending: Ending) -> None:
     """To the child until it is gone; then what is under way has its time, unless the end is asked for a second time.
 
-    A terminal's Ctrl-C reaches the child by itself, with its whole process group.
+    The first may be what ended the child; one that it lived through was meant for it alone. A terminal's Ctrl-C reaches
+    the child by itself, with its whole process group.
     """
     interactive = sys.stdin is not None and sys.stdin.isatty()
+    its_ends: set[int] = set()
     while True:
         number = await caught.get()
         if gone.is_set() and number in _ENDING:
+            if child.returncode in its_ends:
+                ending.asked.set()
             ending.ask()
         elif number in _ENDING:
-            ending.asked.set()
+            its_ends |= {-number, 128 + number}
         if number != signal.SIGINT or not interactive:
             with contextlib.suppress(ProcessLookupError):
                 child.send_signal(number)

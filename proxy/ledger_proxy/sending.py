@@ -38,9 +38,11 @@ class Sender:
         self._sending: set[asyncio.Task[Any]] = set()
         self.stopping = False
         """Nothing is sent any more."""
+        self._given_up = False
 
     def give_up(self) -> None:
         """Break off what is being sent; each is an unknown outcome."""
+        self._given_up = True
         for task in list(self._sending):
             task.cancel()
 
@@ -77,7 +79,11 @@ class Sender:
 
     async def follow(self, live: Live) -> Outcome:
         """Take the rest of an answer that streams; a body that breaks off leaves the outcome unknown."""
-        kept = await self._outlived(live.record, live.recording.record())
+        if self._given_up:  # while its head was made durable
+            live.recording.break_off()
+            kept: bytes | None | Outcome = Outcome(Status.UNKNOWN, None, error=STOPPED)
+        else:
+            kept = await self._outlived(live.record, live.recording.record())
         if isinstance(kept, Outcome):
             return _over(live.rule, live.record, replace(kept, about={"response_status": live.answer.status}))
         return _over(live.rule, live.record, self._judged(live.rule, live.record, live.answer, kept))

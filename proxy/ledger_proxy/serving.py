@@ -39,9 +39,11 @@ def serve(settings: Settings, ready: Callable[[Sidecar], None], log: str | None 
 async def _serve(settings: Settings, ready: Callable[[Sidecar], None]) -> int:
     ending = Ending()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, ending.ask)
-    # A worker may be told by its parent and by a service manager, which tells all of a group: that is once.
-    loop.add_signal_handler(signal.SIGTERM, ending.asked.set if settings.handed is not None else ending.ask)
+    worker = settings.handed is not None
+    # A worker may be told by its parent and by a service manager, which tells all of a group: that is once. SIGINT is
+    # its parent's word for haste, and may come first: of two that wait, the kernel hands over the lower number.
+    loop.add_signal_handler(signal.SIGTERM, ending.asked.set if worker else ending.ask)
+    loop.add_signal_handler(signal.SIGINT, ending.hasten if worker else ending.ask)
     if settings.handed is not None and settings.handed.name is not None:
         rings.go_by(settings.handed.name)
     async with prepared(settings) as made, _started(made, ending) as running, _reloading(settings, running):

@@ -157,9 +157,8 @@ async def _drained(seconds: float, ending: Ending, engine: Engine, gate: Gate, e
 
     await engine.close_listeners()
     await ending.unhurried(ebbing())
-    grace = RECORD_SECONDS if ending.haste.is_set() else max(RECORD_SECONDS, seconds)
-    await exchange.give_up(grace)
-    await gate.settle(grace)
+    await exchange.give_up(RECORD_SECONDS)
+    await gate.settle(RECORD_SECONDS)
 
 
 async def _followed(seconds: float, ending: Ending, observer: Observer) -> None:

@@ -75,7 +75,9 @@ def require_heard_by_connect(sidecar: Sidecar) -> None:
         raw.sendall(CONNECT)
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            head += _exactly(raw, 1)
+            more = _exactly(raw, 1)
+            assert more, "closed amid the head of the answer"
+            head += more
         assert b" 200 " in head
         require_heard(raw)
 

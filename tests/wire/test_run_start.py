@@ -78,6 +78,21 @@ def test_a_signal_after_the_command_waits_for_what_is_being_sent(options: tuple[
     assert "1 operation, 1 executed" in said
 
 
+def test_a_signal_that_the_command_lived_through_is_not_the_first(options: tuple[str, ...], plain: Upstream) -> None:
+    """An agent's Ctrl-C that ends one turn of it, long ago, does not make haste of the end."""
+    lives = "trap lived=1 INT; echo ready; while [ -z \"$lived\" ]; do sleep 0.1; done;"
+    words = command("run", *options, "--", "bash", "-c", lives + POST.replace("/ok/notes", "/slow/2/notes"))
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(signal.SIGINT)
+        plain.wait_for(lambda oracle: oracle.effects(), timeout=30)
+        child.send_signal(signal.SIGTERM)
+        _, said = child.communicate(timeout=30)
+    assert child.returncode == 0
+    assert "1 operation, 1 executed" in said
+
+
 def test_a_second_one_ends_the_waiting(options: tuple[str, ...], plain: Upstream, tmp_path: Path) -> None:
     """What is still being sent then is an outcome that nobody knows, and is recorded as one."""
     (tmp_path / "sitecustomize.py").write_text(PATIENT)
