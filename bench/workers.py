@@ -49,7 +49,7 @@ def run(stage: Stage, plan: Plan) -> list[Figure]:
 
 def _figure(stage: Stage, plan: Plan, outcome: str) -> Figure:
     name, kind = KINDS[outcome]
-    requests = plan.scaled(600)
+    requests = plan.scaled(1000)
     pairs = _pairs(stage, plan, outcome, requests)
     ratio = median(two / one for one, two in pairs)
     one, two = (median(pair[side] for pair in pairs) for side in (0, 1))
