@@ -152,14 +152,14 @@ def told(counts: Mapping[Status, int]) -> str:
 
 
 def _settle(store: SqliteStore, where: ledgers.Place, word: str, change: Callable[[Record], Change]) -> Record:
-    asked = change(_idle(store, ledgers.find(store, word)))
+    asked = change(_idle(store, where, ledgers.find(store, word, where)))
     if not store.replace(asked):
         hint = where.hint(f"show {asked.record.id[:SHORT]}")
         raise Problem(f"record {asked.record.id[:SHORT]} changed meanwhile, nothing was written; see: {hint}")
     return asked.record
 
 
-def _idle(store: SqliteStore, record: Record) -> Record:
+def _idle(store: SqliteStore, where: ledgers.Place, record: Record) -> Record:
     """The record if nobody works on it; one whose owner is gone is marked unknown first. Raises Problem."""
     from ledger import clock, lifecycle, owners
 
@@ -168,7 +168,7 @@ def _idle(store: SqliteStore, record: Record) -> Record:
     why = lifecycle.gone(record, owners.alive(record.owner), clock.now())
     if why is not None:
         store.replace(lifecycle.abandon(record, clock.now(), why))
-        record = ledgers.find(store, record.id)
+        record = ledgers.find(store, record.id, where)
     if record.status is Status.RUNNING:
         raise Problem(f"record {record.id[:SHORT]} is running; wait for its outcome, then try again")
     return record

@@ -220,7 +220,7 @@ def writers_flaw() -> str | None:
     return f"SQLite {'.'.join(map(str, number))} has a rare bug with several writers (WAL reset)"
 
 
-def find(store: Reader, word: str) -> Record:
+def find(store: Reader, word: str, where: Place) -> Record:
     """The one record whose id is `word` or begins with it, result included. Raises Problem."""
     from ledger.ports import Query
 
@@ -233,7 +233,7 @@ def find(store: Reader, word: str) -> Record:
         raise Problem(f"'{word}' begins several records ({ids}{', …' * (len(found) > _CANDIDATES)}); give more of it")
     record = store.get(found[0].id) if found else None
     if record is None:
-        raise Problem(f"there is no record '{word}' in {store.path}; `ledger show` lists them")
+        raise Problem(f"there is no record '{word}' in {store.path}; `{where.hint('show')}` lists them")
     return record
 
 

@@ -86,7 +86,7 @@ def show(
         raise Problem(f"show takes one record; '{wanted[0]}' and '{wanted[1]}' are two", USAGE)
     with ledgers.reading(where) as store:
         if wanted:
-            _one(store, ledgers.find(store, wanted[0]), where, json)
+            _one(store, ledgers.find(store, wanted[0], where), where, json)
         else:
             times = moment("--since", since), moment("--until", until)
             query = Query(wf, tool, status, caller, since=times[0], until=times[1], grep=grep, oldest=oldest)

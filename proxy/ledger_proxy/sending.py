@@ -81,7 +81,7 @@ class Sender:
         """Take the rest of an answer that streams; a body that breaks off leaves the outcome unknown."""
         if self._given_up:  # while its head was made durable
             live.recording.break_off()
-            kept: bytes | None | Outcome = Outcome(Status.UNKNOWN, None, error=STOPPED)
+            kept: bytes | Outcome | None = Outcome(Status.UNKNOWN, None, error=STOPPED)
         else:
             kept = await self._outlived(live.record, live.recording.record())
         if isinstance(kept, Outcome):

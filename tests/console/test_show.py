@@ -138,6 +138,8 @@ def test_an_id_that_is_ambiguous_or_absent(agent: Agent, ledger: Ledger) -> None
     assert "ab12" in said.err
     assert "ab99" in said.err
     assert ledger("show", "ff") == (1, "", "ledger: there is no record 'ff' in ledger.db; `ledger show` lists them\n")
+    named = ledger("show", "ff", "--db", "ledger.db")
+    assert named.err == "ledger: there is no record 'ff' in ledger.db; `ledger show --db ledger.db` lists them\n"
 
 
 def test_a_ledger_and_a_record_in_either_order(agent: Agent, ledger: Ledger) -> None:

@@ -183,6 +183,15 @@ def test_on_a_phone_the_filters_leave_room_for_what_they_find(chromium: Browser,
     expect(status).to_be_hidden()
     page.set_viewport_size({"width": 1280, "height": 800})
     expect(status).to_be_visible()
+    page.get_by_label("Workflow").type("order")
+    page.get_by_label("Search", exact=True).focus()
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.get_by_label("Workflow")).to_be_visible()
+    page.goto(f"{shown.url}/operations?status=success")
+    page.get_by_text("Filters and order").click()
+    expect(status).to_be_hidden()
+    page.set_viewport_size({"width": 844, "height": 390})
+    expect(status).to_be_visible()
     context.close()
 
 

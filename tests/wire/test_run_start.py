@@ -80,7 +80,7 @@ def test_a_signal_after_the_command_waits_for_what_is_being_sent(options: tuple[
 
 def test_a_signal_that_the_command_lived_through_is_not_the_first(options: tuple[str, ...], plain: Upstream) -> None:
     """An agent's Ctrl-C that ends one turn of it, long ago, does not make haste of the end."""
-    lives = "trap lived=1 INT; echo ready; while [ -z \"$lived\" ]; do sleep 0.1; done;"
+    lives = 'trap lived=1 INT; echo ready; while [ -z "$lived" ]; do sleep 0.1; done;'
     words = command("run", *options, "--", "bash", "-c", lives + POST.replace("/ok/notes", "/slow/2/notes"))
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None

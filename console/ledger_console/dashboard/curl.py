@@ -35,8 +35,7 @@ def curl(record: Record) -> str | None:
 
 def settling(record: Record, place: Place) -> str:
     """The command that settles an unknown, in whatever folder it is typed; the reader puts --not-done for --done."""
-    at = place.path if "://" in place.path else os.path.abspath(place.path)
-    return f"ledger resolve {quoted(record.id[:SHORT])} --done --db {quoted(at)}"
+    return f"ledger resolve {quoted(record.id[:SHORT])} --done --db {quoted(os.path.abspath(place.path))}"
 
 
 def quoted(text: str) -> str:

@@ -52,8 +52,8 @@ async def remove(request: web.Request) -> web.Response:
     form = await _form(request)
     id, reason, force = _id(request), _reason(form), form.get("force") == "yes"
 
-    def work(store: SqliteStore, _: ledgers.Place) -> None:
-        record = ledgers.find(store, id)
+    def work(store: SqliteStore, place: ledgers.Place) -> None:
+        record = ledgers.find(store, id, place)
         if record.status not in CLOSED and not (force and record.status is Status.UNKNOWN):
             raise Problem(f"it is {record.status}: its effect may have happened, and would happen again")
         if not actions.remove(store, [record], reason).total():

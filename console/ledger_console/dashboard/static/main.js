@@ -33,9 +33,11 @@ function forms() {
   }
   const filters = find("[data-filters]");
   // On a phone they would fill the screen before the first operation.
-  const more = find("[data-more]:not([data-chosen])");
+  const more = find("[data-more]");
   const narrow = matchMedia("(max-width: 700px)");
-  const fold = () => more && (more.open = !narrow.matches);
+  const inUse = () => "chosen" in more.dataset || more.contains(document.activeElement);
+  const fold = () => more && (more.open = !narrow.matches || inUse());
+  more?.addEventListener("input", () => (more.dataset.chosen = ""));
   narrow.addEventListener("change", fold);
   fold();
   filters?.addEventListener("formdata", (event) => {
