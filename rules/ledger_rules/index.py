@@ -74,13 +74,13 @@ class Index:
         self._endings: dict[str, Hosts] = {}
         self.at = lru_cache(maxsize=1024)(self._at)
         """What rules say of a host, in normal form, and port; nothing where no rule is about anything there."""
-        self.meaning = of_url(self._meaning)
+        self.meaning = of_url(self._meaning, query=False)
         """The numbers of the rules one of whose URLs means a request's, in order."""
 
     def add(self, number: int, urls: Iterable[UrlPattern]) -> None:
         """Enter the rule with this number in the list."""
         self.at.cache_clear()
-        self.meaning = of_url(self._meaning)
+        self.meaning = of_url(self._meaning, query=False)
         for url in urls:
             hosts = self._endings.setdefault(url.host.ending, Hosts())
             hosts.ports.setdefault(url.port, {})[url.host] = None

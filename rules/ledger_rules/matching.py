@@ -18,7 +18,7 @@ from ledger_rules.urls import Pair, form_pairs, of_url, split_target
 EFFECT_METHODS = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 """What a rule without `method` means."""
 
-place = of_url(Place.of)
+place = of_url(Place.of, query=False)
 """Where a request goes."""
 
 type Wanted = tuple[tuple[str, TextGlob], ...]

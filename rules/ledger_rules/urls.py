@@ -130,21 +130,25 @@ def readings(path: str) -> tuple[tuple[str, ...], ...]:
 
 def may_be_remembered(target: str) -> bool:
     """Whether what is read of a URL may stay in memory."""
-    return len(target) <= LONGEST_REMEMBERED and "?" not in target
+    return len(target) <= LONGEST_REMEMBERED and target.startswith("/") and "?" not in target
 
 
-def of_url[*More, Found](read: Callable[[str, str, int, str, *More], Found]) -> Callable[[Request, *More], Found]:
+def of_url[*More, Found](
+    read: Callable[[str, str, int, str, *More], Found], *, query: bool = True
+) -> Callable[[Request, *More], Found]:
     """Turn what reads scheme, host, port and target into what reads them of a request, and remembers its latest.
 
-    Clients ask for few URLs, again and again. Long ones are read anew each time: what is remembered stays small. So are
-    those with a query, which is often another one each time, and may hold what is not to be kept anywhere.
+    query: whether it matters; else it is not handed over. Clients ask for few URLs, again and again. Long ones are read
+    anew each time: what is remembered stays small. So are those whose query matters, which is often another one each
+    time, and may hold what is not to be kept anywhere.
     """
     known = lru_cache(maxsize=REMEMBERED)(read)
 
     @wraps(read)
     def reading(request: Request, *more: *More) -> Found:
-        way = known if may_be_remembered(request.target) else read
-        return way(request.scheme, request.host, request.port, request.target, *more)
+        target = request.target if query else request.target.partition("?")[0]
+        way = known if may_be_remembered(target) else read
+        return way(request.scheme, request.host, request.port, target, *more)
 
     return reading
 
