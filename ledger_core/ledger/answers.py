@@ -17,16 +17,13 @@ def value_of(reply: Reply, policy: Policy, blocked: object = None, itself: bool 
     Raises what the function raised; OutcomeUnknown, InFlight, ResultUnavailable, Conflict.
     """
     record = reply.record
-    outcome = reply.outcome
-    if outcome is not None:
-        return live(outcome, record)
     match reply.answer:
+        case Answer.EXECUTED | Answer.FAILED | Answer.UNKNOWN:
+            return live(reply.outcome, record)
         case Answer.REPLAYED:
             return _replayed(record)
         case Answer.BLOCKED | Answer.GONE:
             return blocked
-        case Answer.EXECUTED | Answer.FAILED | Answer.UNKNOWN:
-            raise TypeError("an execution has an outcome")
         case Answer.IN_FLIGHT:
             if not policy.replay:
                 return blocked
@@ -40,8 +37,10 @@ def value_of(reply: Reply, policy: Policy, blocked: object = None, itself: bool 
             assert_never(reply.answer)
 
 
-def live(outcome: Outcome, record: Record) -> Any:
+def live(outcome: Outcome | None, record: Record) -> Any:
     """What our own execution came to."""
+    if outcome is None:
+        raise TypeError("an execution has an outcome")
     if outcome.status is Status.SUCCESS:
         return outcome.value
     error = outcome.value

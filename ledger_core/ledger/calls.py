@@ -62,20 +62,14 @@ class Call:
 
     def claim(self, change: Change) -> bool:
         self.mine = change.record
-        if self._store.insert(change):
-            return True
-        self.mine = None
-        return False
+        return self._won(self._store.insert(change))
 
     def look(self, record: Record) -> Seen | None:
         return _seen(self._store.look(record))
 
     def swap(self, change: Change) -> bool:
         self.mine = change.record if change.record.status is Status.RUNNING else None
-        if self._store.replace(change):
-            return True
-        self.mine = None
-        return False
+        return self._won(self._store.replace(change))
 
     def wait(self, record: Record, seconds: float) -> bool:
         deadline = time.monotonic() + min(seconds, LOOK_AGAIN_SECONDS)
@@ -95,8 +89,7 @@ class Call:
 
     def execute(self, record: Record) -> Outcome:
         self.begin(record)
-        self.outcome = self._fate = outcome = self._effect(record)
-        return outcome
+        return self.ended(self._effect(record))
 
     def begin(self, record: Record) -> None:
         """The claim is renewed from now until its outcome is durable."""
@@ -123,6 +116,11 @@ class Call:
         """After whatever broke the call off, be it Ctrl-C between effect and commit: owe what is known of its claim."""
         if self.mine is not None:
             self._owe(Execute(attempt, self.mine).next(self._fate, clock.now()))
+
+    def _won(self, won: bool) -> bool:
+        if not won:
+            self.mine = None
+        return won
 
     def _owe(self, step: Finish) -> None:
         self.mine = None

@@ -10,7 +10,6 @@ from ledger.records import Instant
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # Suspend counts where the platform has a clock that includes it.
-_wall, _clock = time.time, time.clock_gettime
 _MONO = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -25,4 +24,4 @@ def boot_id() -> str:
 
 def now() -> Instant:
     """This instant, on both clocks."""
-    return Instant(_wall(), _clock(_MONO), boot_id())
+    return Instant(time.time(), time.clock_gettime(_MONO), boot_id())

@@ -17,7 +17,7 @@ from mitmproxy import addonmanager, hooks, options
 from mitmproxy.addons import core, disable_h2c, proxyserver, upstream_auth
 from mitmproxy.connection import Connection, ConnectionState
 from mitmproxy.master import Master
-from mitmproxy.proxy import events, layer, mode_servers
+from mitmproxy.proxy import events, mode_servers
 from mitmproxy.proxy import server as proxy_server
 from yarl import URL
 
@@ -240,7 +240,6 @@ def _check(master: Master) -> None:
         (addonmanager.AddonManager, "_iter_hooks"),
         (mode_servers.AsyncioServerInstance, "listen"),
         (proxy_server.ConnectionHandler, "handle_connection"),
-        (layer.NextLayer, "_ask"),
     )
     missing = [name for owner, name in wanted if not hasattr(owner, name)]
     if missing:

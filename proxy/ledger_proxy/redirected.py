@@ -4,6 +4,8 @@ those that were redirected, and tunnels. Uses how 12.2 registers modes and makes
 
 from __future__ import annotations
 
+import inspect
+
 import ledger_proxy.light  # noqa: F401 - before mitmproxy
 
 # isort: split
@@ -49,6 +51,8 @@ def apply() -> None:
     made = layer.NextLayer.__init__
     if hasattr(made, "asks"):
         return
+    if "ask_on_start" not in inspect.signature(made).parameters:
+        raise ImportError("this mitmproxy lacks ask_on_start")
 
     def init(self: layer.NextLayer, context: context.Context, ask_on_start: bool = False) -> None:
         tunnel = bool(context.layers) and isinstance(context.layers[-1], _TUNNELS)

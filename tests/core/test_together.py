@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,40 +48,60 @@ class Told:
 
 
 class Interrupted(files.Connection):
-    """A connection whose thread gets Ctrl-C at its next write for many: just before, or just after it is durable."""
+    """A connection whose thread gets Ctrl-C once: at the first statement of which `at` is true, before or after it."""
 
-    when, many = "", True
+    at: Callable[..., bool] | None = None
+    before = False
 
     def execute(self, sql: str, *values: Any) -> Any:
-        ours = sql.startswith("INSERT INTO written") and ("), (" in sql) == self.many
-        if not ours or not Interrupted.when:
+        at = Interrupted.at
+        if at is None or not at(sql, *values):
             return super().execute(sql, *values)
-        when, Interrupted.when = Interrupted.when, ""
-        if when == "after":
+        Interrupted.at = None
+        if not Interrupted.before:
             super().execute(sql, *values)
         raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_who_waits_for_an_interrupted_leader_hears_what_really_happened(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
-) -> None:
+@pytest.fixture
+def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStore]:
+    """A store whose connection is an `Interrupted`."""
     monkeypatch.setattr(files, "Connection", Interrupted)
+    monkeypatch.setattr(Interrupted, "at", None)
+    monkeypatch.setattr(Interrupted, "before", False)
     store = SqliteStore(tmp_path / "ledger.db")
+    yield store
+    store.close()
+
+
+def writes_many(sql: str, *_: object) -> bool:
+    return sql.startswith("INSERT INTO written") and "), (" in sql
+
+
+def writes_one(sql: str, *_: object) -> bool:
+    return sql.startswith("INSERT INTO written") and "), (" not in sql
+
+
+def forgets_refusals(sql: str, *_: object) -> bool:
+    return sql.startswith("DELETE FROM missed")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_who_waits_for_an_interrupted_leader_hears_what_really_happened(interrupted: SqliteStore, when: str) -> None:
+    store = interrupted
     told = Told(lambda id: store.insert(claim(id)))
     names = {f"{n:04x}" for n in range(8)}
     with store._writing:
         told.start(*names)
         while len(store._writes) < len(names) - 1:  # one of them leads already
             time.sleep(0.001)
-        Interrupted.when = when
+        Interrupted.at, Interrupted.before = writes_many, when == "before"
     heard = told.join()
-    [interrupted] = [name for name, said in heard.items() if said == "KeyboardInterrupt"]
-    assert {name for name, said in heard.items() if said is True} == names - {interrupted}
+    [leader] = [name for name, said in heard.items() if said == "KeyboardInterrupt"]
+    assert {name for name, said in heard.items() if said is True} == names - {leader}
     kept = {record.id for record in store.all()}
-    assert kept == names if when == "after" else kept == names - {interrupted}
+    assert kept == names if when == "after" else kept == names - {leader}
     assert store.insert(claim("ffff")), "the ledger is still led"
-    store.close()
 
 
 def start_in_turn(store: SqliteStore, told: Told, first: str, *others: str) -> None:
@@ -96,81 +116,40 @@ def start_in_turn(store: SqliteStore, told: Told, first: str, *others: str) -> N
             time.sleep(0.001)
 
 
-class InterruptedTelling(files.Connection):
-    """A connection whose thread gets Ctrl-C just after it forgot which changes were refused before."""
-
-    armed = False
-
-    def execute(self, sql: str, *values: Any) -> Any:
-        done = super().execute(sql, *values)
-        if sql.startswith("DELETE FROM missed") and InterruptedTelling.armed:
-            InterruptedTelling.armed = False
-            raise KeyboardInterrupt
-        return done
-
-
-def test_who_was_refused_beside_an_interrupted_leader_is_not_told_that_it_won(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "Connection", InterruptedTelling)
-    store = SqliteStore(tmp_path / "ledger.db")
+def test_who_was_refused_beside_an_interrupted_leader_is_not_told_that_it_won(interrupted: SqliteStore) -> None:
+    store = interrupted
     assert store.insert(claim("taken"))
     assert not store.insert(claim("taken")), "one that was refused before, alone"
     told = Told(lambda id: store.insert(claim(id)))
     start_in_turn(store, told, "first", "leader", "taken")
-    InterruptedTelling.armed = True
+    Interrupted.at = forgets_refusals
     store._writing.release()
     assert told.join() == {"first": True, "leader": "KeyboardInterrupt", "taken": False}
-    assert not InterruptedTelling.armed
-    store.close()
-
-
-class InterruptedAlone(Interrupted):
-    """As `Interrupted`, at the next write of one thread alone."""
-
-    many = False
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_claim_alone_that_is_broken_off_is_whole_or_not_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
-) -> None:
-    monkeypatch.setattr(files, "Connection", InterruptedAlone)
-    store = SqliteStore(tmp_path / "ledger.db")
-    Interrupted.when = when
+def test_a_claim_alone_that_is_broken_off_is_whole_or_not_there(interrupted: SqliteStore, when: str) -> None:
+    store = interrupted
+    Interrupted.at, Interrupted.before = writes_one, when == "before"
     with pytest.raises(KeyboardInterrupt):
         store.insert(claim("aa"))
     assert [(r.id, r.attempts) for r in store.all()] == ([("aa", 1)] if when == "after" else [])
     assert len(store.events()) == (when == "after")
     assert store.insert(claim("bb")), "the ledger is still led"
-    store.close()
 
 
-class InterruptedTrying(files.Connection):
-    """A connection whose thread gets Ctrl-C when it has written a certain one alone."""
-
-    def execute(self, sql: str, *values: Any) -> Any:
-        done = super().execute(sql, *values)
-        if sql.startswith("INSERT INTO written") and "), (" not in sql and "follower" in values[0]:
-            raise KeyboardInterrupt
-        return done
-
-
-def test_who_is_written_alone_by_a_leader_that_is_interrupted_hears_that_it_won(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_is_written_alone_by_a_leader_that_is_interrupted_hears_that_it_won(interrupted: SqliteStore) -> None:
     """One of a batch cannot be written, so the leader tries each alone, and is interrupted amid it."""
-    monkeypatch.setattr(files, "Connection", InterruptedTrying)
-    store = SqliteStore(tmp_path / "ledger.db")
+    store = interrupted
     told = Told(lambda id: store.insert(claim(id, note="\ud800" if id == "odd" else None)))
     start_in_turn(store, told, "first", "leader", "odd", "follower", "last")
+    Interrupted.at = lambda sql, *values: writes_one(sql) and "follower" in values[0]
     store._writing.release()
     heard = told.join()
     assert heard == {
         "first": True, "leader": "KeyboardInterrupt", "odd": "StoreUnavailable", "follower": True, "last": True,
     }  # fmt: skip
     assert {record.id for record in store.all()} == {"first", "leader", "follower", "last"}
-    store.close()
 
 
 class InterruptedLeaving(dict[str, Write]):

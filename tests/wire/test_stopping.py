@@ -138,18 +138,26 @@ def test_an_answer_that_takes_its_time_is_waited_for(world: World, connection: s
     assert (world.effects(), world.statuses()) == (1, ["success"])
 
 
+def require_unknown(connection: socket.socket) -> None:
+    answer = read_answer(connection)
+    assert (answer.status, answer.value(b"ledger-outcome")) == (504, b"unknown")
+
+
+def require_given_up(world: World, data: bytes) -> None:
+    world.ended()
+    assert (world.effects(), world.statuses()) == (1, ["unknown"])
+    assert world.told_by_the_next(data) == b"held"
+    assert world.effects() == 1
+
+
 @pytest.mark.parametrize("world", [2], indirect=True)
 def test_an_answer_that_never_comes_is_an_unknown_outcome(world: World, connection: socket.socket) -> None:
     data = post("/ruled/stall-before", BODY)
     connection.sendall(data)
     wait_until(lambda: world.effects() == 1)
     world.stop()
-    answer = read_answer(connection)
-    assert (answer.status, answer.value(b"ledger-outcome")) == (504, b"unknown")
-    world.ended()
-    assert (world.effects(), world.statuses()) == (1, ["unknown"])
-    assert world.told_by_the_next(data) == b"held"
-    assert world.effects() == 1
+    require_unknown(connection)
+    require_given_up(world, data)
 
 
 @pytest.mark.parametrize("world", [LONGER_THAN_ANY_TEST], indirect=True)
@@ -164,12 +172,8 @@ def test_told_a_second_time_it_gives_up_at_once(
     world.stop()
     world.sidecar.process.send_signal(second)
     if kind == "stall-before":
-        answer = read_answer(connection)
-        assert (answer.status, answer.value(b"ledger-outcome")) == (504, b"unknown")
-    world.ended()
-    assert (world.effects(), world.statuses()) == (1, ["unknown"])
-    assert world.told_by_the_next(data) == b"held"
-    assert world.effects() == 1
+        require_unknown(connection)
+    require_given_up(world, data)
 
 
 @pytest.mark.parametrize("when", ["executed", "replayed", "replayed last"])

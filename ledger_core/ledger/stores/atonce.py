@@ -86,8 +86,8 @@ def write_one(db: sqlite3.Connection, change: Change) -> bool:
 
 def held_one(db: sqlite3.Connection, before: int) -> bool:
     """Whether one change alone was made, once it is written: one that is refused changes a row, in `missed`."""
-    # A trigger's changes are in no cursor's row count.
-    return db.total_changes - before > 1
+    # A trigger's changes are in no cursor's row count. Not "more than one": SQLite's own count starts again below zero.
+    return db.total_changes - before not in (0, 1)
 
 
 def write(db: sqlite3.Connection, changes: Sequence[Change], before: int) -> list[bool]:

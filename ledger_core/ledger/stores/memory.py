@@ -146,8 +146,6 @@ class MemoryStore:
         return [row.whole() for row in self._rows.values()]
 
     def _open_twin(self, record: Record) -> _Row | None:
-        if record.content_id is None and record.payload_id is None:
-            return None
         for name in ("payload_id", "content_id"):
             wanted = getattr(record, name)
             for row in self._rows.values() if wanted is not None else ():

@@ -28,7 +28,7 @@ class Ticket(Write):
     __slots__ = ("_asleep",)
 
     def __init__(self, op: Op) -> None:
-        self.op, self.done = op, None
+        super().__init__(op)
         self._asleep = threading.Lock()
         self._asleep.acquire()
 
