@@ -18,10 +18,11 @@ import typer
 from ledger.errors import LedgerError
 from ledger_console import ledgers, options, rulesfiles, screen
 from ledger_console.problems import FAILED, Problem
+from ledger_console.screen import Style
 from ledger_console.sidecar import LISTEN, UNVERIFIED, CaDir, default_ca_dir, needs_extra, parse_listen
 
 OK, WARN, FAIL = "ok", "warning", "failed"
-_STYLES = {OK: "green", WARN: "yellow", FAIL: "bold red"}
+_STYLES: dict[str, Style] = {OK: {"fg": "green"}, WARN: {"fg": "yellow"}, FAIL: {"fg": "red", "bold": True}}
 _FREE = 256 << 20
 _DAYS = 3
 
@@ -82,13 +83,8 @@ def _tell(finding: Finding, json: bool) -> None:
     if json:
         screen.json_line(asdict(finding))
         return
-    line = f"{finding.state:<7}  {finding.what:<12}  {finding.said}"
-    if screen.fancy():
-        from rich.text import Text
-
-        screen.console().print(Text(line[:7], _STYLES[finding.state]).append(line[7:], "default"), soft_wrap=True)
-    else:
-        screen.line(line)
+    state = screen.styled(f"{finding.state:<7}", _STYLES[finding.state])
+    screen.line(f"{state}  {finding.what:<12}  {finding.said}")
     if finding.todo:
         screen.line(f"{'':<7}  {'':<12}  → {finding.todo}")
 

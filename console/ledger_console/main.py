@@ -19,10 +19,11 @@ with loading():
     from ledger_console.problems import FAILED, Problem, ReaderGone
     from ledger_console.text import visible
 
-_CHOICE = re.compile(r"'([^']*)' is not one of (.*)")
-_QUOTED = re.compile(r"'([^']*)'")
-_OPTIONS = re.compile(r" \(Possible options: (.*?)\)\.?")
-_NUMBER = re.compile(r"a valid (int|float)( range)?")
+# Not compiled here: that takes as long as a small command, and few command lines are wrong.
+_CHOICE = r"'([^']*)' is not one of (.*)"
+_QUOTED = r"'([^']*)'"
+_OPTIONS = r" \(Possible options: (.*?)\)\.?"
+_NUMBER = r"a valid (int|float)( range)?"
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
@@ -150,11 +151,11 @@ def _friendly(said: str) -> str:
     """A usage error in the words of the others, naming what is nearly right."""
     from difflib import get_close_matches
 
-    if found := _CHOICE.search(said):
-        near = get_close_matches(found[1], _QUOTED.findall(found[2]), 1)
+    if found := re.search(_CHOICE, said):
+        near = get_close_matches(found[1], re.findall(_QUOTED, found[2]), 1)
         return f"{said.rstrip('.')}. Did you mean '{near[0]}'?" if near else said
-    said = _OPTIONS.sub(lambda found: f". Did you mean {found[1].replace(', ', ' or ')}?", said)
-    return _NUMBER.sub(lambda found: "a whole number" if found[1] == "int" else "a number", said)
+    said = re.sub(_OPTIONS, lambda found: f". Did you mean {found[1].replace(', ', ' or ')}?", said)
+    return re.sub(_NUMBER, lambda found: "a whole number" if found[1] == "int" else "a number", said)
 
 
 def _forget_stdout() -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from ledger.records import Event, Record
 from ledger_console import screen
+from ledger_console.screen import BOLD, DIM, PLAIN, Style
 from ledger_console.text import SHORT, pairs, visible
 
 BODY_LINES = 40
@@ -20,7 +21,7 @@ def tell(record: Record, events: Sequence[Event], request: str, gone: str | None
     from ledger_console.dashboard.words import verdict
 
     said = verdict(record, gone)
-    _line(f"{record.id[:SHORT]}  {record.status.value}  {record.tool}  {request}".rstrip(), "bold")
+    _line(f"{record.id[:SHORT]}  {record.status.value}  {record.tool}  {request}".rstrip(), BOLD)
     _line(f"{said.what}. {said.todo}")
     screen.line("")
     _pairs(_facts(record))
@@ -52,7 +53,7 @@ def _timeline(events: Sequence[Event]) -> None:
     from ledger_console.dashboard.words import detail, sentence
 
     screen.line("")
-    _line("timeline", "bold")
+    _line("timeline", BOLD)
     for event in events[-EVENTS:]:
         besides = detail(event, pairs)
         _line(f"  {_at(event.at)}  {sentence(event)}{f'  ({besides})' if besides else ''}")
@@ -67,13 +68,13 @@ def _answer(record: Record) -> None:
     screen.line("")
     kept = shown(record)
     if kept is None:
-        _line("answer", "bold")
+        _line("answer", BOLD)
         _line(f"  {no_body(record)}")
         return
     status = "" if kept.status is None else f"  {kept.status} {kept.reason}".rstrip()
-    _line(f"answer{status}  {kept.size:,} bytes kept", "bold")
+    _line(f"answer{status}  {kept.size:,} bytes kept", BOLD)
     for name, value in kept.headers[:_HEADERS]:
-        _line(f"  {name}: {value}", "dim")
+        _line(f"  {name}: {value}", DIM)
     lines = kept.text.split("\n")
     for line in lines[:BODY_LINES]:
         _line(f"  {line}")
@@ -85,12 +86,6 @@ def _at(wall: float) -> str:
     return datetime.fromtimestamp(wall).astimezone().isoformat(sep=" ", timespec="milliseconds")
 
 
-def _line(text: str, style: str = "") -> None:
+def _line(text: str, style: Style = PLAIN) -> None:
     """One line, harmless, styled on a terminal that wants it."""
-    text = visible(text)
-    if not style or not screen.fancy():
-        screen.line(text)
-        return
-    from rich.text import Text
-
-    screen.console().print(Text(text, style=style), soft_wrap=True)
+    screen.line(screen.styled(visible(text), style))

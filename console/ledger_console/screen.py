@@ -1,31 +1,44 @@
-"""Writing to stdout: JSON lines, plain tables for pipes, rich ones for terminals. Knows nothing of ledgers."""
+"""Writing to stdout: JSON lines, plain tables for pipes, coloured ones for terminals. Knows nothing of ledgers."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypedDict
+
+import typer
 
 from ledger_console.problems import ReaderGone
 from ledger_console.text import visible
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 EMPTY = "-"
 GAP = 2
 """Spaces between columns."""
-STYLES = {
-    "success": "green",
-    "failed": "red",
-    "unknown": "bold yellow",
-    "running": "cyan",
+
+
+class Style(TypedDict, total=False):
+    """How text looks on a terminal, in the words of `typer.style`."""
+
+    fg: str
+    bold: bool
+    dim: bool
+
+
+PLAIN: Style = {}
+BOLD: Style = {"bold": True}
+DIM: Style = {"dim": True}
+STYLES: dict[str, Style] = {
+    "success": {"fg": "green"},
+    "failed": {"fg": "red"},
+    "unknown": {"fg": "yellow", "bold": True},
+    "running": {"fg": "cyan"},
 }
-"""How a status looks on a terminal."""
+"""How a status looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +55,22 @@ def fancy() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def console() -> Console:
-    """A rich console on stdout that interprets nothing in what it is given."""
-    from rich.console import Console
+def styled(text: str, style: Style) -> str:
+    """`text` as it looks on a terminal; where stdout is none that wants colours, as it is.
 
-    return Console(markup=False, highlight=False, emoji=False)
+    Drawn without rich, which takes longer to load than a million records to look at.
+    """
+    return typer.style(text, **style) if text and style and fancy() else text
+
+
+def width() -> int:
+    """Columns of the terminal."""
+    return shutil.get_terminal_size().columns
+
+
+def clear() -> None:
+    """An empty screen, to be drawn anew."""
+    sys.stdout.write("\x1b[2J\x1b[H")
 
 
 def line(text: str) -> None:
@@ -78,62 +102,64 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], header: bool
     header: False for the rest of a list that comes in parts; each part has its own widths.
     """
     rows = [[visible(cell) for cell in row] for row in rows]
-    if fancy():
-        _rich_table(columns, rows, header)
-    else:
-        _plain_table(columns, rows, header)
+    line("\n".join((_fancy_table if fancy() else _plain_table)(columns, rows, header)))
 
 
-def _plain_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], header: bool) -> None:
+def _plain_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], header: bool) -> Iterator[str]:
     cells = [[c.title.upper() for c in columns], *([cell or EMPTY for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
     for row in cells if header else cells[1:]:
-        line((" " * GAP).join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        yield (" " * GAP).join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _rich_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], header: bool) -> None:
+def _fancy_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], header: bool) -> Iterator[str]:
     """Columns that are empty in every row are left out; where a terminal is narrow, long text goes below its row.
 
     Where not even the short columns fit, those that do not go below, too, each with its title.
     """
-    from rich.cells import cell_len
-    from rich.text import Text
-
-    screen = console()
+    screen = width()
     used = [i for i in range(len(columns)) if any(row[i] for row in rows)]
-    widths = {i: max(cell_len(text) for text in (columns[i].title, *(row[i] for row in rows))) for i in used}
-    narrow = sum(widths.values()) + GAP * len(used) > screen.width
+    widths = {i: max(_cells(text) for text in (columns[i].title, *(row[i] for row in rows))) for i in used}
+    narrow = sum(widths.values()) + GAP * (len(used) - 1) > screen
     short = [i for i in used if not (narrow and columns[i].long)]
     ends = list(accumulate(widths[i] + GAP for i in short))
-    beside = [i for n, i in enumerate(short) if n == 0 or ends[n] - GAP <= screen.width]
+    beside = [i for n, i in enumerate(short) if n == 0 or ends[n] - GAP <= screen]
     titled = [i for i in short if i not in beside]
 
-    def padded(cells: Sequence[str], style: str = "") -> Text:
-        row = Text()
-        for i in beside:
-            space = " " * (widths[i] - cell_len(cells[i]))
-            text = f"{space}{cells[i]}" if columns[i].number else f"{cells[i]}{space}"
-            row.append(text, style=style or STYLES.get(cells[i], "")).append(" " * GAP)
-        return row
+    def padded(cells: Sequence[str], style: Style = PLAIN) -> str:
+        filled = ((cells[i], _filled(cells[i], widths[i], columns[i].number)) for i in beside)
+        return (" " * GAP).join(styled(text, style or STYLES.get(cell, PLAIN)) for cell, text in filled)
 
     if header:
-        screen.print(padded([column.title for column in columns], "bold"), soft_wrap=True)
+        yield padded([column.title for column in columns], BOLD)
     for cells in rows:
-        screen.print(padded(cells), soft_wrap=True)
-        for line in _packed([f"{columns[i].title} {cells[i]}" for i in titled if cells[i]], screen.width - GAP):
-            screen.print(Text(f"{' ' * GAP}{line}"), soft_wrap=True)
+        yield padded(cells)
+        for words in _packed([f"{columns[i].title} {cells[i]}" for i in titled if cells[i]], screen - GAP):
+            yield f"{' ' * GAP}{words}"
         for i in used:
             if i not in short and cells[i]:
-                screen.print(Text(f"  {cells[i]}", style="dim"), soft_wrap=True)
+                yield styled(f"  {cells[i]}", DIM)
+
+
+def _cells(text: str) -> int:
+    """Columns of a terminal that `text` takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def _filled(text: str, width: int, number: bool) -> str:
+    space = " " * (width - _cells(text))
+    return f"{space}{text}" if number else f"{text}{space}"
 
 
 def _packed(words: Sequence[str], width: int) -> list[str]:
     """As many words on a line as fit into it; one that is longer has its own."""
-    from rich.cells import cell_len
-
     lines: list[str] = []
     for word in words:
-        if lines and cell_len(lines[-1]) + GAP + cell_len(word) <= width:
+        if lines and _cells(lines[-1]) + GAP + _cells(word) <= width:
             lines[-1] += f"{' ' * GAP}{word}"
         else:
             lines.append(word)

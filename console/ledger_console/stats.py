@@ -10,7 +10,7 @@ import typer
 
 from ledger_console import ledgers, options, screen
 from ledger_console.problems import USAGE, Problem
-from ledger_console.screen import GAP
+from ledger_console.screen import DIM, GAP, styled
 from ledger_console.text import age
 from ledger_console.when import moment
 
@@ -106,7 +106,7 @@ def _watch(store: ledgers.Reader, show: Callable[[ledgers.Reader], None], json: 
         while True:
             version = store.data_version()
             if screen.fancy() and not json:
-                screen.console().clear()
+                screen.clear()
             show(store)
             while store.data_version() == version:
                 time.sleep(0.2)
@@ -156,18 +156,15 @@ def _bar(totals: Mapping[str, int], width: int) -> None:
     attempts, blocked = totals["attempts"], totals["blocked"]
     rate = blocked / attempts if attempts else 0.0
     percent, said = f"{rate:.1%}", f"({blocked} of {attempts} attempts were answered without running again)"
-    room = screen.console().width - width - len(f"  {percent}") if screen.fancy() else 0
+    room = screen.width() - width - len(f"  {percent}") if screen.fancy() else 0
     if room < BAR + GAP:
         screen.line(f"{'duplicates':<{width}}  {percent}  {said}")
         return
-    from rich.text import Text
-
     full = round(rate * BAR)
-    bar = Text(f"{'duplicates':<{width}}  ")
-    bar.append("█" * full, style="green").append("░" * (BAR - full), style="dim").append(f"  {percent}")
+    bar = styled("█" * full, {"fg": "green"}) + styled("░" * (BAR - full), DIM)
     # In one line where it has room, else the sentence stands below its bar.
-    bar.append("  " if room >= BAR + 2 * GAP + len(said) else f"\n{' ' * (width + GAP)}").append(said)
-    screen.console().print(bar, soft_wrap=True)
+    between = "  " if room >= BAR + 2 * GAP + len(said) else f"\n{' ' * (width + GAP)}"
+    screen.line(f"{'duplicates':<{width}}  {bar}  {percent}{between}{said}")
 
 
 def _drawn(store: ledgers.Reader, query: Query, width: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from datetime import datetime
 from itertools import islice
 from typing import Annotated
@@ -13,6 +12,7 @@ import typer
 from ledger.records import Event, EventType, Status, rfc3339
 from ledger_console import ledgers, options, screen
 from ledger_console.following import journal
+from ledger_console.screen import BOLD, DIM, PLAIN, STYLES, Style, styled
 from ledger_console.text import SHORT, pairs, visible
 
 _LEAVES = {
@@ -25,11 +25,11 @@ _LEAVES = {
     EventType.EXPIRED: Status.UNKNOWN,
     EventType.HELD: Status.UNKNOWN,
 }
-_STYLES = {
-    EventType.REPLAYED: "bold green",
-    EventType.BLOCKED: "magenta",
-    EventType.CONFLICT: "magenta",
-    EventType.WARNING: "yellow",
+_STYLES: dict[EventType, Style] = {
+    EventType.REPLAYED: {"fg": "green", "bold": True},
+    EventType.BLOCKED: {"fg": "magenta"},
+    EventType.CONFLICT: {"fg": "magenta"},
+    EventType.WARNING: {"fg": "yellow"},
 }
 
 Lines = Annotated[int, typer.Option("-n", min=0, metavar="N", help="Start with the last N lines of the journal.")]
@@ -60,7 +60,7 @@ def tail(
     """
     from ledger.ports import Query
 
-    show = _as_json if json else _as_row() if screen.fancy() else _as_line
+    show = _as_json if json else _as_row if screen.fancy() else _as_line
     try:
         query = Query(wf=wf, tool=tool, caller=caller)
         with contextlib.closing(journal(ledgers.only_place(db, word), query, lines, follow)) as events:
@@ -92,21 +92,16 @@ def _as_line(event: Event) -> None:
     screen.line("\t".join(visible(field) for field in (*fields, pairs(event.detail))))
 
 
-def _as_row() -> Callable[[Event], None]:
-    """A coloured printer for a terminal."""
-    from rich.text import Text
-
-    console = screen.console()
-
-    def show(event: Event) -> None:
-        status = leaves(event)
-        style = _STYLES.get(event.event) or screen.STYLES.get(status or "", "")
-        row = Text().append(f"{datetime.fromtimestamp(event.at):%H:%M:%S}  ", style="dim")
-        row.append(f"{event.event.value:<9}  ", style=style)
-        row.append(f"{visible(event.record[:SHORT])}  ")
-        row.append(f"{visible(event.tool)}  ", style="bold")
-        row.append(f"{visible(event.wf)}{visible(f'/{event.caller}' if event.caller else '')}  ")
-        row.append(visible(pairs(event.detail)), style="dim")
-        console.print(row, soft_wrap=True)
-
-    return show
+def _as_row(event: Event) -> None:
+    """In colours, for a terminal."""
+    style = _STYLES.get(event.event) or STYLES.get(leaves(event) or "", PLAIN)
+    who = f"{visible(event.wf)}{visible(f'/{event.caller}' if event.caller else '')}"
+    fields = (
+        styled(f"{datetime.fromtimestamp(event.at):%H:%M:%S}", DIM),
+        styled(f"{event.event.value:<9}", style),
+        visible(event.record[:SHORT]),
+        styled(visible(event.tool), BOLD),
+        who,
+        styled(visible(pairs(event.detail)), DIM),
+    )
+    screen.line("  ".join(fields))

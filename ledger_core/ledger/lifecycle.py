@@ -29,7 +29,6 @@ attempts = runs + failed + unknown + replayed + refused + held + conflicts + (st
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import field
@@ -320,6 +319,9 @@ def answered(record: Record, event: EventType, now: Instant, **detail: object) -
 
 def mint_key(record_id: str, generation: int, nonce: str) -> str:
     """The UUID-shaped key we send upstream: one per generation, never predictable, stored with the claim."""
+    # Here, because it loads OpenSSL: who only reads a ledger mints nothing.
+    import hashlib
+
     digest = hashlib.sha256(f"{record_id}\n{generation}\n{nonce}".encode()).digest()
     return str(uuid.UUID(bytes=digest[:16], version=4))
 

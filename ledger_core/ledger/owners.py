@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import secrets
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +15,8 @@ from ledger import forks
 from ledger.clock import boot_id
 
 _DEAD_STATES = "ZX"
-_NONCE = secrets.token_hex(8)
+# As `secrets.token_hex`, which would load OpenSSL.
+_NONCE = os.urandom(8).hex()
 _numbers = itertools.count()
 
 

@@ -187,7 +187,7 @@ def test_on_a_narrow_terminal_nothing_is_cut(agent: Agent) -> None:
     with running("show", terminal=True, COLUMNS="60") as show:
         assert show.process.wait(PATIENCE) == 0
         assert show.sees("--not-done")
-    assert "\x1b[1;33munknown" in show.seen
+    assert "\x1b[33m\x1b[1munknown" in show.seen
     assert "caller" not in show.seen
     for whole in ("stripe.charges", "order-42", "POST https://api.stripe.com/v1/charges", "the connection was lost"):
         assert whole in show.seen

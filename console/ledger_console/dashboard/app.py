@@ -16,8 +16,8 @@ from ledger_console.dashboard.following import Recent, Streams
 from ledger_console.dashboard.keys import GATE, PAGES, RECENT, SOURCE, STREAMS
 from ledger_console.dashboard.rendering import Pages
 from ledger_console.dashboard.security import Gate
-from ledger_console.dashboard.source import Source, state_of
-from ledger_console.dashboard.words import TROUBLES, not_done
+from ledger_console.dashboard.source import Source
+from ledger_console.dashboard.troubles import TROUBLES, not_done, state_of
 from ledger_console.problems import Problem
 from ledger_console.text import visible
 

@@ -14,7 +14,7 @@ from ledger.errors import LedgerError
 from ledger_console.dashboard import shapes, summary
 from ledger_console.dashboard.following import Place, news
 from ledger_console.dashboard.keys import RECENT, SOURCE, STREAMS
-from ledger_console.dashboard.source import state_of
+from ledger_console.dashboard.troubles import state_of
 
 POLL_SECONDS = 0.1
 SUMMARY_SECONDS = 1.0

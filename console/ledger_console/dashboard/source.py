@@ -7,38 +7,18 @@ import contextlib
 import queue
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ledger.errors import LedgerError, NotALedger, ReadTooLong, StoreBusy, StoreUnavailable
+from ledger.errors import ReadTooLong
 from ledger_console import ledgers
+from ledger_console.dashboard.troubles import Missing
 
 if TYPE_CHECKING:
     from ledger.stores.sqlite_view import SqliteView
 
 READERS = 3
 """Reads at one time; the fourth waits. SQLite reads in one thread per connection."""
-
-
-class State(StrEnum):
-    """What keeps the dashboard from showing a ledger."""
-
-    MISSING = "missing"
-    FOREIGN = "foreign"
-    BUSY = "busy"
-    SLOW = "slow"
-    BROKEN = "broken"
-
-
-class Missing(StoreUnavailable):
-    """There is no ledger at the path, or nothing in the file yet."""
-
-
-def state_of(error: LedgerError) -> State:
-    """The kind of page that tells of an error."""
-    kinds = ((Missing, State.MISSING), (ReadTooLong, State.SLOW), (StoreBusy, State.BUSY), (NotALedger, State.FOREIGN))
-    return next((state for kind, state in kinds if isinstance(error, kind)), State.BROKEN)
 
 
 class Source:

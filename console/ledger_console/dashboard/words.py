@@ -1,4 +1,4 @@
-"""What the pages say in words: of a record, of an event, of what is in the way. Pure."""
+"""What the screens say in words of a record and of an event. Pure, and imported by `ledger show RECORD`, too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.records import Event, EventType, Kind, Record, Status
-from ledger_console.dashboard.source import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,30 +138,3 @@ def _counts(record: Record) -> list[tuple[str, str]]:
              ("replayed", record.replayed), ("refused", record.refused), ("held", record.held),
              ("conflicts", record.conflicts)]  # fmt: skip
     return [("Attempts", f"{record.attempts}: " + ", ".join(f"{n} {name}" for name, n in parts if n) or "0")]
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A page instead of the ledger. waits: it may come back by itself, so the page looks again."""
-
-    title: str
-    todo: str
-    waits: bool
-
-
-def not_done(state: State, path: str) -> str:
-    """What became of something that a person did while the ledger could not be used."""
-    if path == "/clear":
-        return "Some may have been removed. Go back and look."
-    if state in (State.MISSING, State.BUSY):
-        return "Nothing was changed. Go back and try again."
-    return "It may not have been done. Go back and look."
-
-
-TROUBLES: Mapping[State, Trouble] = {
-    State.MISSING: Trouble("No ledger here yet", "It appears with the first operation. Is the path right?", True),
-    State.FOREIGN: Trouble("This cannot be read as a ledger", "", True),
-    State.BUSY: Trouble("The ledger is locked", "Another process holds it. Nothing is lost.", True),
-    State.SLOW: Trouble("That takes too long", "Narrow it: a workflow, a tool or a time makes it quick.", False),
-    State.BROKEN: Trouble("The ledger cannot be read", "", True),
-}

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ledger import codec
 from ledger.records import Instant, Record, Result, Status
 from ledger.stores import adding
 
@@ -107,6 +106,9 @@ def _instant(text: str) -> Instant:
 
 def _result(text: str | None) -> Result:
     """It kept nothing of None, so a success without a result returned None."""
+    # Here, because it loads what every type of a result needs: few ledgers ever were one of Ledger-Once.
+    from ledger import codec
+
     return codec.encode(None if text is None else _json(text))
 
 

@@ -14,7 +14,7 @@ from ledger.lifecycle import Change, Claimant, first_claim
 from ledger.owners import new_token
 from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
 from ledger.records import Event, Instant, Record, Status
-from ledger.stores import counting, filing, ledger_once, paging, reading, secret
+from ledger.stores import counting, filing, ledger_once, paging, reading
 from ledger.stores.engine import (
     Add,
     Append,
@@ -180,6 +180,9 @@ class SqliteStore:
 
     def secret(self, given: bytes | None = None) -> bytes:
         """The ledger's HMAC key, see `stores.secret.agree`."""
+        # Here, because it loads OpenSSL: a screen asks for no key.
+        from ledger.stores import secret
+
         with self._writing, translated(self.path):
             return secret.agree(self._writer, given, self.path)
 

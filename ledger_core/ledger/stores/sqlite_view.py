@@ -8,7 +8,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.request import pathname2url
 
 from ledger.errors import NotALedger, ReadTooLong, StoreUnavailable
 from ledger.ports import Dimension, Query
@@ -157,7 +156,7 @@ class SqliteView:
 
 def _open(path: str) -> tuple[Connection, tuple[int, ...] | None]:
     """Read only; and, where not even shared memory for the log can be had, what must stay as it is."""
-    where = f"file:{pathname2url(os.path.abspath(path))}?mode=ro"
+    where = f"{Path(os.path.abspath(path)).as_uri()}?mode=ro"
     db = _connect(where)
     try:
         db.execute("SELECT count(*) FROM sqlite_master")
