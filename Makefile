@@ -16,7 +16,7 @@ demo: env ## the main job: a retry storm reaches Stripe once (under a minute)
 	@$(python) examples/demo.py
 
 test: env-test ## every test this machine can run; the summary names what was skipped
-	@$(python) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile
+	@$(python) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 test-wire: env ## the long forms: 2 GB streams, 1,000 half-open connections, every planted bug (bounded to 15 minutes)
 	@LEDGER_CAMPAIGN=1 timeout 900 $(python) -m pytest $(long)

@@ -200,7 +200,7 @@ def test_on_a_terminal_of_twenty_columns_no_row_is_broken_in_the_middle(agent: A
         assert show.process.wait(PATIENCE) == 0
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in show.seen.splitlines()]
     assert lines[:2] == ["record", "ab12ab12ab12"]
-    assert lines[2:] == [
+    assert [re.sub(r"age \d+s", "age 0s", line) for line in lines[2:]] == [
         "  status success",
         "  tool stripe.charges",
         "  attempts 3  runs 1",

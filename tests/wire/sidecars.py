@@ -111,7 +111,13 @@ def command(*args: object) -> list[str]:
 def ledger(*args: object, env: dict[str, str] | None = None, **kw: Any) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end."""
     return subprocess.run(
-        command(*args), capture_output=True, text=True, timeout=60, env={**os.environ, **(env or {})}, check=False, **kw
+        command(*args),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        env={**os.environ, **(env or {})},
+        check=False,
+        **kw,
     )
 
 
