@@ -62,11 +62,17 @@ class Told(Protocol):
 
 
 class Own:
-    """What one sidecar tells of itself. opened: how many connections it accepted."""
+    """What one sidecar tells of itself. opened: how many connections it accepted. taking: whether it takes requests."""
 
-    def __init__(self, store: Probed, opened: Callable[[], int], measures: Measures) -> None:
-        self._store, self._opened, self._measures = store, opened, measures
-        self.ready = True
+    def __init__(
+        self, store: Probed, opened: Callable[[], int], measures: Measures, taking: Callable[[], bool]
+    ) -> None:
+        self._store, self._opened, self._measures, self._taking = store, opened, measures, taking
+
+    @property
+    def ready(self) -> bool:
+        """See `Told`."""
+        return self._taking()
 
     async def probe(self) -> None:
         """See `Told`."""

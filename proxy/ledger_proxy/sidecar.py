@@ -69,6 +69,11 @@ async def started(ready: Prepared, ending: Ending) -> AsyncIterator[Sidecar]:
         exchange.measures.writes = ready.writes
         observer = _observer(ready, stack, ending)
         connections = Connections(settings, destinations, ready.ends)
+        taking = asyncio.Event()
+        # Before anybody is served, and until nobody is: probes are answered while it drains.
+        admin = await _administered(ready, stack, connections, exchange, taking)
+        if admin is not None:
+            destinations.own.add(admin)
         reception = Reception(settings, exchange, connections)
         shortcut = Shortcut(settings, reception)
         gate = Gate(settings, reception, relay, Passer(upstream), shortcut, observer)
@@ -79,11 +84,10 @@ async def started(ready: Prepared, ending: Ending) -> AsyncIterator[Sidecar]:
         renewal = Renewal(ready.ca.authority, ready.ensure, engine.take_authority)
         stack.push_async_callback(cancelled, asyncio.create_task(renewal.run()))
         stack.push_async_callback(_drained, settings.drain, ending, engine, gate, exchange)
-        admin = await _administered(ready, stack, connections, exchange)
-        if admin is not None:
-            destinations.own.add(admin)
         _telling(ready, stack, gate)
         _settle_memory()
+        stack.callback(taking.clear)
+        taking.set()
         yield Sidecar(*engine.address, ready.ca, connections, gate, engine, exchange, renewal, observer, admin)
 
 
@@ -102,23 +106,28 @@ def _upstream(
 
 
 async def _administered(
-    ready: Prepared, stack: contextlib.AsyncExitStack, connections: Connections, exchange: Exchange
+    ready: Prepared,
+    stack: contextlib.AsyncExitStack,
+    connections: Connections,
+    exchange: Exchange,
+    taking: asyncio.Event,
 ) -> Address | None:
-    """The admin server, ready until the drain begins; where it listens. A worker's is its parent's, which asks it."""
+    """The admin server; where it listens. A worker's is its parent's, which asks it.
+
+    taking: set while new requests are taken.
+    """
     settings, handed = ready.settings, ready.settings.handed
     if settings.admin is None or (handed is not None and handed.asked is None):
         return None
     from ledger_proxy.admin import Admin, Own, answering, served
 
     auth = None if is_loopback(settings.admin[0]) else settings.auth
-    own = Own(ready.ledger.store, lambda: connections.opened, exchange.measures)
+    own = Own(ready.ledger.store, lambda: connections.opened, exchange.measures, taking.is_set)
     admin = Admin(own, auth)
     if handed is not None and handed.asked is not None:
         await stack.enter_async_context(answering(admin, handed.asked))
         return handed.admin
-    address = await stack.enter_async_context(served(admin, settings.admin))
-    stack.callback(setattr, own, "ready", False)
-    return address
+    return await stack.enter_async_context(served(admin, settings.admin))
 
 
 def _telling(ready: Prepared, stack: contextlib.AsyncExitStack, gate: Gate) -> None:

@@ -44,22 +44,22 @@ async def _supervise(settings: Settings, count: int, words: Sequence[str], ready
     ending = Ending(crew.hurry)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.ask)
-    with tempfile.TemporaryDirectory(prefix="ledger-workers-") as folder:
+    async with contextlib.AsyncExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ledger-workers-"))
+        # To the end of them all: probes are answered while they drain.
+        admin = await stack.enter_async_context(_administered(settings, crew))
         sockets = bind(settings.listen, settings.mode.kind is Kind.TRANSPARENT)
         host, port, *_ = sockets[0].getsockname()
-        try:
-            async with _administered(settings, crew) as admin:
-                asked = Path(folder) if admin is not None else None
-                await crew.start(lambda: Worker.start(words, sockets, asked, admin))
-                loop.add_signal_handler(signal.SIGHUP, crew.tell, signal.SIGHUP)
-                loop.add_signal_handler(signal.SIGUSR2, crew.ask_replacement)
-                ready((host, port), admin)
-                await ending.asked.wait()
-        finally:
-            # With ours open, who connects now would wait for nobody.
-            for sock in sockets:
-                sock.close()
-            await crew.stop()
+        stack.push_async_callback(crew.stop)
+        for sock in sockets:
+            # With ours open, who connects while they drain would wait for nobody.
+            stack.callback(sock.close)
+        asked = Path(folder) if admin is not None else None
+        await crew.start(lambda: Worker.start(words, sockets, asked, admin))
+        loop.add_signal_handler(signal.SIGHUP, crew.tell, signal.SIGHUP)
+        loop.add_signal_handler(signal.SIGUSR2, crew.ask_replacement)
+        ready((host, port), admin)
+        await ending.asked.wait()
     return 0
 
 

@@ -160,6 +160,12 @@ def launch(
     return Sidecar(process, int(line.rsplit(":", 1)[1]), folder / "ca", folder / "ledger.db")
 
 
+def admin_of(sidecar: Sidecar) -> str:
+    """Where its admin server listens, which it says on stderr."""
+    assert sidecar.process.stderr is not None
+    return next(line.split()[-1] for line in sidecar.process.stderr if "admin on" in line)
+
+
 @contextmanager
 def running(folder: Path, upstream: Upstream, rules: str = RULES, *more: object, **env: str) -> Iterator[Sidecar]:
     """A sidecar for the length of a `with` block."""

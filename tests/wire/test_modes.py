@@ -16,7 +16,7 @@ import pytest
 
 from tests.upstream import Upstream, running_upstream
 from tests.wire.raw import ADDRESS, HOST, Origin, ask, post, recorder
-from tests.wire.sidecars import RULES, Sidecar, launch, ledger, running_for, start
+from tests.wire.sidecars import RULES, Sidecar, admin_of, launch, ledger, running_for, start
 
 CHARGE = ("https://api.stripe.com/v1/charges", {"amount": 7})
 
@@ -262,8 +262,7 @@ def ring(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Sidec
         more = ("--listen", f"127.0.0.1:{own}", "--mode", f"upstream:http://127.0.0.1:{other}")
         more = (*more, "--admin", "127.0.0.1:0", *(("--workers", request.param) if request.param > 1 else ()))
         made.append(launch(folder, folder / "ledger.yaml", None, *more))
-    assert made[0].process.stderr is not None
-    yield made[0], next(line.split()[-1] for line in made[0].process.stderr if "admin on" in line)
+    yield made[0], admin_of(made[0])
     for sidecar in made:
         sidecar.stop()
 

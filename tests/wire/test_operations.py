@@ -23,7 +23,7 @@ from ledger_proxy.logs import Apart, Plain
 from ledger_proxy.measures import NAMED
 from ledger_rules.ruleset import Ruleset
 from tests.upstream import Upstream
-from tests.wire.sidecars import RULES, Sidecar, ledger, start
+from tests.wire.sidecars import RULES, Sidecar, admin_of, ledger, start
 
 MORE_RULES = (
     RULES
@@ -38,9 +38,7 @@ MORE_RULES = (
 def operated(tmp_path: Path, upstream: Upstream) -> Iterator[tuple[Sidecar, httpx.Client]]:
     """A sidecar with an admin server and a JSON log, and a client for the pages."""
     sidecar = start(tmp_path / "s", upstream, RULES, None, "--admin", "127.0.0.1:0", "--log", "json")
-    assert sidecar.process.stderr is not None
-    at = sidecar.process.stderr.readline().split()[-1]
-    with httpx.Client(base_url=f"http://{at}", trust_env=False) as pages:
+    with httpx.Client(base_url=f"http://{admin_of(sidecar)}", trust_env=False) as pages:
         yield sidecar, pages
     sidecar.stop()
 
@@ -88,8 +86,7 @@ def test_whatever_is_asked_for_its_numbers_stay_few(tmp_path: Path, upstream: Up
     """More rules than get numbers of their own, hundreds of paths and workflows, and hosts that no rule names."""
     rules = [f'{{name: r{n}, match: {{method: POST, url: "https://api.stripe.com/{n}/**"}}}}' for n in range(300)]
     sidecar = start(tmp_path / "s", upstream, f"rules: [{', '.join(rules)}]", None, "--admin", "127.0.0.1:0")
-    assert sidecar.process.stderr is not None
-    admin = sidecar.process.stderr.readline().split()[-1]
+    admin = admin_of(sidecar)
     with sidecar.client() as client, httpx.Client(trust_env=False) as pages:
         for n in range(400):
             named = {"Ledger-Workflow": f"w{n}", "Ledger-Caller": f"c{n}"}

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.wire.raw import HOST, Answer, Origin, ask, post, read_answer, recorder, through, wait_until
-from tests.wire.sidecars import Sidecar, running_for
+from tests.wire.sidecars import Sidecar, admin_of, running_for
 
 RULES = f'rules: [{{name: ruled, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}]'
 QUIET, LONGER_THAN_QUIET = 1.0, 1.5
@@ -211,3 +212,28 @@ def test_answers_that_were_asked_for_ahead_end_with_the_first(world: World, conn
     world.ended()
     assert (world.effects(), world.statuses()) == (1, ["success"])
     assert world.told_by_the_next(post("/ruled/json", b"2")) == b"executed"
+
+
+@pytest.mark.parametrize("more", [(), ("--workers", 2)], ids=["one", "workers"])
+def test_probes_are_answered_to_the_end(tmp_path: Path, more: tuple[object, ...]) -> None:
+    """Who sends it requests hears that it takes no more, and nobody takes it for dead while it drains."""
+    words = ("--drain", LONGER_THAN_ANY_TEST, "--admin", "127.0.0.1:0", *more)
+    with (
+        recorder(tmp_path / "origin") as origin,
+        running_for(tmp_path / "s", origin, RULES, *words) as sidecar,
+        through(sidecar, timeout=30) as connection,
+        httpx.Client(base_url=f"http://{admin_of(sidecar)}", trust_env=False, timeout=20) as pages,
+    ):
+        connection.sendall(post("/ruled/held", BODY))
+        wait_until(lambda: len(origin.requests(b"/ruled/")) == 1)
+        assert pages.get("/readyz").json() == {"ready": True}
+        sidecar.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: pages.get("/readyz").json() == {"ready": False})
+        assert pages.get("/readyz").status_code == 503
+        assert pages.get("/healthz").status_code == 200
+        assert 'ledger_open_operations{status="running"} 1.0' in pages.get("/metrics").text
+        origin.go(1)
+        require_executed_and_last(read_answer(connection))
+        _, said = sidecar.process.communicate(timeout=30)
+        assert (sidecar.process.returncode, "Traceback" in said) == (0, False), said
+    assert [record["status"] for record in sidecar.records()] == ["success"]

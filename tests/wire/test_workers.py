@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from tests.upstream import Upstream
-from tests.wire.sidecars import RULES, Sidecar, ledger, running, start
+from tests.wire.sidecars import RULES, Sidecar, admin_of, ledger, running, start
 from tests.wire.test_operations import MORE_RULES, until
 
 
@@ -41,9 +41,7 @@ class Crew(Sidecar):
 def crew(tmp_path: Path, upstream: Upstream) -> Iterator[Crew]:
     more = ("--workers", "2", "--admin", "127.0.0.1:0")
     made = Crew(**vars(start(tmp_path / "s", upstream, RULES, None, *more)))
-    assert made.process.stderr is not None
-    at = next(line.split()[-1] for line in made.process.stderr if "admin on" in line)
-    with httpx.Client(base_url=f"http://{at}", trust_env=False, timeout=20) as made.pages:
+    with httpx.Client(base_url=f"http://{admin_of(made)}", trust_env=False, timeout=20) as made.pages:
         try:
             yield made
         finally:
