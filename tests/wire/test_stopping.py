@@ -161,6 +161,21 @@ def test_an_answer_that_never_comes_is_an_unknown_outcome(world: World, connecti
     require_given_up(world, data)
 
 
+@pytest.mark.parametrize("left", [False, True], ids=["who waits", "who left"])
+def test_there_is_one_drain_for_all_that_is_waited_for(world: World, left: bool) -> None:
+    """Connections, then answers, then sends are waited for: each has what the one before it left."""
+    with through(world.sidecar) as connection:
+        connection.sendall(post("/ruled/stall-before", BODY))
+        wait_until(lambda: world.effects() == 1)
+        if left:
+            connection.close()
+        begun = time.monotonic()
+        world.stop()
+        world.ended()
+        assert time.monotonic() - begun < 2 * DRAIN
+    assert (world.effects(), world.statuses()) == (1, ["unknown"])
+
+
 @pytest.mark.parametrize("world", [LONGER_THAN_ANY_TEST], indirect=True)
 @pytest.mark.parametrize("kind", ["stall-before", "held-in-body"])
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])

@@ -182,6 +182,27 @@ def test_told_a_second_time_they_give_up_at_once(tmp_path: Path, upstream: Upstr
     assert len(upstream.effects()) == 1
 
 
+def test_one_that_finds_both_signals_waiting_gives_up_all_the_same(tmp_path: Path, upstream: Upstream) -> None:
+    """Its parent told it to stop, and then to hurry, while it stood still: Linux hands over the lower number first."""
+    with (
+        running(tmp_path / "s", upstream, RULES, "--workers", "1", "--drain", "600") as sidecar,
+        ThreadPoolExecutor(1) as agents,
+    ):
+        answer = agents.submit(sidecar.post, "/hang/charges", {"n": 1})
+        upstream.wait_for(lambda u: u.lines(path="/hang/charges"))
+        (worker,) = psutil.Process(sidecar.process.pid).children()
+        worker.suspend()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            sidecar.process.send_signal(signal.SIGTERM)
+            until(lambda number=number: number in _pending(worker.pid))
+        worker.resume()
+        sidecar._gone()
+        assert sidecar.process.returncode == 0
+        assert answer.result(30).headers["Ledger-Outcome"] == "unknown"
+    assert [record["status"] for record in sidecar.records()] == ["unknown"]
+    assert len(upstream.effects()) == 1
+
+
 def test_they_do_not_outlive_a_parent_that_is_killed(crew: Crew) -> None:
     workers = [psutil.Process(pid) for pid in crew.pids()]
     crew.kill()
@@ -205,6 +226,13 @@ def test_what_is_wrong_is_said_once(tmp_path: Path) -> None:
 def _serves(pid: int, port: int) -> bool:
     """Whether a client is connected to this process."""
     return any(c.laddr.port == port and c.raddr for c in psutil.Process(pid).net_connections("tcp4"))
+
+
+def _pending(pid: int) -> set[int]:
+    """The signals that wait for a process that is suspended."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigPnd", "ShdPnd"))]
+    return {number for number in range(1, 65) for mask in masks if mask >> (number - 1) & 1}
 
 
 def _refuses(port: int) -> bool:
