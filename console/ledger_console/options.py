@@ -1,7 +1,8 @@
-"""The options that several commands share, named once. No behaviour."""
+"""The options that several commands share, named once, and what a value of theirs cannot be. No other behaviour."""
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
@@ -75,6 +76,22 @@ Ports = Annotated[
         help="With --transparent: where connections may go, besides ports that rules name [default: 80,443].",
     ),
 ]
+
+
+def seconds(value: float) -> float:
+    """A number of seconds; "nan" passes for one, and no clock ever comes to it."""
+    if math.isnan(value):
+        raise typer.BadParameter("nan is no number of seconds")
+    return value
+
+
 UpstreamTimeout = Annotated[
-    float, typer.Option("--upstream-timeout", min=1, metavar="SECONDS", help="What an upstream has for its answer.")
+    float,
+    typer.Option(
+        "--upstream-timeout",
+        min=1,
+        metavar="SECONDS",
+        callback=seconds,
+        help="What an upstream has for its answer.",
+    ),
 ]

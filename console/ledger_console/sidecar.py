@@ -43,7 +43,10 @@ TrustDir = Annotated[
     typer.Option("--trust-dir", metavar="DIR", help="Keep the certificate and the bundle there, too, without the key."),
 ]
 Drain = Annotated[
-    float, typer.Option("--drain", min=0, metavar="SECONDS", help="Time for requests in flight at the end.")
+    float,
+    typer.Option(
+        "--drain", min=0, metavar="SECONDS", callback=options.seconds, help="Time for requests in flight at the end."
+    ),
 ]
 Admin = Annotated[
     str | None,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.metadata import version
 from ipaddress import ip_address
@@ -153,7 +154,9 @@ async def served(admin: Admin, listen: Address) -> AsyncIterator[Address]:
         try:
             await site.start()
         except OSError as error:
-            why = error.strerror or error
+            # asyncio puts the address into `strerror` once more.
+            number = error.errno or 0
+            why = os.strerror(number) if number > 0 else error.strerror or error
             raise EngineError(f"--admin cannot listen on {listen[0]}:{listen[1]}: {why}; choose another") from None
         host, port, *_ = runner.addresses[0]
         yield host, port

@@ -67,15 +67,16 @@ def system_store(stores: Sequence[Store] = _STORES) -> Store:
 
 
 def instructions(cert: Path) -> list[tuple[str, str]]:
-    """How clients are made to trust a certificate: whom it is for, and a command."""
-    path = quote(str(cert))
-    found = [("what uses the system's store (curl, git, Go, Ruby, PHP)", "sudo ledger ca trust --system")]
+    """How clients are made to trust the certificate of a CA: whom it is for, and a command."""
+    path, place = quote(str(cert)), f"--ca-dir {quote(str(cert.parent))}"
+    # Under sudo the data directory is another user's.
+    found = [("what uses the system's store (curl, git, Go, Ruby, PHP)", f"sudo ledger ca trust --system {place}")]
     if sys.platform == "darwin":
         keychain = "/Library/Keychains/System.keychain"
         found[0] = (found[0][0], f"sudo security add-trusted-cert -d -r trustRoot -k {keychain} {path}")
     return [
         *found,
-        ("Python, Node.js, and most others, for one shell", 'eval "$(ledger env)"'),
+        ("Python, Node.js, and most others, for one shell", f'eval "$(ledger env {place})"'),
         ("Chromium and what uses NSS", f'certutil -d sql:$HOME/.pki/nssdb -A -t "C,," -n ledger-sidecar -i {path}'),
         (
             "Java (the password is changeit)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import ssl
 import stat
@@ -14,7 +15,7 @@ import pytest
 
 from ledger_proxy.ca import CAError, ensure_ca
 from ledger_proxy.trusting import Store, system_store
-from tests.wire.sidecars import ledger
+from tests.wire.sidecars import command, ledger
 
 
 @pytest.fixture
@@ -82,6 +83,19 @@ def test_it_says_how_every_kind_of_client_comes_to_trust_it(ca: Path) -> None:
     for word in ("certutil", "keytool", "ledger env", str(ca / "ca-cert.pem")):
         assert word in said
     assert "certutil" in ledger("ca", "untrust").stdout
+
+
+def test_what_it_says_to_type_is_about_the_ca_that_was_asked_for(tmp_path: Path) -> None:
+    """Also under sudo, whose user has a data directory of his own."""
+    place = tmp_path / "an agent's"
+    assert ledger("ca", "create", "--ca-dir", place).returncode == 0
+    told = ledger("ca", "trust", "--ca-dir", place).stdout
+    system = shlex.split(next(line for line in told.splitlines() if "trust --system" in line))
+    assert system == ["sudo", "ledger", "ca", "trust", "--system", "--ca-dir", str(place)]
+    shell = next(line for line in told.splitlines() if line.startswith("eval "))
+    called = f'ledger() {{ {shlex.join(command())} "$@"; }}; {shell}; printf %s "$NODE_EXTRA_CA_CERTS"'
+    said = subprocess.run(["sh", "-c", called], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert Path(said).parent == place
 
 
 def test_the_systems_store_trusts_it_until_it_is_taken_out(ca: Path, tmp_path: Path) -> None:

@@ -132,6 +132,8 @@ def test_proxy_keeps_its_ca_where_the_platform_keeps_data(
         (["proxy", "--listen", "8080"], "HOST:PORT"),
         (["proxy", "--listen", "h:99999"], "HOST:PORT"),
         (["proxy", "--drain", "-1"], "--drain"),
+        (["proxy", "--drain", "nan"], "--drain"),
+        (["run", "--upstream-timeout", "nan", "true"], "--upstream-timeout"),
     ],
 )
 def test_what_cannot_start_is_one_line_and_exit_2(
