@@ -16,7 +16,7 @@ from mitmproxy import connection, http, tls
 from mitmproxy.proxy import layer, layers, server_hooks
 from mitmproxy.proxy.layers import modes
 
-from ledger_proxy import answers, rings
+from ledger_proxy import answers, rings, splicing
 from ledger_proxy.agreement import may_name_a_host
 from ledger_proxy.destinations import Destinations, Forbidden, is_address
 from ledger_proxy.ends import Ends
@@ -168,7 +168,12 @@ class Connections:
 
     def _tunnel(self, nextlayer: layer.NextLayer) -> None:
         nextlayer.layer = layers.TCPLayer(nextlayer.context, ignore=True)
-        self.patience.met(nextlayer.context.client.id)
+        self._untouched(nextlayer.context.client)
+
+    def _untouched(self, client: connection.Client) -> None:
+        """Nothing that this client says will be read."""
+        self.patience.met(client.id)
+        splicing.tunnel(client)
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
         """A client that looked the name up itself gives it in TLS: that is where it goes, if a rule names it."""
@@ -179,7 +184,7 @@ class Connections:
         data.context.server.address = goes = self.meant(address, name)
         if not self._rules.intercepts(*goes):
             data.ignore_connection = True
-            self.patience.met(data.context.client.id)
+            self._untouched(data.context.client)
             if self._closed(goes):
                 data.context.server.error = _REFUSED
 

@@ -21,7 +21,7 @@ from mitmproxy.proxy import events, mode_servers
 from mitmproxy.proxy import server as proxy_server
 from yarl import URL
 
-from ledger_proxy import faster, front_tls, gathering, http1, listening, redirected
+from ledger_proxy import faster, front_tls, gathering, http1, listening, redirected, splicing
 from ledger_proxy.errors import EngineError
 from ledger_proxy.front_tls import FrontTls
 from ledger_proxy.limits import SILENCE_SECONDS, Patience
@@ -84,7 +84,7 @@ class Engine:
         http1.Server.leaving, http1.Server.patience = False, patience
         master = Master(options.Options())
         _check(master)
-        _close_what_is_given_up(proxy_server.ConnectionHandler)
+        _read_connections(proxy_server.ConnectionHandler)
         # Its root log handler formats every record, whoever listens.
         master._legacy_log_events.uninstall()
         master.addons = addons = TableAddons(master)
@@ -163,13 +163,17 @@ class Engine:
         await self._master.done()
 
 
-def _close_what_is_given_up(handler: Any) -> None:
-    """Close a connection also where its reader is cancelled while it waits for its turn: mitmproxy leaves it open."""
+def _read_connections(handler: Any) -> None:
+    """Splice tunnels; close a connection also where its reader is cancelled while it waits for its turn.
+
+    mitmproxy leaves it open.
+    """
     read = handler.handle_connection
     if hasattr(read, "closes"):
         return
 
     async def handle_connection(self: Any, connection: Connection) -> None:
+        splicing.begin(self, connection)
         try:
             await read(self, connection)
         except asyncio.CancelledError:

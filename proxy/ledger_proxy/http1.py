@@ -27,8 +27,16 @@ from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers import http as http_layer
 from mitmproxy.proxy.layers.http import _http1
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
-from mitmproxy.proxy.layers.http._events import ErrorCode, RequestHeaders, ResponseHeaders, ResponseProtocolError
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
 
+from ledger_proxy import splicing
 from ledger_proxy.headers import end_to_end
 from ledger_proxy.limits import FRESH_IDLE, HEAD_SECONDS, Patience
 
@@ -209,6 +217,18 @@ class Stream(http_layer.HttpStream):
             self.context = copy(self.context)
             self.context.options = _RawTcp(self.context.options)  # type: ignore[assignment]
         yield from super().flow_done()
+
+    def passthrough(self, event: events.Event) -> Commands:
+        """Close one half of a tunnel where one was closed: who has said all may still be answered."""
+        if self.child_layer is None or not splicing.tunnelled(self.context.client):
+            yield from super().passthrough(event)
+            return
+        # mitmproxy does what follows, too, but makes of half an end a whole one.
+        if isinstance(event, RequestData):
+            event = events.DataReceived(self.context.client, event.data)
+        elif isinstance(event, RequestEndOfMessage):
+            event = events.ConnectionClosed(self.context.client)
+        yield from self.child_layer.handle_event(event)
 
 
 class _RawTcp:

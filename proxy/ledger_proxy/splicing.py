@@ -1,0 +1,87 @@
+"""Tunnels: what nobody looks at goes from socket to socket, where mitmproxy takes each piece through tasks and layers.
+
+Only pieces. How a tunnel begins, is half-closed, ends or is given up is mitmproxy's to say: its readers wait for an end
+that comes to them as ever. A piece that finds its reader away, or its way closed, goes through the layers, so that none
+overtakes another. Of asyncio's readers one private name is used; without it all goes that way, only slower.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakSet
+
+_PIECE = memoryview(bytearray(256 * 1024))
+"""Where every piece is read to, as large as asyncio reads: it is gone before the next is read."""
+
+_tunnelled: WeakSet[Any] = WeakSet()
+
+
+def tunnel(client: Any) -> None:
+    """Every byte that this client of mitmproxy's sends from now on, and is sent, is to pass as it is."""
+    _tunnelled.add(client)
+
+
+def tunnelled(client: Any) -> bool:
+    """Whether that was said of it."""
+    return client in _tunnelled
+
+
+def begin(handler: Any, server: Any) -> None:
+    """Join the two sockets of a tunnel whose server is connected; nothing, for another connection.
+
+    handler: mitmproxy's. Its layers have passed on what the client said so far.
+    """
+    client = handler.client
+    # Who speaks TLS with the sidecar itself, as one may with a proxy, sends bytes for it to decrypt; and a proxy behind
+    # it is asked for the tunnel first, on the same connection.
+    through_another = client.proxy_mode.type_name == "upstream"
+    if server is client or not tunnelled(client) or client.tls_established or through_another:
+        return
+    ends = [handler.transports.get(connection) for connection in (client, server)]
+    if any(end is None or end.writer.is_closing() or not hasattr(end.reader, "_waiter") for end in ends):
+        return
+    ways = [end.writer.transport for end in ends]
+    for end, here, there in zip(ends, ways, reversed(ways), strict=True):
+        here.set_protocol(_Spliced(end.reader, here.get_protocol(), there, handler.timeout_watchdog.register_activity))
+
+
+class _Spliced(asyncio.BufferedProtocol):
+    """One end of a tunnel. there: the other. kept: asyncio's own protocol, which feeds the reader of this one."""
+
+    def __init__(
+        self,
+        reader: Any,
+        kept: asyncio.StreamReaderProtocol,
+        there: asyncio.Transport,
+        heard: Callable[[], None],
+    ) -> None:
+        self._reader, self._kept, self._there, self._heard = reader, kept, there, heard
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _PIECE
+
+    def buffer_updated(self, nbytes: int) -> None:
+        piece = bytes(_PIECE[:nbytes])
+        if self._reader._waiter is None or self._there.is_closing():
+            self._kept.data_received(piece)
+        else:
+            self._heard()
+            self._there.write(piece)
+
+    def pause_writing(self) -> None:
+        self._kept.pause_writing()
+        self._there.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._kept.resume_writing()
+        self._there.resume_reading()
+
+    def eof_received(self) -> bool | None:
+        return self._kept.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._kept.connection_lost(exc)
+        # Nobody is left who could say that there is room again; what comes yet has its end in the layers.
+        self._there.resume_reading()
