@@ -78,8 +78,8 @@ def summary(tally: Tally, connections: int, db: str, enclosed: bool = False) -> 
         yield f"{_plural(more, 'warning')} more in the journal: ledger tail --no-follow -n 1000 --db {shlex.quote(db)}"
     for record in tally.waiting.values():
         what = f"{record.about.get('method', '')} {record.about.get('url', '')}".strip()
-        settle = f"ledger resolve {record.id[:12]} --done|--not-done --db {shlex.quote(db)}"
-        yield f"unknown: {record.tool} {what}: did it happen? {settle}"
+        settle = f"ledger resolve {record.id[:12]} --db {shlex.quote(db)} --done   # or --not-done"
+        yield f"unknown: {record.tool} {what}: ask the provider, then settle: {settle}"
 
 
 def observed_summary(tally: Tally | None, db: str) -> Iterator[str]:
