@@ -10,7 +10,7 @@ import typer
 
 from ledger.records import rfc3339
 from ledger_console import options, screen
-from ledger_console.sidecar import CaDir, default_ca_dir, needs_extra
+from ledger_console.sidecar import CaDir, default_ca_dir
 
 if TYPE_CHECKING:
     from ledger_proxy.certificates import About
@@ -126,7 +126,6 @@ def rotate(ca_dir: CaDir = None) -> None:
 
 
 def _place(ca_dir: str | None) -> Path:
-    needs_extra("ca")
     return Path(ca_dir).expanduser().absolute() if ca_dir else default_ca_dir()
 
 

@@ -17,9 +17,10 @@ import typer
 
 from ledger.errors import LedgerError
 from ledger_console import ledgers, options, rulesfiles, screen
+from ledger_console.extra import needs_extra
 from ledger_console.problems import FAILED, Problem
 from ledger_console.screen import Style
-from ledger_console.sidecar import LISTEN, UNVERIFIED, CaDir, default_ca_dir, needs_extra, parse_listen
+from ledger_console.sidecar import LISTEN, UNVERIFIED, CaDir, default_ca_dir, parse_listen
 
 OK, WARN, FAIL = "ok", "warning", "failed"
 _STYLES: dict[str, Style] = {OK: {"fg": "green"}, WARN: {"fg": "yellow"}, FAIL: {"fg": "red", "bold": True}}

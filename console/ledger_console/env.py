@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from ledger_console import options, rulesfiles, screen
+from ledger_console.extra import needs_extra
 from ledger_console.problems import USAGE, Problem
-from ledger_console.sidecar import LISTEN, CaDir, default_ca_dir, needs_extra, parse_listen
+from ledger_console.sidecar import LISTEN, CaDir, default_ca_dir, parse_listen
 
 
 class Form(StrEnum):

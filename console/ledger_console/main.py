@@ -16,7 +16,7 @@ with loading():
 
     from ledger.errors import LedgerError
     from ledger_console.lazily import Lazily, Lazy
-    from ledger_console.problems import FAILED, Problem, ReaderGone
+    from ledger_console.problems import FAILED, USAGE, Problem, ReaderGone
     from ledger_console.text import visible
 
 # Not compiled here: that takes as long as a small command, and few command lines are wrong.
@@ -117,14 +117,22 @@ def _exit_code(command: Callable[[], Any]) -> int:
     except (ReaderGone, BrokenPipeError):
         _forget_stdout()
         return 0
+    except ModuleNotFoundError as error:
+        from ledger_console import extra
+
+        return _say(str(extra.missing()), USAGE) if extra.is_missing(error) else _bug(error)
     except OSError as error:
         _forget_stdout()
         return _say(f"{error.filename or 'the output'}: {error.strerror or error}", FAILED)
     except Exception as error:
-        if os.environ.get("LEDGER_DEBUG"):
-            raise
-        return _say(f"a bug in ledger: {type(error).__name__}: {error}; LEDGER_DEBUG=1 shows where", FAILED)
+        return _bug(error)
     return code if isinstance(code, int) else 0
+
+
+def _bug(error: Exception) -> int:
+    if os.environ.get("LEDGER_DEBUG"):
+        raise error
+    return _say(f"a bug in ledger: {type(error).__name__}: {error}; LEDGER_DEBUG=1 shows where", FAILED)
 
 
 def _say(message: str, code: int, prefix: str = "ledger: ") -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ledger_console import ledgers, options, rulesfiles, screen, secrets
+from ledger_console.extra import needs_extra
 from ledger_console.loading import loading
 from ledger_console.problems import USAGE, Problem
 
@@ -240,14 +241,6 @@ def default_ca_dir() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir("ledger", appauthor=False)) / "ca"
-
-
-def needs_extra(command: str) -> None:
-    """Raise Problem if what `[proxy]` installs is not there; looks without importing."""
-    from importlib.util import find_spec
-
-    if any(find_spec(package) is None for package in ("mitmproxy", "aiohttp", "cryptography")):
-        raise Problem(f"ledger {command} needs the proxy extra: pip install 'ledger-sidecar[proxy]'", USAGE)
 
 
 def _settings(
