@@ -244,7 +244,8 @@ def writable(where: Place) -> bool:
 
 def _must_exist(where: Place) -> None:
     if not Path(where.path).exists():
-        raise Problem(f"there is no ledger at {where.path}; name one with --db or LEDGER_DB")
+        made = "`ledger run` and the first guarded call make one, --db or LEDGER_DB names another"
+        raise Problem(f"there is no ledger at {where.path}; {made}")
 
 
 def _must_be_writable(where: Place) -> None:

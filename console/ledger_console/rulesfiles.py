@@ -14,13 +14,23 @@ if TYPE_CHECKING:
     from ledger_rules.ruleset import Ruleset
 
 DEFAULT = "ledger.yaml"
+MISNAMED = "ledger.yml"
 PACKS = "the default packs"
 
 
 def path(rules: str | None) -> str | None:
-    """The rules file that is meant; None for the default packs."""
+    """The rules file that is meant; None for the default packs.
+
+    Raises Problem where a file is nearly called as the one that is looked for: who wrote it means it to be read.
+    """
     named = rules if rules is not None else os.environ.get("LEDGER_RULES") or None
-    return DEFAULT if named is None and Path(DEFAULT).exists() else named
+    if named is not None:
+        return named
+    if Path(DEFAULT).exists():
+        return DEFAULT
+    if Path(MISNAMED).exists():
+        raise Problem(f"{MISNAMED} is not read by itself; call it {DEFAULT}, or give --rules {MISNAMED}", USAGE)
+    return None
 
 
 def load(rules: str | None) -> tuple[str, Ruleset]:

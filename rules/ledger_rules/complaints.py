@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import types
 import typing
@@ -112,7 +113,9 @@ def _misspelt(detail: ErrorDetails, unknown: Sequence[tuple[int | str, ...]]) ->
 def _unknown_key(loc: Loc, document: Document, model: type[BaseModel]) -> str:
     key = str(loc[-1])
     known = _known_keys(model, loc[:-1])
-    hint = did_you_mean(key, known) or f"; expected one of {', '.join(known)}"
+    inside = _inside(model, loc[:-1], key)
+    hint = f"; it belongs under {inside}" if inside else did_you_mean(key, known)
+    hint = hint or f"; expected one of {', '.join(known)}"
     return document.problem(loc, f"unknown key '{key}'{hint}", at_key=True)
 
 
@@ -146,6 +149,19 @@ def _known_keys(annotation: Any, loc: Loc) -> list[str]:
         return _known_keys(arguments[-1], loc[1:])
     fields = {field.alias or name: field for name, field in annotation.model_fields.items()}
     return _known_keys(fields[str(loc[0])].annotation, loc[1:]) if loc else list(fields)
+
+
+def _inside(model: type[BaseModel], loc: Loc, key: str) -> str:
+    """Return which mapping a level further in has a key, or nothing where none or several have: a wrong indentation."""
+    found = [name for name in _known_keys(model, loc) if key in _keys_within(model, (*loc, name))]
+    return found[0] if len(found) == 1 else ""
+
+
+def _keys_within(model: type[BaseModel], loc: Loc) -> list[str]:
+    for inner in (loc, (*loc, 0)):
+        with contextlib.suppress(AttributeError, IndexError):
+            return _known_keys(model, inner)
+    return []
 
 
 def _position(line: str) -> tuple[int, int]:

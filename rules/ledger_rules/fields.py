@@ -104,6 +104,13 @@ def _key_part(value: str) -> Reference:
     return Reference.parse(_not_all(value))
 
 
+def _url(value: str) -> UrlPattern:
+    pattern = UrlPattern.parse(value)
+    if not pattern.path and not value.endswith("/"):  # who writes it so hardly means the root alone
+        raise ValueError(f"expected a path, too: {value}/** for all of this host, {value}/ for its root alone")
+    return pattern
+
+
 def _origin(value: str) -> UrlPattern:
     pattern = UrlPattern.parse(value if "://" in value else f"https://{value}")
     if pattern.path:
@@ -184,7 +191,7 @@ Segment = Annotated[str, text(fitting(_WORD, "the name of a {name} in the URL's 
 Glob = Annotated[TextGlob, text(TextGlob.parse), WithJsonSchema(_PATTERN)]
 Globs = Annotated[list[Glob], Field(min_length=1), BeforeValidator(_listed), WithJsonSchema(_or_one(_PATTERN))]
 Urls = Annotated[
-    list[Annotated[UrlPattern, text(UrlPattern.parse)]],
+    list[Annotated[UrlPattern, text(_url)]],
     Field(min_length=1),
     BeforeValidator(_listed),
     WithJsonSchema(_or_one(_URL)),

@@ -21,6 +21,14 @@ MAX_ALIASES = 100
 MAX_VALUES = 50_000
 MAX_DEPTH = 32
 
+_MEANT = {
+    r"'\t'": "; indent with spaces, YAML takes no tabs",
+    "mapping values are not allowed": "; is this line indented as the one above it, and a text with ': ' in quotes?",
+    "expected <block end>": "; is this line indented as the others of its list or mapping?",
+    "or ']', but got '['": "; put a JSONPath with brackets in quotes",
+}
+"""What a person did, for what the parser says of it."""
+
 _CORE = "tag:yaml.org,2002:"
 _SCALARS = frozenset(_CORE + name for name in ("str", "int", "float", "bool", "null", "timestamp", "value"))
 
@@ -158,4 +166,5 @@ def _marked(name: str, error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     said = " ".join(filter(None, (error.context, error.problem))) or "cannot be read"
-    return f"{name}:{line}:{column}: not valid YAML: {' '.join(said.split())}"
+    meant = next((hint for part, hint in _MEANT.items() if part in said), "")
+    return f"{name}:{line}:{column}: not valid YAML: {' '.join(said.split())}{meant}"

@@ -25,7 +25,8 @@ READERS = ("show", "tail", "stats", "clear")
 )
 def test_a_missing_ledger_is_one_line_and_is_not_made(ledger: Ledger, command: str, tmp_path: Path) -> None:
     said = ledger(*command.split())
-    assert said == (1, "", "ledger: there is no ledger at ledger.db; name one with --db or LEDGER_DB\n")
+    how = "`ledger run` and the first guarded call make one, --db or LEDGER_DB names another"
+    assert said == (1, "", f"ledger: there is no ledger at ledger.db; {how}\n")
     assert list(tmp_path.iterdir()) == []
 
 

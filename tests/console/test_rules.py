@@ -148,6 +148,16 @@ class TestTests:
         assert (ledger("rules", "test", "rules.yaml").code, ledger("rules", "test").code) == (1, 2)
 
 
+def test_a_file_that_is_nearly_called_so_is_not_passed_over(ledger: Ledger, tmp_path: Path) -> None:
+    (tmp_path / "ledger.yml").write_text("packs: [stripe]")
+    said = ledger("rules", "check")
+    line = "ledger: ledger.yml is not read by itself; call it ledger.yaml, or give --rules ledger.yml\n"
+    assert (said.code, said.err) == (2, line)
+    assert ledger("rules", "check", "ledger.yml").code == 0
+    (tmp_path / "ledger.yaml").write_text("packs: [stripe]")
+    assert ledger("rules", "check").out.startswith("ledger.yaml: ")
+
+
 def test_the_schema_is_printed(ledger: Ledger) -> None:
     said = ledger("rules", "schema")
     assert json.loads(said.out)["properties"]["rules"]["type"] == "array"

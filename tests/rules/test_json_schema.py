@@ -45,7 +45,7 @@ def test_every_documented_example_is_valid(text):
     "text",
     [
         "packs: [stripe]\nrules: [{name: stripe/create, window: 1h}]",
-        RULE + "    mode: observe\n  - {name: b, match: {url: ['https://x.com/', 'https://y.com'], method: post}}",
+        RULE + "    mode: observe\n  - {name: b, match: {url: ['https://x.com/', 'https://y.com/'], method: post}}",
         RULE + "    outcomes: {'503': failed, 5xx: unknown, '200 $.ok == false': failed}",
         "tools: {pay: {timeout: never, wait: 0}}",
         "egress: {allow: [], deny: 10.0.0.0/8}",

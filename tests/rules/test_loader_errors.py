@@ -27,6 +27,19 @@ LINES = {
     "rules: [": "1:9: not valid YAML: while parsing a flow node expected the node content, but found '<stream end>'",
     "rules:\n\t- a": (
         "2:1: not valid YAML: while scanning for the next token found character '\\t' that cannot start any token"
+        "; indent with spaces, YAML takes no tabs"
+    ),
+    "rules:\n  - name: a\n     match: {}": (
+        "3:11: not valid YAML: mapping values are not allowed here"
+        "; is this line indented as the one above it, and a text with ': ' in quotes?"
+    ),
+    RULE + "   window: 1h": (
+        "4:4: not valid YAML: while parsing a block collection expected <block end>, but found '<block mapping start>'"
+        "; is this line indented as the others of its list or mapping?"
+    ),
+    RULE + "    account: [$['a']]": (
+        "4:16: not valid YAML: while parsing a flow sequence expected ',' or ']', but got '['"
+        "; put a JSONPath with brackets in quotes"
     ),
     "rules: [\x01]": "1:9: character U+0001 is not allowed in YAML",
     "rules: !!python/object:os.system x": "1:8: tags are not allowed, found '!!python/object:os.system'",
@@ -46,6 +59,15 @@ LINES = {
     RULE + "    colour: red": (
         "4:5: unknown key 'colour'; expected one of window, wait, name, mode, match, fingerprint, "
         "idempotency_key, account, upstream_key, outcomes, on_unknown, verify, max"
+    ),
+    # a key one level too far out
+    "match: {url: 'https://x.com/'}\nrules: []": "1:1: unknown key 'match'; it belongs under rules",
+    RULE + "    method: POST": "4:5: unknown key 'method'; it belongs under match",
+    RULE + "    header: X": "4:5: unknown key 'header'; it belongs under upstream_key",
+    # a host is not all that is on it
+    "rules: [{name: a, match: {url: 'https://x.com'}}]": (
+        "1:32: url: expected a path, too: https://x.com/** for all of this host, https://x.com/ for its root alone, "
+        "found 'https://x.com'"
     ),
     RULE + "    window: 24x": f"4:13: window: {DURATION}, found '24x'",
     RULE + "    window: -1": f"4:13: window: {DURATION}, found '-1'",
