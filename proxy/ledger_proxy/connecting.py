@@ -34,11 +34,15 @@ logger = logging.getLogger(__name__)
 
 BY_ADDRESS = frozenset({"socks5", RedirectedMode.type_name})
 """Modes whose clients may have looked a name up themselves, and tell only its address."""
+UNNAMED = 3
+"""Hosts without a rule that are remembered, to be told of."""
 _REFUSED = "the destination may not be reached"
 
 
 class Connections:
     """Hooks of the sidecar. opened: how many connections were accepted. patience: until when each must have spoken.
+
+    unnamed: the first few hosts to which tunnels went that no rule names.
 
     ends: tells which redirected connections are our own; None where none is redirected.
     """
@@ -58,6 +62,7 @@ class Connections:
         self._open = 0
         self.patience = Patience()
         self.opened = 0
+        self.unnamed: set[str] = set()
         self.pinned: set[str] = set()
         self.unspoken: set[str] = set()
 
@@ -126,6 +131,8 @@ class Connections:
             context.server.error = _REFUSED
             self._tunnel(nextlayer)
         elif not self._rules.intercepts(address[0].lower(), address[1]) and not told_inside:
+            if len(self.unnamed) < UNNAMED:
+                self.unnamed.add(address[0].lower())
             self._tunnel(nextlayer)
 
     def _may_name(self, port: int, data: bytes) -> bool:

@@ -178,11 +178,12 @@ async def _forward(caught: asyncio.Queue[int], child: Process, gone: asyncio.Eve
 
 def _print_summary(running: Sidecar | None, ready: Prepared) -> None:
     settings, observed = ready.settings, Tally() if ready.observed else None
-    tally, connections = Tally(), 0
+    tally, connections, unnamed = Tally(), 0, set[str]()
     if running is not None:
         tally, connections = running.exchange.tally, running.connections.opened
+        unnamed = running.connections.unnamed
         observed = running.observer.tally if running.observer else None
-    for line in summary(tally, connections, settings.db, settings.mode == TRANSPARENT):
+    for line in summary(tally, connections, settings.db, settings.mode == TRANSPARENT, unnamed):
         print(f"ledger: {line}", file=sys.stderr)
     for line in observed_summary(observed, settings.db):
         print(f"ledger: {line}", file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from ledger.records import Record, Status
@@ -50,10 +50,12 @@ class Tally:
             self.waiting.pop(record.id, None)
 
 
-def summary(tally: Tally, connections: int, db: str, enclosed: bool = False) -> Iterator[str]:
+def summary(
+    tally: Tally, connections: int, db: str, enclosed: bool = False, unnamed: Collection[str] = ()
+) -> Iterator[str]:
     """The closing lines: what ran, what was prevented, what waits for a person and how to settle it.
 
-    enclosed: the command had no other way out.
+    enclosed: the command had no other way out. unnamed: hosts that no rule names, to which something went.
     """
     if not connections:
         why = "The command made none" if enclosed else "The command may ignore proxy variables: try --transparent"
@@ -65,6 +67,9 @@ def summary(tally: Tally, connections: int, db: str, enclosed: bool = False) -> 
         f"{_plural(tally.operations, 'operation')}, {executed} executed, "
         f"{_plural(prevented, 'duplicate')} prevented, {len(tally.waiting)} unknown"
     )
+    if not tally.operations:
+        hosts = f" (no rule names {', '.join(sorted(unnamed))})" if unnamed else ""
+        yield f"what came through was no operation of any rule{hosts}; `ledger rules explain -- POST URL` says why"
     if tally.recovered:
         yield f"{_plural(tally.recovered, 'unknown')} settled by the provider under the same upstream key"
     if tally.merged:

@@ -60,6 +60,32 @@ def test_a_run_that_no_request_came_through_says_so(tmp_path: Path) -> None:
     assert "no request came through" in run(tmp_path, "true").stderr
 
 
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("https://hooks.example.com/ok/charges", " (no rule names hooks.example.com)"),
+        ("https://api.stripe.com/ok/elsewhere", ""),
+    ],
+    ids=["another-host", "another-path"],
+)
+def test_a_run_whose_rules_mean_nothing_of_it_says_so(tmp_path: Path, upstream: Upstream, url: str, hosts: str) -> None:
+    """A rule with a slip in its host or path must not look like one that had nothing to do."""
+    rules = tmp_path / "ledger.yaml"
+    rules.write_text("rules: [{name: charge, match: {url: 'https://api.stripe.com/ok/charges'}}]")
+    options = ["--rules", str(rules), "--upstream-ca", str(upstream.ca_file)]
+    for host in ("hooks.example.com", "api.stripe.com"):
+        options += ["--resolve", upstream.resolve(host)]
+    script = (
+        "import ssl, sys, urllib.request as u; context = ssl.create_default_context(cafile=sys.argv[2]); "
+        "context.load_default_certs(); u.urlopen(u.Request(sys.argv[1], b'{}'), context=context)"
+    )
+    ended = run(tmp_path, sys.executable, "-c", script, url, str(upstream.ca_file), options=tuple(options))
+    assert (ended.returncode, len(upstream.effects())) == (0, 1), ended.stderr
+    assert ended.stderr.splitlines()[1] == (
+        f"ledger: what came through was no operation of any rule{hosts}; `ledger rules explain -- POST URL` says why"
+    )
+
+
 def test_an_unknown_is_named_with_the_command_that_settles_it(tmp_path: Path, upstream: Upstream) -> None:
     rules = tmp_path / "ledger.yaml"
     rules.write_text(RULES)
