@@ -26,7 +26,7 @@ from ledger_proxy.modes import TRANSPARENT
 from ledger_proxy.nameserving import serving
 from ledger_proxy.preparing import Prepared, prepared
 from ledger_proxy.settings import Settings
-from ledger_proxy.summary import Tally, observed_summary, summary
+from ledger_proxy.summary import Tally, observed_summary, passed_by, summary
 
 if TYPE_CHECKING:
     from ledger_proxy.sidecar import Sidecar
@@ -178,12 +178,12 @@ async def _forward(caught: asyncio.Queue[int], child: Process, gone: asyncio.Eve
 
 def _print_summary(running: Sidecar | None, ready: Prepared) -> None:
     settings, observed = ready.settings, Tally() if ready.observed else None
-    tally, connections, unnamed = Tally(), 0, set[str]()
+    tally, connections = Tally(), 0
     if running is not None:
         tally, connections = running.exchange.tally, running.connections.opened
-        unnamed = running.connections.unnamed
         observed = running.observer.tally if running.observer else None
-    for line in summary(tally, connections, settings.db, settings.mode == TRANSPARENT, unnamed):
-        print(f"ledger: {line}", file=sys.stderr)
-    for line in observed_summary(observed, settings.db):
+    lines = [*summary(tally, connections, settings.db, settings.mode == TRANSPARENT)]
+    if running is not None and connections and not (tally.operations or (observed and observed.operations)):
+        lines.append(passed_by(running.connections.unnamed))
+    for line in (*lines, *observed_summary(observed, settings.db)):
         print(f"ledger: {line}", file=sys.stderr)

@@ -50,12 +50,10 @@ class Tally:
             self.waiting.pop(record.id, None)
 
 
-def summary(
-    tally: Tally, connections: int, db: str, enclosed: bool = False, unnamed: Collection[str] = ()
-) -> Iterator[str]:
+def summary(tally: Tally, connections: int, db: str, enclosed: bool = False) -> Iterator[str]:
     """The closing lines: what ran, what was prevented, what waits for a person and how to settle it.
 
-    enclosed: the command had no other way out. unnamed: hosts that no rule names, to which something went.
+    enclosed: the command had no other way out.
     """
     if not connections:
         why = "The command made none" if enclosed else "The command may ignore proxy variables: try --transparent"
@@ -67,9 +65,6 @@ def summary(
         f"{_plural(tally.operations, 'operation')}, {executed} executed, "
         f"{_plural(prevented, 'duplicate')} prevented, {len(tally.waiting)} unknown"
     )
-    if not tally.operations:
-        hosts = f" (no rule names {', '.join(sorted(unnamed))})" if unnamed else ""
-        yield f"what came through was no operation of any rule{hosts}; `ledger rules explain -- POST URL` says why"
     if tally.recovered:
         yield f"{_plural(tally.recovered, 'unknown')} settled by the provider under the same upstream key"
     if tally.merged:
@@ -98,6 +93,12 @@ def observed_summary(tally: Tally | None, db: str) -> Iterator[str]:
     )
     if tally.operations:
         yield f"`ledger rules suggest --db {shlex.quote(db)}` proposes rules from what was seen"
+
+
+def passed_by(unnamed: Collection[str]) -> str:
+    """What to say where requests came, and no rule meant one. unnamed: hosts of them that no rule names."""
+    hosts = f" (no rule names {', '.join(sorted(unnamed))})" if unnamed else ""
+    return f"what came through was no operation of any rule{hosts}; `ledger rules explain -- POST URL` says why"
 
 
 def _plural(count: int, noun: str) -> str:

@@ -33,6 +33,7 @@ _COUNTER = re.compile(r"(?:^|[-_.])(?:attempts?|tries|retry|retries|retry[-_]cou
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.I)
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _TOKEN = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[0-9A-Za-z+/_=-]{16,}")
+_SECONDS = re.compile(r"[0-9]{1,19}(?:\.[0-9]{1,9})?")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.A)
 KEY_HEADERS = ("Idempotency-Key", "X-Idempotency-Key", "X-Request-Id")
 """Headers that clients mint for every call; no others are looked at, and none belongs to a fingerprint unasked."""
@@ -101,7 +102,7 @@ def _text(name: str, value: str) -> Shape:
 
 def _is_time(value: float | str, now: float) -> bool:
     if isinstance(value, str):
-        return _is_date(value) if not value.isdecimal() else len(value) < 20 and _is_time(int(value), now)
+        return _is_time(float(value), now) if _SECONDS.fullmatch(value) else _is_date(value)
     return any(abs(value / unit - now) < _DAY for unit in (1, 1e3, 1e6, 1e9))
 
 

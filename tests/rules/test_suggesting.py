@@ -32,7 +32,15 @@ def observed(body: Any, at: float = NOW, target: str = "/orders", **headers: str
 
 class TestShapes:
     def test_times_in_every_common_spelling(self) -> None:
-        for value in (int(NOW), NOW + 0.25, NOW * 1e3, str(int(NOW)), "2026-11-24T10:00:00Z", formatdate(NOW)):
+        for value in (
+            int(NOW),
+            NOW + 0.25,
+            NOW * 1e3,
+            str(int(NOW)),
+            f"{NOW:.6f}",
+            "2026-11-24T10:00:00Z",
+            formatdate(NOW),
+        ):
             assert shape("sent", value, NOW) is Shape.TIME, value
 
     def test_a_number_that_is_not_about_now_is_a_number(self) -> None:

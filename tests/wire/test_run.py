@@ -81,9 +81,12 @@ def test_a_run_whose_rules_mean_nothing_of_it_says_so(tmp_path: Path, upstream: 
     )
     ended = run(tmp_path, sys.executable, "-c", script, url, str(upstream.ca_file), options=tuple(options))
     assert (ended.returncode, len(upstream.effects())) == (0, 1), ended.stderr
-    assert ended.stderr.splitlines()[1] == (
+    assert ended.stderr.splitlines()[-1] == (
         f"ledger: what came through was no operation of any rule{hosts}; `ledger rules explain -- POST URL` says why"
     )
+    observing = ("--observe-host", url.split("/")[2], *options)
+    ended = run(tmp_path, sys.executable, "-c", script, url, str(upstream.ca_file), options=observing)
+    assert "no operation of any rule" not in ended.stderr, ended.stderr
 
 
 def test_an_unknown_is_named_with_the_command_that_settles_it(tmp_path: Path, upstream: Upstream) -> None:
