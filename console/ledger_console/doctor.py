@@ -26,6 +26,14 @@ OK, WARN, FAIL = "ok", "warning", "failed"
 _STYLES: dict[str, Style] = {OK: {"fg": "green"}, WARN: {"fg": "yellow"}, FAIL: {"fg": "red", "bold": True}}
 _FREE = 256 << 20
 _DAYS = 3
+_REMEDIES = {
+    "node": "Node before 22.21 ignores proxy variables: use a newer one, or `ledger run --transparent`",
+    "wget": "a wget built with GnuTLS reads no variable for certificates: give it --ca-certificate=$SSL_CERT_FILE",
+}
+_REMEDY = (
+    "it ignores proxy variables, which `ledger run --transparent` makes up for, or trusts certificates of its own "
+    "choice: point it to the file that SSL_CERT_FILE names"
+)
 
 NoTest = Annotated[bool, typer.Option("--no-test", help="Look only; start no sidecar.")]
 
@@ -123,7 +131,7 @@ def _ledger(where: ledgers.Place) -> Iterator[Finding]:
         if (damage := ledgers.damage(where)) is not None:
             yield Finding("ledger file", FAIL, f"{path} is damaged ({damage})", "stop what uses it, and restore a copy")
             return
-        yield Finding("ledger file", OK, f"{path}: {totals['actions']} operations, {totals['open']} unknown")
+        yield Finding("ledger file", OK, f"{path}: {totals['actions']} recorded, {totals['open']} unknown")
     except (LedgerError, Problem) as error:
         yield Finding("ledger file", FAIL, str(error))
 
@@ -227,5 +235,5 @@ def _proof() -> Iterator[Finding]:
                 "self-test",
                 WARN if seen.said else FAIL,
                 said,
-                "it goes past Ledger or refuses its certificate; see README, what Ledger does not promise",
+                _REMEDIES.get(seen.client.partition(" ")[0], _REMEDY),
             )

@@ -14,7 +14,7 @@ from ledger_proxy.codings import readable
 Header = tuple[bytes, bytes]
 
 _NOT_RESENT = frozenset({b"set-cookie", b"set-cookie2"})
-_LEAVE_IT = "The effect may have happened; do not try another way, and do not repeat it by other means."
+_LEAVE_IT = "The effect may have happened: report it as unknown, and do not try another way or by other means."
 
 
 @dataclass(frozen=True, slots=True)
