@@ -73,6 +73,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("ledger-sidecar")
     for module, names in _HOMES.items():
         if name in names.split():
             value = getattr(import_module(f"ledger.{module}"), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, assert_never
 
 from ledger import codec
@@ -47,7 +48,8 @@ def live(outcome: Outcome | None, record: Record) -> Any:
     if not isinstance(error, BaseException):
         raise TypeError("an execution that did not succeed has its exception")
     if outcome.status is Status.UNKNOWN:
-        error.add_note(f"[ledger] {_held(record)}")
+        with contextlib.suppress(Exception):  # a class may forbid it, and the tool's own error goes first
+            error.add_note(f"[ledger] {_held(record)}")
     raise error
 
 

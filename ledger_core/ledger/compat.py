@@ -105,8 +105,9 @@ class Record:
         return {**{name: getattr(self, name) for name in names}, "status": self.status.value, **times}
 
     def __repr__(self) -> str:
+        caller = f" caller={self.caller!r}" if self.caller else ""
         counts = f"attempts={self.attempts} runs={self.runs} blocked={self.blocked}"
-        return f"<Record {self.tool} {counts} status={self.status.value}>"
+        return f"<Record {self.tool}{caller} {counts} status={self.status.value}>"
 
     def row(self, was: Row | None) -> Row:
         """The durable row that says this. was: the row it changes.

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import weakref
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import partial
@@ -53,7 +50,6 @@ class Engine:
         self.keeper = Keeper(store)
         self._returns_awaitables: set[str] = set()
         self._recorded: dict[str, None] = {}
-        _open.add(self)
 
     def call(self, intent: Intent, fn: Callable[[], Any]) -> Any:
         """Drive one call; see `answers.value_of`. Where `fn` turns out to be async, a coroutine."""
@@ -107,7 +103,6 @@ class Engine:
 
     def close(self) -> None:
         """Write what is owed and buffered; close the store if it is ours."""
-        _open.discard(self)
         self.keeper.close()
         if self._owns:
             self.store.close()
@@ -118,7 +113,6 @@ class Engine:
         """The engine for a forked child. The inherited one is kept and left alone: its locks and connections
         belong to threads that are not here."""
         _inherited.append(self)
-        _open.discard(self)
         reopened = getattr(self.store, "reopened", None)
         if reopened is not None:
             return Engine(reopened(), owns=True, observe=self._observe)
@@ -235,12 +229,4 @@ async def _awaitable(told: Callable[[], Any]) -> Any:
     return told()
 
 
-_open: weakref.WeakSet[Engine] = weakref.WeakSet()
 _inherited: list[Engine] = []
-
-
-@atexit.register
-def _close_all() -> None:
-    for engine in list(_open):
-        with contextlib.suppress(LedgerError):
-            engine.close()

@@ -5,22 +5,28 @@ A false merge drops a real payment, so whatever cannot be told apart for certain
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import hashlib
+import inspect
+import uuid
 from collections.abc import Callable, Container, Mapping
+from decimal import Decimal
 from types import FunctionType
 from typing import Any
 
 from ledger import values
 from ledger.compact import encoder, quoted
 from ledger.errors import UnstableArgument
-from ledger.functions import Function, Tool, headed, instance_of, known
+from ledger.functions import Function, Tool, headed, instance_of, known, outermost_signature
 from ledger.injected import is_injected
-from ledger.normal import NoStableForm, normal
+from ledger.normal import NoStableForm, captured, identity_of_type, normal
 
 VERSION = 1
 """Of the normaliser; part of every id, so that a change of it can be told from a new operation."""
 _dumps = encoder()
+_PLAIN = (str, int, float, bool, bytes, Decimal, uuid.UUID, dt.datetime, dt.date)
+"""What a lambda closes over and cannot change: an order's number. A list or a client may be another at each call."""
 _SHORT = 1 << 62
 _LOWEST = -_SHORT
 """Whole numbers below are their own normal form, without asking."""
@@ -31,10 +37,12 @@ class Arguments:
     """The arguments of one call by their parameters' names, defaults included. given: those that were passed.
 
     A builtin that tells no signature has positions for names.
+    others: the names are not those of the function's own signature.
     """
 
     named: dict[str, Any]
     given: Container[str]
+    others: bool = False
 
 
 def operation_id(
@@ -70,16 +78,33 @@ def bind(
     try:
         found = signature.bind(*args, **kwargs)
     except TypeError as error:
-        raise TypeError(f"{name}(): {error}") from None
+        outermost = _bound_by_the_outermost(fn, args, kwargs)
+        if outermost is None:
+            raise TypeError(f"{name}(): {error}") from None
+        found = outermost
     given = set(found.arguments)
     found.apply_defaults()
     named = found.arguments
-    if function.rest is not None:
+    rest = next((p.name for p in found.signature.parameters.values() if p.kind is p.VAR_KEYWORD), None)
+    if rest is not None:
         # One by one, so that each can be named; a name that is taken is a positional-only parameter's.
-        more = {k if k not in named else f"**{k}": v for k, v in named.pop(function.rest).items()}
+        more = {k if k not in named else f"**{k}": v for k, v in named.pop(rest).items()}
         named.update(more)
         given.update(more)
-    return Arguments(named, given)
+    return Arguments(named, given, others=found.signature is not signature)
+
+
+def _bound_by_the_outermost(
+    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> inspect.BoundArguments | None:
+    """Under a decorator that fills in an argument, a call lacks one for the function that it shows."""
+    signature = outermost_signature(fn)
+    if signature is None or not hasattr(fn, "__wrapped__"):
+        return None
+    try:
+        return signature.bind(*args, **kwargs)
+    except TypeError:
+        return None
 
 
 def _bound_plainly(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Arguments | None:
@@ -117,7 +142,7 @@ def normalised(function: Function, tool: Tool, arguments: Arguments) -> dict[str
     """
     told = {}
     named = arguments.named
-    for name, head in function.ordered or headed(named.keys() - function.ignored):
+    for name, head in (not arguments.others and function.ordered) or headed(named.keys() - function.ignored):
         value = named[name]
         kind = type(value)
         if kind is str:
@@ -140,7 +165,7 @@ def identify(
     """The id, from the key if there is one, else from the normalised arguments."""
     by_arguments = f'["args",[{",".join(told.values())}]]' if key is None and told is not None else None
     what = by_arguments or f'["key",{_dumps(key)}]'
-    instance = "null" if type(fn) is FunctionType else _instance(tool, fn)
+    instance = "null" if type(fn) is FunctionType and fn.__closure__ is None else _instance(tool, fn)
     whole = f"{_head(tool.identity, instance, wf)}{what}]"
     return hashlib.sha256(whole.encode("ascii")).hexdigest()[:32]
 
@@ -163,9 +188,18 @@ def _stable(tool: Tool, name: object, value: object) -> str:
         raise UnstableArgument(
             f"{tool.name}(): argument {name!r} is nested too deeply or in itself; pass key="
         ) from None
+    except Exception as error:  # whatever a value does when it is looked at, it is named
+        raise UnstableArgument(
+            f"{tool.name}(): argument {name!r}, a {identity_of_type(type(value))}, cannot be looked at "
+            f"({type(error).__name__}: {error}); pass key= with what names this one effect"
+        ) from error
 
 
 def _instance(tool: Tool, fn: Callable[..., Any]) -> str:
-    """What tells one instance's method from another's, null where its class did not ask for that."""
+    """What tells one instance's method from another's, null where its class did not ask for that; and one lambda from
+    another of the same code."""
+    if isinstance(fn, FunctionType):
+        held = [value for value in captured(fn) if type(value) in _PLAIN] if fn.__name__ == "<lambda>" else []
+        return _stable(tool, "lambda", held) if held else "null"
     owner = instance_of(fn)
     return _stable(tool, "self", owner) if hasattr(type(owner), "__ledger_id__") else "null"

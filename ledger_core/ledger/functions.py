@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import functools
 import hashlib
 import inspect
@@ -49,7 +51,7 @@ class Tool:
 class Function:
     """What there is to know of a callable.
 
-    ignored: parameters that a framework fills in, not the caller. rest: the name of its `**kwargs`.
+    ignored: parameters that a framework fills in, not the caller.
     plain: its parameters' names and how many may be given by position, where each can be given by name; else None.
     names: of a plain one's parameters.
     tails: of a plain one, by how many are given by position and none by name: the defaults of the others. What is not
@@ -62,7 +64,6 @@ class Function:
     shape: Shape
     signature: inspect.Signature | None
     ignored: frozenset[str]
-    rest: str | None
     plain: tuple[tuple[str, ...], int] | None
     names: tuple[str, ...]
     tails: dict[int, dict[str, Any]]
@@ -117,7 +118,6 @@ def _look_at(fn: Callable[..., Any]) -> Function:
     while isinstance(base, functools.partial):
         base = base.func
     parameters = () if signature is None else tuple(signature.parameters.values())
-    rest = next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
     ignored, shape = injected_by_a_framework(base), _shape(base)
     # A partial's signature lacks what was given already, and that counts.
@@ -127,7 +127,6 @@ def _look_at(fn: Callable[..., Any]) -> Function:
         shape=shape,
         signature=signature,
         ignored=ignored,
-        rest=rest,
         plain=plain,
         names=() if plain is None else plain[0],
         tails={} if plain is None else _tails(*plain, defaults),
@@ -158,24 +157,49 @@ def _tails(names: tuple[str, ...], by_position: int, defaults: dict[str, Any]) -
     return {n: {name: defaults[name] for name in names[n:]} for n in counts}
 
 
-def _signature(fn: Callable[..., Any]) -> inspect.Signature | None:
-    """None for builtins that tell none."""
+def _signature(fn: Callable[..., Any], follow_wrapped: bool = True) -> inspect.Signature | None:
+    """None for builtins that tell none. A default that can change is copied: what the function makes of its own is no
+    other call."""
     try:
-        return inspect.signature(fn)
+        told = inspect.signature(fn, follow_wrapped=follow_wrapped)
     except (TypeError, ValueError):
         return None
+    if not any(isinstance(p.default, _CHANGING) for p in told.parameters.values()):
+        return told
+    return told.replace(parameters=[p.replace(default=_as_it_was(p.default)) for p in told.parameters.values()])
+
+
+_CHANGING = (list, dict, set, bytearray)
+
+
+def _as_it_was(default: Any) -> Any:
+    if isinstance(default, _CHANGING):
+        # What cannot be copied has no stable form either.
+        with contextlib.suppress(Exception):
+            return copy.deepcopy(default)
+    return default
+
+
+def outermost_signature(fn: Callable[..., Any]) -> inspect.Signature | None:
+    """What the callable itself takes, where it wraps another: a decorator may fill in arguments of what it wraps."""
+    return _signature(fn, follow_wrapped=False)
 
 
 def _shape(fn: Callable[..., Any]) -> Shape:
     call = getattr(type(fn), "__call__", None)  # noqa: B004 (an instance with an async __call__)
     for candidate in (fn, call):
-        if inspect.iscoroutinefunction(candidate):
+        if inspect.iscoroutinefunction(candidate) or _is_awaited_generator(candidate):
             return Shape.ASYNC
         if inspect.isgeneratorfunction(candidate):
             return Shape.GENERATOR
         if inspect.isasyncgenfunction(candidate):
             return Shape.ASYNC_GENERATOR
     return Shape.PLAIN
+
+
+def _is_awaited_generator(fn: object) -> bool:
+    """What `types.coroutine` makes of a generator function."""
+    return bool(getattr(getattr(fn, "__code__", None), "co_flags", 0) & inspect.CO_ITERABLE_COROUTINE)
 
 
 def _tool(fn: Callable[..., Any]) -> Tool:
@@ -190,6 +214,10 @@ def _tool(fn: Callable[..., Any]) -> Tool:
     qualname = getattr(fn, "__qualname__", None)
     if qualname is None or isinstance(fn, type):
         owner = fn if isinstance(fn, type) else type(fn)
+        name = getattr(fn, "__name__", None)
+        if owner is not fn and isinstance(name, str):
+            # An object that was given a name, such as a `Mock(__name__="send_email")`.
+            return Tool(f"{identity_of_type(owner)}.{name}", name)
         return Tool(identity_of_type(owner), owner.__name__)
     return _function(fn, qualname)
 

@@ -139,12 +139,12 @@ class Guard:
         names.
 
         unlimited: it only reads, so always run it. max: effects allowed per window. ttl: seconds a success answers
-        duplicates. replay: answer them with the recorded result, waiting while it is still running; wait: for so many
-        seconds at most. timeout: seconds without a heartbeat after which a call whose process died may run again; None
-        holds it. on_unknown: "hold", or "retry", which accepts a second effect. verify: a function of the same
-        arguments that finds out whether an unknown happened: True, False, None when it cannot tell, or
-        (True, result). key: a template over the arguments, "email-{order_id}", or a function of them that returns
-        what names the effect. collect: run a generator to its end; its items are the result.
+        duplicates; 0 is for ever. replay: answer them with the recorded result, waiting while it is still running;
+        wait: for so many seconds at most. timeout: seconds without a heartbeat after which a call whose process died
+        may run again; None holds it. on_unknown: "hold", or "retry", which accepts a second effect. verify: a function
+        of the same arguments that finds out whether an unknown happened: True, False, None when it cannot tell, or
+        (True, result). key: a template over the arguments, "email-{order_id}", or a function of them that returns what
+        names the effect. collect: run a generator to its end; its items are the result.
         Raises ValueError and TypeError; then nothing is changed.
         """
         from ledger.policy import OnUnknown
@@ -152,6 +152,9 @@ class Guard:
         told: dict[str, Any] = {"unlimited": unlimited, "replay": replay, "max": max, "window": ttl, "wait": wait}
         told |= {"verify": verify, "key": key, "collect": collect}
         changes = {name: value for name, value in told.items() if value is not None}
+        if ttl == 0:
+            # In Ledger-Once no window, which is for ever; a window of no length would run every duplicate.
+            changes["window"] = None
         if timeout != "default":
             changes["timeout"] = timeout
         if on_unknown is not None:

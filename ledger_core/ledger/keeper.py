@@ -159,8 +159,11 @@ class Keeper:
 
     def _start(self) -> None:
         if self._thread is None and not self._stop.is_set():
-            self._thread = threading.Thread(target=self._run, name="ledger-keeper", daemon=True)
-            self._thread.start()
+            # An interpreter that ends starts no thread any more; what it still calls is called without heartbeats.
+            with contextlib.suppress(RuntimeError):
+                thread = threading.Thread(target=self._run, name="ledger-keeper", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         elapsed = 0.0

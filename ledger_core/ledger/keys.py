@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -66,6 +67,19 @@ def _check_field(tool: str, template: str, field: str, named: Mapping[str, Any])
             f"{tool}(): {{{field}}} in key={template!r} is {type(value).__name__} {value!r:.40}, which names nothing; "
             "use text, a whole number, a Decimal, a date or a UUID"
         )
+
+
+def check_given(tool: str, key: object) -> None:
+    """Raises UnstableArgument for a key, given with a call, that names nothing."""
+    if key == "":
+        raise UnstableArgument(f"{tool}(): key= is empty, so every call would be one; pass what names this one effect")
+    try:
+        json.dumps(key)
+    except (TypeError, ValueError, RecursionError):
+        kind = type(key).__qualname__
+        raise UnstableArgument(
+            f"{tool}(): key= must be text or a number, not a {kind}; pass str() of what names this one effect"
+        ) from None
 
 
 def _checked(tool: str, key: object) -> str:

@@ -96,8 +96,15 @@ def _decimal(value: Decimal) -> Any:
 
 
 def _datetime(value: dt.datetime) -> Any:
-    at = value.astimezone(dt.UTC) if value.tzinfo is not None else value
+    try:
+        at = value.astimezone(dt.UTC) if value.tzinfo is not None else value
+    except OverflowError:  # the first and the last day there is, in a zone beside it
+        at = value
     return ["datetime", at.isoformat()]
+
+
+def _bytes(value: bytes | bytearray | memoryview) -> Any:
+    return ["bytes", hashlib.sha256(bytes(value)).hexdigest()]
 
 
 def _function(value: Any) -> Any:
@@ -106,14 +113,24 @@ def _function(value: Any) -> Any:
         return ["method", normal(owner), value.__name__]
     if value.__name__ == "<lambda>":
         raise NoStableForm("a lambda")
-    return ["function", f"{value.__module__}.{value.__qualname__}"]
+    told = ["function", f"{value.__module__}.{value.__qualname__}"]
+    # One that was made inside another has what it was made with; who comes from a module is known by its name.
+    made_with = captured(value) if "<locals>" in value.__qualname__ else ()
+    return [*told, [normal(inner) for inner in made_with]] if made_with else told
+
+
+def captured(fn: Any) -> tuple[Any, ...]:
+    """What a function holds of where it was made: the variables it closes over, and its defaults."""
+    cells = tuple(cell.cell_contents for cell in getattr(fn, "__closure__", None) or ())
+    defaults = getattr(fn, "__defaults__", None) or ()
+    return (*cells, *defaults, *(getattr(fn, "__kwdefaults__", None) or {}).values())
 
 
 _FORMS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
     (Mapping, _mapping),
     ((list, tuple), lambda v: ["list", [normal(item) for item in v]]),
     ((set, frozenset), lambda v: ["set", _sorted([normal(item) for item in v])]),
-    ((bytes, bytearray, memoryview), lambda v: ["bytes", hashlib.sha256(v).hexdigest()]),
+    ((bytes, bytearray, memoryview), _bytes),
     (dt.datetime, _datetime),
     ((dt.date, dt.time), lambda v: [type(v).__name__, v.isoformat()]),
     (dt.timedelta, lambda v: ["timedelta", v.days, v.seconds, v.microseconds]),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 from ledger import forks, settings
 from ledger.compat import _SQLite
 from ledger.engine import Engine
-from ledger.errors import StoreUnavailable
+from ledger.errors import LedgerError, StoreUnavailable
 from ledger.ports import SyncStore
 from ledger.steps import Reply
 
@@ -23,6 +26,7 @@ class Opening:
         self._opened: tuple[int, Engine] | None = None
         self._left: list[Engine] = []
         self._lock = threading.Lock()
+        _openings.add(self)
 
     @property
     def engine(self) -> Engine:
@@ -37,6 +41,11 @@ class Opening:
             if self._opened is None or self._opened[0] != pid:
                 self._opened = (pid, self._opened[1].after_fork() if self._opened else self._open())
             return self._opened[1]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether this very process opened it."""
+        return self._opened is not None and self._opened[0] == forks.pid
 
     def move(self, path: str) -> None:
         """Keep the records in this file from now on. Calls in flight still end where they began."""
@@ -63,6 +72,19 @@ class Opening:
         if "://" in path:
             raise StoreUnavailable(f"LEDGER_DB={path} is a URL, and guard opens files; give the path of a file")
         return Engine(_SQLite(path, cipher=_cipher()), owns=True, observe=self._observe)
+
+
+_openings: weakref.WeakSet[Opening] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """What is called later still, by who asked to be called at exit before Ledger did, opens its ledger again."""
+    for opening in list(_openings):
+        # What a forked child inherited is its parent's to close.
+        if opening.is_open:
+            with contextlib.suppress(LedgerError):
+                opening.close()
 
 
 def _cipher() -> Any:

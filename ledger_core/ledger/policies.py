@@ -63,6 +63,7 @@ class Policies:
 
 
 def _compile(name: str, told: Mapping[str, Any], strict: bool) -> CallPolicy:
+    _check_numbers(told)
     rest = dict(told)
     verify, key, collect = rest.pop("verify", None), rest.pop("key", None), rest.pop("collect", False)
     if verify is not None and not callable(verify):
@@ -74,6 +75,19 @@ def _compile(name: str, told: Mapping[str, Any], strict: bool) -> CallPolicy:
     policy = Policy(**{"timeout": timeout, "wait": wait, **({} if verify is None else _VERIFIED), **rest})
     draft = Record(id="", tool=name, kind=Kind.CALL, lease=policy.lease, timeout=policy.timeout, window=policy.window)
     return CallPolicy(policy, draft.bare(), verify, None if key is None else key_rule(key), collect)
+
+
+def _check_numbers(told: Mapping[str, Any]) -> None:
+    for name in ("max", "window", "wait", "timeout"):
+        value = told.get(name)
+        if value is None:
+            continue
+        shown = "ttl" if name == "window" else name
+        if isinstance(value, bool) or not isinstance(value, int if name == "max" else int | float):
+            unit = "a whole number of effects" if name == "max" else "a number of seconds"
+            raise TypeError(f"{shown} must be {unit}, not {value!r:.60}")
+        if name != "max" and not value >= 0:
+            raise ValueError(f"{shown} must not be negative, not {value}")
 
 
 _VERIFIED = {"on_unknown": OnUnknown.VERIFY}

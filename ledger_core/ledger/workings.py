@@ -13,6 +13,7 @@ from ledger.engine import Engine
 from ledger.fingerprint import Arguments
 from ledger.functions import Function, Shape, Tool, known
 from ledger.intents import Intent
+from ledger.keys import check_given
 from ledger.lifecycle import Claimant
 from ledger.observers import Observers
 from ledger.onceids import once_id
@@ -147,7 +148,9 @@ class Workings:
         wf = self._workflow.value() or settings.workflow()
         engine = self.opening.engine
         before = self._recorded_by_ledger_once(engine.store, fn, args, kwargs, wf, key) if engine.imported else None
-        if key is None and told.key is not None:
+        if key is not None and (type(key) is not str or not key):
+            check_given(tool.name, key)
+        elif key is None and told.key is not None:
             key = told.key(tool.name, args, kwargs, lambda: arguments.named)
         normal = None if key is not None else fingerprint.normalised(function, tool, arguments)
         if normal is not None and not self.observers.quiet and not forced and not told.policy.unlimited:

@@ -49,7 +49,7 @@ class TestRecords:
         assert (record.result, record.args["customer"]) == ({"id": "ch_1"}, "a")
         assert seeds._engine.store.get(record.id) == record
         assert abs((record.touched - datetime.now(UTC)).total_seconds()) < 60
-        assert repr(record) == "<Record Tool.charge attempts=2 runs=1 blocked=1 status=success>"
+        assert repr(record) == "<Record Tool.charge caller='A' attempts=2 runs=1 blocked=1 status=success>"
         assert seeds._engine.store.all("order-2") == []
         assert seeds._engine.store.get("nonsense") is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 
@@ -44,3 +45,7 @@ def test_guard_is_the_instance_and_no_module() -> None:
     assert isinstance(guard, Guard)
     with pytest.raises(ModuleNotFoundError):
         __import__("ledger.guard")
+
+
+def test_the_version_is_the_packages() -> None:
+    assert ledger.__version__ == importlib.metadata.version("ledger-sidecar")

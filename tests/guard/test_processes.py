@@ -171,3 +171,19 @@ def test_a_slow_call_is_never_stolen(tmp_path: Path) -> None:
     assert ran == [1]
     guard.close()
     store.close()
+
+
+def test_who_asked_to_be_called_at_exit_before_ledger_did_still_can_call(tmp_path: Path) -> None:
+    """Python calls them in the reverse order: by then this ledger was closed once."""
+    then = "guard(charge, 1); "
+    code = "import atexit; atexit.register(lambda: print(guard(charge, 1), guard(charge, 2), guard(charge, 2)))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code + AGENT.replace("END", "pass") + then, str(tmp_path / "effects")],
+        env={"LEDGER_DB": str(tmp_path / "ledger.db"), "LEDGER_QUIET": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.stdout, done.stderr) == ("{'order': 1} {'order': 2} {'order': 2}\n", "")
+    assert effects(tmp_path) == ["1", "2"]

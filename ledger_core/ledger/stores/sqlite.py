@@ -85,9 +85,12 @@ class SqliteStore:
         with self._mutex:
             self._events.append(event)
             if self._timer is None:
-                self._timer = threading.Timer(FLUSH_SECONDS, self._flush_if_possible)
-                self._timer.daemon = True
-                self._timer.start()
+                timer = threading.Timer(FLUSH_SECONDS, self._flush_if_possible)
+                timer.daemon = True
+                # An interpreter that ends starts no thread any more; then it is written when the store is closed.
+                with contextlib.suppress(RuntimeError):
+                    timer.start()
+                    self._timer = timer
 
     def flush(self) -> None:
         """See `SyncStore`. What cannot be written now is kept and tried again.
