@@ -63,7 +63,9 @@ def _end(count: int, more: bool, where: ledgers.Place) -> None:
         screen.line("Nothing waits for a person.")
         return
     told = f"Only the {count} oldest are listed; --limit 0 lists all" if more else f"{count} wait{'s' * (count == 1)}"
-    screen.aside(f"{told}. Ask the provider first; until then duplicates are held.")
+    screen.aside(
+        f"{told}. Ask the provider first; until then duplicates are held, or ask it where their rule says how."
+    )
     screen.aside(f"What is known of one: `{where.hint('show RECORD')}`")
 
 

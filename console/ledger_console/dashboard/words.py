@@ -30,7 +30,8 @@ def verdict(record: Record, gone: str | None) -> Verdict:
     next_runs = "A person allowed the next attempt to run."
     if record.status is Status.UNKNOWN:
         asks = (
-            "The effect may have happened. Ask the provider, then say which it was; until then every attempt is held."
+            "The effect may have happened. Ask the provider, then say which it was; until then every attempt is held, "
+            "or asks the provider itself where its rule says how."
         )
         return Verdict("Nobody knows whether it happened", next_runs if record.released else asks, True, True, True)
     if record.status is Status.FAILED:
