@@ -11,14 +11,16 @@ from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 
-from ledger_rules.canonical import keyed, part
+from ledger_rules.canonical import as_bytes, keyed, part, text
 from ledger_rules.request import Request
 
 ANONYMOUS = "anonymous"
 _ACCOUNT = part("account")
 
-_KNOWN: dict[tuple[bytes, bytes], str] = {}
-"""Accounts by a keyed hash of what told them: a client says the same with every request. No credential is kept."""
+_KNOWN: dict[tuple[bytes, tuple[str, ...], bytes], str] = {}
+"""Accounts by the names of the headers that told them, and a keyed hash of what these said: a client says the same with
+every request. No credential is kept.
+"""
 _MOST_KNOWN = 1024
 _OF_THIS_PROCESS = os.urandom(32)
 
@@ -89,8 +91,8 @@ def account(request: Request, headers: Sequence[str], secret: bytes) -> str:
     names = _names(tuple(headers), tuple(request.by_name))
     if not names:
         return ANONYMOUS
-    values = repr([names, [request.by_name[name] for name in names]])
-    told = secret, blake2b(values.encode("utf-8", "surrogatepass"), key=_OF_THIS_PROCESS).digest()
+    values = "".join([text(request.by_name[name]) for name in names])
+    told = secret, names, blake2b(as_bytes(values), key=_OF_THIS_PROCESS).digest()
     if (known := _KNOWN.get(told)) is None:
         found = _found(request, headers)
         known = keyed(secret, _ACCOUNT, part(found)) if found else ANONYMOUS

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, Self
 
 from ledger_rules import mediatypes
-from ledger_rules.canonical import encode
+from ledger_rules.canonical import Part, as_bytes, part, several, text
 from ledger_rules.encodings import Decoder, codings
 from ledger_rules.jsontext import exact_json
 from ledger_rules.mediatypes import MediaType
@@ -30,22 +30,21 @@ __all__ = ["EVERYTHING", "MAX_WHOLE", "BodyView", "Digest", "Reading", "exact_js
 
 _PIECE = 256 << 10
 
-type Found = tuple[str, tuple[object, ...], tuple[str, ...]]
-"""Format, what is said, and notes, as a `Reading` has them."""
-
 
 class Reading(NamedTuple):
     """A body as it was read.
 
     format: `json`, `graphql`, `form`, `multipart`, `xml`, or `raw`: byte by byte.
-    said: what counts of it, in one spelling; equal for two bodies of one media type that say the same, for no others.
+    value: what counts of it, in one spelling. said: the same and its media type, encoded; equal for two bodies of one
+        format that say the same, for no others.
     notes: for a person, in order: what was undone, what was left out, why it is compared byte by byte.
     sent: SHA-256 of the bytes as they were sent; size: how many.
     """
 
     media_type: str
     format: str
-    said: tuple[object, ...]
+    value: tuple[object, ...]
+    said: Part
     notes: tuple[str, ...]
     sent: bytes
     size: int
@@ -53,7 +52,7 @@ class Reading(NamedTuple):
     @property
     def meaning(self) -> bytes:
         """Bytes that are equal for two bodies that say the same, and for no others."""
-        return encode((self.format, *self.said))
+        return as_bytes(several(text(self.format), self.said))
 
 
 def read(
@@ -75,10 +74,10 @@ def read(
     # Nearly all come as they are: nothing to undo, no pieces to gather.
     sent = hashlib.sha256(body).digest()
     try:
-        found = _said(media, whole(body, media, view))
+        said = whole(body, media, view)
     except Exception as error:
-        found = _raw(media, (), sent, error)
-    return Reading(media.essence, *found, sent, len(body))
+        said = _raw(media, (), sent, error)
+    return _reading(media, said, sent, len(body))
 
 
 def read_file(
@@ -147,10 +146,11 @@ class Digest:
             self._decode(self._decoder.finish())
         if self._length is not None and self._length.strip() != str(self._size):
             self._compare_raw(ValueError(f"Content-Length is {self._length}, but {self._size} bytes came"))
-        form, value, notes = self._understood() or self._compared_raw()
+        said = self._understood() or self._compared_raw()
         if self._decoder is not None:
-            notes = (f"{' and '.join(self._codings)} decoded: {self._size} bytes became {self._plain_size}", *notes)
-        return Reading(self._media.essence, form, value, notes, self._sent.digest(), self._size)
+            undone = f"{' and '.join(self._codings)} decoded: {self._size} bytes became {self._plain_size}"
+            said = said._replace(notes=(undone, *said.notes))
+        return _reading(self._media, said, self._sent.digest(), self._size)
 
     def _decode(self, pieces: Iterator[bytes]) -> None:
         try:
@@ -173,30 +173,31 @@ class Digest:
         self._reader = None
         self._why = why.with_traceback(None)  # which would keep what was being read, and this with it
 
-    def _understood(self) -> Found | None:
+    def _understood(self) -> Said | None:
         if self._reader is None:
             return None
         try:
-            return _said(self._media, self._reader.finish())
+            return self._reader.finish()
         except Exception as error:
             self._compare_raw(error)
             return None
 
-    def _compared_raw(self) -> Found:
+    def _compared_raw(self) -> Said:
         encoded, plain = ((), self._plain) if self._decoder is not None else (self._codings, self._sent)
         return _raw(self._media, encoded, plain.digest(), self._why)
 
 
-def _said(media: MediaType, said: Said) -> Found:
-    return said.format, (media.essence, media.parameters, *said.value), said.notes
+def _reading(media: MediaType, said: Said, sent: bytes, size: int) -> Reading:
+    form, value, notes = said
+    return Reading(media.essence, form, value, several(*media.said, *map(part, value)), notes, sent, size)
 
 
-def _raw(media: MediaType, encoded: tuple[str, ...], sha256: bytes, why: Exception) -> Found:
+def _raw(media: MediaType, encoded: tuple[str, ...], sha256: bytes, why: Exception) -> Said:
     """Compare the bytes, decoded where that went well, and the whole media type: nothing is known of its format."""
     if isinstance(why, ImportError):
         raise why
-    header = (media.essence, media.parameters, media.charset, media.boundary, media.strange)
-    return "raw", (*header, encoded, sha256), (f"compared byte by byte: {_words(why)}",)
+    header = (media.charset, media.boundary, media.strange)
+    return Said("raw", (*header, encoded, sha256), (f"compared byte by byte: {_words(why)}",))
 
 
 def _words(why: Exception) -> str:

@@ -41,12 +41,12 @@ def encode(values: Sequence[object]) -> bytes:
     Takes None, bool, int, str, bytes, lists, tuples and dicts with text keys; a list and a tuple of the same are one.
     Raises ValueError for values nested too deeply, TypeError for any others.
     """
-    return _bytes(_listed(values, 0))
+    return as_bytes(_listed(values, 0))
 
 
 def part(value: object) -> Part:
     """Encode one value. Raises what `encode` raises."""
-    return Part(_tagged(value, 1))
+    return text(value) if type(value) is str else Part(_tagged(value, 1))
 
 
 def text(value: str) -> Part:
@@ -59,10 +59,14 @@ def several(*parts: Part) -> Part:
     return Part(f"l{len(parts)};{''.join(parts)}")
 
 
-def as_bytes(encoded: Part) -> Part:
-    """Encode the bytes that `encode` makes of a list."""
-    data = _bytes(encoded)
-    return Part(f"b{len(data)}:{data.hex()}")
+def raw(value: bytes) -> Part:
+    """Encode bytes."""
+    return Part(f"b{len(value)}:{value.hex()}")
+
+
+def as_bytes(encoded: str) -> bytes:
+    """Return the bytes that are hashed."""
+    return encoded.encode("utf-8", "surrogatepass")
 
 
 @lru_cache(maxsize=8)
@@ -77,10 +81,6 @@ def _begun(secret: bytes) -> tuple[Hash, Hash]:
 
 
 _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
-
-
-def _bytes(encoded: str) -> bytes:
-    return encoded.encode("utf-8", "surrogatepass")
 
 
 def _listed(values: Sequence[object], depth: int) -> str:
@@ -100,7 +100,7 @@ def _listed(values: Sequence[object], depth: int) -> str:
 
 def _tagged(value: object, depth: int) -> str:
     if isinstance(value, bytes):
-        return f"b{len(value)}:{value.hex()}"
+        return raw(value)
     if value is None or isinstance(value, int):
         return f"{value};"
     if isinstance(value, (tuple, list)):

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from ledger_rules.globs import TextGlob
 from ledger_rules.patterns import HostPattern, Place, UrlPattern
-from ledger_rules.urls import normal_host, of_url
+from ledger_rules.urls import normal_host, of_path
 
 type Entry = tuple[int, UrlPattern, bool]
 """Where a rule stands in the list, one of its URLs, and whether the tree tells all of its path."""
@@ -74,13 +74,13 @@ class Index:
         self._endings: dict[str, Hosts] = {}
         self.at = lru_cache(maxsize=1024)(self._at)
         """What rules say of a host, in normal form, and port; nothing where no rule is about anything there."""
-        self.meaning = of_url(self._meaning, query=False)
+        self.meaning = of_path(self._meaning)
         """The numbers of the rules one of whose URLs means a request's, in order."""
 
     def add(self, number: int, urls: Iterable[UrlPattern]) -> None:
         """Enter the rule with this number in the list."""
         self.at.cache_clear()
-        self.meaning = of_url(self._meaning, query=False)
+        self.meaning = of_path(self._meaning)
         for url in urls:
             hosts = self._endings.setdefault(url.host.ending, Hosts())
             hosts.ports.setdefault(url.port, {})[url.host] = None

@@ -19,14 +19,15 @@ MAX_DEPTH = 100
 
 _DEEP = f"nested more than {MAX_DEPTH} levels deep"
 _LONGEST_INT = 300
-_HIDDEN = "\\u003"
-"""How an escaped `:` begins: one that is not in the text and will be in what is written."""
+_HIDDEN = re.compile(r"\\u00(?:3[aA]|2[dD])")
+"""A colon or a hyphen as an escape: one that is not in the text and will be in what is written."""
+_NO_MARKS = bytes(set(range(256)) - set(b":-[{"))
+_NO_COLONS = bytes(set(range(256)) - set(b":-"))
+"""All bytes but those that are counted: brackets, colons and hyphens; colons and hyphens alone."""
 _FEW = 16
 """How much longer than its characters a text may be in UTF-8 for them to be escaped one after the other: many are
 escaped at once, in a time that is the same for all of them.
 """
-_NEGATIVE_ZERO = re.compile(r"-0(?:[\s,\]}]|\Z)")
-"""The only integer that Python does not write as it was. What looks like one inside a text only costs time."""
 
 _CONTAINERS = frozenset({dict, list})
 """What the decoders make, and nothing that is one of them only by inheritance."""
@@ -71,19 +72,23 @@ def _plainly(text: str) -> Text | None:
     """Go the fast way; None where a text has to be read exactly, or holds a mistake.
 
     Most documents hold only numbers that are written as they were. What else is lost shows in what is written: with a
-    key that was there twice goes a colon, since each pair has one. Those inside texts stay as they are, unless they
-    were escaped.
+    key that was there twice goes a colon, since each pair has one, and a negative zero loses its hyphen. Those inside
+    texts stay as they are, unless they were escaped, so none is ever added.
     """
-    if ("\\" in text and _HIDDEN in text) or ("-0" in text and _NEGATIVE_ZERO.search(text)):
+    if "\\" in text and _HIDDEN.search(text):
         return None
     try:
         document = _PLAIN.decode(text)
     except msgspec.MsgspecError:
         return None
-    if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(document):
+    marks = text.encode().translate(None, _NO_MARKS)
+    opened = marks.count(b"[") + marks.count(b"{")
+    if opened > MAX_DEPTH and _too_deep(document):
         raise ValueError(_DEEP)
-    spelling = _spelled(document)
-    return Text(document, spelling, _spelled) if spelling.count(":") == text.count(":") else None
+    written = _ENCODER.encode(document)
+    if len(written.translate(None, _NO_COLONS)) != len(marks) - opened:
+        return None
+    return Text(document, _in_ascii(written), _spelled)
 
 
 def _exactly(text: str) -> Text:
@@ -119,7 +124,10 @@ def _written(value: Any) -> str:
 
 def _spelled(document: Any) -> str:
     """Do what `_written` does, for numbers that need no remembering."""
-    written = _ENCODER.encode(document)
+    return _in_ascii(_ENCODER.encode(document))
+
+
+def _in_ascii(written: bytes) -> str:
     text = written.decode()
     if "\x7f" in text:
         text = text.replace("\x7f", "\\u007f")

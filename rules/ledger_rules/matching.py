@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from ledger_rules import graphql
@@ -13,12 +13,12 @@ from ledger_rules.globs import TextGlob
 from ledger_rules.jsonpaths import Condition, Unwalkable
 from ledger_rules.patterns import Place, UrlPattern
 from ledger_rules.request import Request
-from ledger_rules.urls import Pair, form_pairs, of_url, split_target
+from ledger_rules.urls import Pair, form_pairs, of_path, split_target
 
 EFFECT_METHODS = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 """What a rule without `method` means."""
 
-place = of_url(Place.of, query=False)
+place = of_path(Place.of)
 """Where a request goes."""
 
 type Wanted = tuple[tuple[str, TextGlob], ...]
@@ -79,11 +79,12 @@ class Criteria:
     headers: Wanted = ()
     body: tuple[Condition, ...] = ()
     graphql: GraphqlCriteria | None = None
+    reads_body: bool = field(init=False, repr=False, compare=False)
+    """Whether the head of a request does not tell."""
 
-    @property
-    def reads_body(self) -> bool:
-        """Whether the head of a request does not tell."""
-        return bool(self.body) or self.graphql is not None
+    def __post_init__(self) -> None:
+        """Find out once what every request asks for."""
+        object.__setattr__(self, "reads_body", bool(self.body) or self.graphql is not None)
 
     def fit_head(self, seen: Sighting) -> bool:
         """Say whether a request whose URL fits can be meant, as far as can be told without its body."""

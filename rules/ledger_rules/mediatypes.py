@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+
+from ledger_rules import canonical
+from ledger_rules.canonical import Part
 
 # RFC 9110 section 5.6.6: parameters are `;name=value`, the value a token or a quoted string.
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
@@ -36,6 +39,12 @@ class MediaType:
     boundary: str = ""
     strange: str = ""
     format: str = "raw"
+    said: tuple[Part, ...] = field(init=False, repr=False, compare=False)
+    """What counts of it beside a body that is understood, encoded: essence and parameters."""
+
+    def __post_init__(self) -> None:
+        """Encode it once for all bodies of the type."""
+        object.__setattr__(self, "said", (canonical.part(self.essence), canonical.part(self.parameters)))
 
 
 def read(content_type: str | None) -> MediaType:

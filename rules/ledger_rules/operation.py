@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
 from hashlib import sha256
 from typing import BinaryIO, NamedTuple
 
@@ -13,7 +12,7 @@ from ledger_rules import bodies
 from ledger_rules.account import account
 from ledger_rules.asking import asked
 from ledger_rules.bodies import Digest, Reading
-from ledger_rules.canonical import Part, as_bytes, keyed, keyed_hash, part, several, text
+from ledger_rules.canonical import Part, as_bytes, keyed, keyed_hash, part, raw, several, text
 from ledger_rules.counting import Found, body_counts, body_view, elsewhere, url
 from ledger_rules.errors import MissingKey
 from ledger_rules.keys import KeyMode, generated, read_key
@@ -22,7 +21,7 @@ from ledger_rules.rule import Rule
 from ledger_rules.slots import Slot
 from ledger_rules.storedurls import stored_url
 from ledger_rules.upstream_keys import header_slot, key_slot
-from ledger_rules.urls import LONGEST_REMEMBERED, REMEMBERED, may_be_remembered, whole
+from ledger_rules.urls import whole
 from ledger_rules.views import BodyView
 
 __all__ = ["LEDGER_HEADERS", "VERSION", "MissingKey", "Operation", "digest", "identify", "read_body"]
@@ -37,7 +36,8 @@ OPERATION_HEADER = "ledger-operation-id"
 IGNORED_KEY = "ignored_key"
 """In `about`: a keyed hash of the key that was treated as noise. Another one on a duplicate is worth a remark."""
 _KEY_DIGEST = 16
-_MEANING, _ID, _CONTENT, _PAYLOAD, _ELSEWHERE = map(text, ("meaning", "id", "content", "payload", "elsewhere"))
+_MEANING, _ID, _CONTENT, _PAYLOAD = map(text, ("meaning", "id", "content", "payload"))
+_BODY, _ELSEWHERE = map(text, ("body", "elsewhere"))
 _VERSION, _NONE = part(VERSION), part(())
 
 LEDGER_HEADERS = frozenset((WORKFLOW_HEADER, CALLER_HEADER, OPERATION_HEADER))
@@ -113,28 +113,28 @@ def identify(
     prints = rule.fingerprint
     found = elsewhere(rule, request) if prints.only else ()
     told = not LEDGER_HEADERS.isdisjoint(request.by_name)
-    key = _key(rule, request, slot, told)
-    wf = (told and _told(request, WORKFLOW_HEADER)) or wf
+    kind, value, passed, noise = _key(rule, request, slot, told)
+    if told:
+        wf, caller = _told(request, WORKFLOW_HEADER) or wf, _told(request, CALLER_HEADER) or caller
     whose = account(request, rule.account, secret)
     body = body or _read(rule, request, slot, found)
     payload = _payload(rule, request, body, found, secret)
     what = asked(request)
-    named = several(text(key.kind), text(key.value)) if key.kind and key.value else None
-    whole_url = whole(request)
-    where_url = part(url(rule, request)) if prints.query_ignore or prints.path_ignore else whole_url
-    lasting = may_be_remembered(request.target) and len(wf) + len(what) <= LONGEST_REMEMBERED
-    place = _place if lasting else _place.__wrapped__
-    whole_place = place(wf, whose, what, whole_url)
-    where = whole_place if where_url is whole_url else place(wf, whose, what, where_url)
-    ours = rule.upstream_key if key.passed is None else None
+    named = several(text(kind), text(value)) if kind and value else None
+    whole_url = where_url = whole(request)
+    whole_place = where = _place(wf, whose, what, whole_url)
+    if prints.query_ignore or prints.path_ignore:
+        where_url = part(url(rule, request))
+        where = _place(wf, whose, what, where_url)
+    ours = rule.upstream_key if passed is None else None
     header = header_slot(request, ours.header) if ours and ours.header else None
     slot = slot if ours else None
-    reachable = key.passed is not None or header is not None or slot is not None
-    ignored = None if key.ignored is None else keyed_hash(secret, "ignored", key.ignored)[:_KEY_DIGEST]
+    reachable = passed is not None or header is not None or slot is not None
+    ignored = None if noise is None else keyed_hash(secret, "ignored", noise)[:_KEY_DIGEST]
     payload_id = keyed(secret, _MEANING, where, named or several(_PAYLOAD, text(payload)))
     return Operation(
         id=keyed(secret, _ID, _VERSION, text(payload_id)),
-        content_id=keyed(secret, _CONTENT, whole_place, named or part(("body", body.sent))),
+        content_id=keyed(secret, _CONTENT, whole_place, named or several(_BODY, raw(body.sent))),
         payload_id=payload_id,
         payload=payload,
         account=whose,
@@ -143,19 +143,18 @@ def identify(
         ignored_key=ignored,
         rule=rule.name,
         wf=wf,
-        caller=(told and _told(request, CALLER_HEADER)) or caller,
+        caller=caller,
         policy=rule.policy if reachable else _holding(rule.policy),
         upstream_key_header=header,
         about=_about(rule, request, body, ignored),
-        passed_key=key.passed,
+        passed_key=passed,
         upstream_key_slot=slot,
     )
 
 
-@lru_cache(maxsize=REMEMBERED)
 def _place(wf: str, whose: str, what: Part, where: Part) -> Part:
-    """Return who asks what, and where: mostly the same as lately."""
-    return as_bytes(several(text(wf), text(whose), what, where))
+    """Return who asks what, and where."""
+    return raw(as_bytes(several(text(wf), text(whose), what, where)))
 
 
 def digest(rule: Rule, request: Request) -> Digest:
@@ -241,10 +240,11 @@ def _payload(rule: Rule, request: Request, body: Reading, found: Found, secret: 
     Listed headers are part of it so that under one key another tenant's request is a conflict, never a replay.
     """
     listed = [(name, value) for name in rule.listed if (value := request.by_name.get(name)) is not None]
-    counts = body_counts(rule.fingerprint, found)
-    said = (text(body.format), part(body.said)) if counts else (_ELSEWHERE, _NONE)
     headers = part(sorted(listed)) if listed else _NONE
-    return keyed(secret, _PAYLOAD, *said, headers, *((part(found),) if found else ()))
+    if not found:
+        return keyed(secret, _PAYLOAD, text(body.format), body.said, headers)
+    said = (text(body.format), body.said) if body_counts(rule.fingerprint, found) else (_ELSEWHERE, _NONE)
+    return keyed(secret, _PAYLOAD, *said, headers, part(found))
 
 
 def _about(rule: Rule, request: Request, body: Reading, ignored: str | None) -> dict[str, str | int]:

@@ -27,7 +27,7 @@ def lines(reading: Reading) -> list[str]:
     A line for a document, for each field of a form, each part of a multipart body, each path of a business key; for
     what is compared byte by byte, its hash.
     """
-    _, _, *said = reading.said
+    said = reading.value
     whole = said[1:] if said and said[0] in ("only", "all") else said
     match reading.format:
         case "json" | "graphql" | "xml":

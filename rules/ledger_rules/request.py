@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """One HTTP request, described by where its bytes will go, never by the Host header the client chose.
+
+    Nobody changes one: it is not frozen only because making it would take twice as long, and every request is made.
 
     host: the host of the connection, lower case, IPv6 without brackets.
     target: the raw origin-form request target, `path[?query]`.
@@ -32,7 +34,7 @@ class Request:
         found = {name.lower(): value for name, value in self.headers}
         if len(found) < len(self.headers):
             found = _joined(self.headers)
-        object.__setattr__(self, "by_name", found)
+        self.by_name = found
 
     def header(self, name: str) -> str | None:
         """Return the value of a header by case-insensitive name, several joined by `, `; None if absent."""

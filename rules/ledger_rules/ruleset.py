@@ -60,9 +60,9 @@ class Ruleset:
         for number in numbers:
             rule = self.rules[number]
             if rule.match.fit_head(seen):
-                found.append(rule)
                 if not rule.match.reads_body:
-                    break
+                    return (*found, rule)
+                found.append(rule)
         return tuple(found)
 
     def match(self, request: Request) -> Rule | None:

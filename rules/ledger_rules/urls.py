@@ -10,9 +10,10 @@ import ipaddress
 import re
 from collections.abc import Callable, Container, Iterable
 from functools import lru_cache, wraps
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from ledger_rules.canonical import Part, part
+from ledger_rules.canonical import Part, part, several
 from ledger_rules.request import Request, origin
 
 type Pair = tuple[str, str | None]
@@ -27,9 +28,10 @@ _ABSOLUTE = re.compile(r"\A[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 _PARAMETERS = re.compile(r";[^/]*")
 _SLASHES = re.compile(r"%2[fF]|%5[cC]|\\")
 MASK = "***"
+_NO_PAIRS = part(())
 REMEMBERED = 64
 LONGEST_REMEMBERED = 512
-"""How many URLs are remembered, and how long the target of one may be."""
+"""Of how many URLs it is remembered where they lead, and how long the path of one may be."""
 
 
 @lru_cache(maxsize=1024)
@@ -128,60 +130,62 @@ def readings(path: str) -> tuple[tuple[str, ...], ...]:
     return tuple(found)
 
 
-def may_be_remembered(target: str) -> bool:
-    """Whether what is read of a URL may stay in memory."""
-    return len(target) <= LONGEST_REMEMBERED and target.startswith("/") and "?" not in target
+def of_path[Found](read: Callable[[str, str, int, str], Found]) -> Callable[[Request], Found]:
+    """Turn what reads scheme, host, port and path into what reads them of a request, and remembers its latest.
 
-
-def of_url[*More, Found](
-    read: Callable[[str, str, int, str, *More], Found], *, query: bool = True
-) -> Callable[[Request, *More], Found]:
-    """Turn what reads scheme, host, port and target into what reads them of a request, and remembers its latest.
-
-    query: whether it matters; else it is not handed over. Clients ask for few URLs, again and again. Long ones are read
-    anew each time: what is remembered stays small. So are those whose query matters, which is often another one each
-    time, and may hold what is not to be kept anywhere.
+    Clients ask for few paths, again and again. Long ones are read anew each time: what is remembered stays small. Of
+    queries, which mostly differ and may hold what is not to be kept anywhere, nothing is, nor of absolute-form targets.
     """
     known = lru_cache(maxsize=REMEMBERED)(read)
 
     @wraps(read)
-    def reading(request: Request, *more: *More) -> Found:
-        target = request.target if query else request.target.partition("?")[0]
-        way = known if may_be_remembered(target) else read
-        return way(request.scheme, request.host, request.port, target, *more)
+    def reading(request: Request) -> Found:
+        path = request.target.partition("?")[0]
+        way = known if path.startswith("/") and len(path) <= LONGEST_REMEMBERED else read
+        return way(request.scheme, request.host, request.port, path)
 
     return reading
 
 
+class _Address(NamedTuple):
+    """A URL up to its query. said: what of it enters an identity, encoded; stored: as it is stored."""
+
+    said: tuple[Part, ...]
+    stored: str
+
+
+@of_path
+def _address(scheme: str, host: str, port: int, path: str) -> _Address:
+    said = scheme, normal_host(host), port, normal_path(split_target(path)[0])
+    return _Address(tuple(map(part, said)), origin(scheme, normal_host(host), port) + path)
+
+
 def identity(request: Request, ignore: frozenset[str] = frozenset()) -> tuple[object, ...]:
     """Return what identifies the URL, without the query parameters in `ignore`; any equal spelling gives the same."""
-    return _identity(request.scheme, request.host, request.port, request.target, ignore)
+    path, query = split_target(request.target)
+    return (request.scheme, normal_host(request.host), request.port, normal_path(path), _query(query, ignore))
 
 
-@of_url
-def whole(scheme: str, host: str, port: int, target: str) -> Part:
-    """Return what identifies the URL, all of it, encoded."""
-    return part(_identity(scheme, host, port, target))
+def whole(request: Request) -> Part:
+    """Return the `identity` of the URL, all of it, encoded."""
+    query = request.target.partition("?")[2]
+    return several(*_address(request).said, part(_query(query)) if query else _NO_PAIRS)
 
 
-def _identity(
-    scheme: str, host: str, port: int, target: str, ignore: frozenset[str] = frozenset()
-) -> tuple[object, ...]:
-    path, query = split_target(target)
+def _query(query: str, ignore: frozenset[str] = frozenset()) -> str | tuple[Pair, ...]:
+    """Return what a query says; itself where it is malformed."""
     pairs = form_pairs(query)
     if pairs and ignore:
         pairs = tuple(pair for pair in pairs if pair[0] not in ignore)
-    said: object = query if pairs is None else sorted_pairs(pairs)
-    return (scheme, normal_host(host), port, normal_path(path), said)
+    return query if pairs is None else sorted_pairs(pairs)
 
 
-@of_url
-def masked(scheme: str, host: str, port: int, target: str, names: frozenset[str]) -> str:
+def masked(request: Request, names: frozenset[str]) -> str:
     """Return the URL for storing, the values of the query parameters in `names` (lower case) masked."""
-    path, mark, query = target.partition("?")
-    if query:
-        query = "&".join([_masked_piece(piece, names) for piece in query.split("&")])
-    text = origin(scheme, normal_host(host), port) + path + mark + query
+    text = _address(request).stored
+    _, mark, query = request.target.partition("?")
+    if mark:
+        text += mark + "&".join([_masked_piece(piece, names) for piece in query.split("&")])
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

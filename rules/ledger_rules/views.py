@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ledger_rules.jsonpaths import NOTHING, Location, Path, without
@@ -16,10 +16,12 @@ class BodyView:
     ignore: tuple[Path, ...] = ()
     only: tuple[Path, ...] = ()
 
-    @property
-    def is_everything(self) -> bool:
-        """Whether all of it counts."""
-        return not self.ignore and not self.only
+    is_everything: bool = field(init=False, repr=False, compare=False)
+    """Whether all of it counts."""
+
+    def __post_init__(self) -> None:
+        """Find out once what every request asks for."""
+        object.__setattr__(self, "is_everything", not self.ignore and not self.only)
 
 
 EVERYTHING = BodyView()

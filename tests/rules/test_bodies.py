@@ -393,7 +393,3 @@ class TestUrls:
         assert identity(request(host="A.example.com.")) == identity(request(host="a.example.com"))
         assert identity(request(port=443)) != identity(request(port=8443))
         assert identity(request(scheme="http")) != identity(request())
-
-    @given(st.text(max_size=30).map(lambda text: "/" + text.encode("utf-8", "replace").decode()))
-    def test_no_target_is_too_strange(self, target):
-        assert identity(request(target=target)) == identity(request(target=target))

@@ -106,11 +106,15 @@ def test_read_the_fast_way_or_not_a_text_says_the_same(text):
         r'{"a": 1, "a": "\u003a"}',
         r'{"a:b": 1, "a:b": "\u003A\u003A"}',
         r'["\u003a", {"a": 1, "a": 2}]',
+        r'{"a": 1, "a": "\u002d"}',
+        r'["\u002D", {"a": 1, "a": 2}]',
     ],
 )
-def test_an_escaped_colon_does_not_hide_that_a_key_is_there_twice(body):
+def test_an_escaped_mark_does_not_hide_that_a_key_is_there_twice(body):
     assert read(body).notes == ("compared byte by byte: a key is there twice in one object",)
 
 
-def test_an_escaped_hyphen_does_not_hide_a_negative_zero():
-    assert said(r'["\u002d", -0]') == said('["-",-0]') != said('["-", 0]')
+@pytest.mark.parametrize("mark", ["-", ":"])
+def test_an_escaped_mark_does_not_hide_a_negative_zero(mark):
+    for escaped in (f"\\u{ord(mark):04x}", f"\\u{ord(mark):04X}"):
+        assert said(f'["{escaped}", -0]') == said(f'["{mark}",-0]') != said(f'["{mark}", 0]')

@@ -6,10 +6,13 @@ import sys
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger_rules import LEDGER_HEADERS, MissingKey, identify
+from ledger_rules.canonical import part
 from ledger_rules.operation import VERSION, digest, read_body
-from ledger_rules.urls import LONGEST_REMEMBERED, REMEMBERED
+from ledger_rules.urls import LONGEST_REMEMBERED, REMEMBERED, identity, whole
 from tests.rules.helpers import SECRET, json_request, one_rule, operation, request, ruleset
 
 RANDOM = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -100,6 +103,14 @@ class TestWhatIsRememberedOfUrls:
         for target in self.TARGETS:
             spelled = target.replace("o", "%6f").replace("x", "%78").replace("%7e", "~")
             assert operation(target=spelled).id == operation(target=target).id
+
+    @given(
+        st.sampled_from(["/", "*", "?", "http://a.example.com", "http://a.example.com/"]),
+        st.text(max_size=30) | st.text("aB/.?&=%2~+[]#;é", max_size=30),
+    )
+    def test_put_together_of_what_is_remembered_a_url_is_all_of_it(self, start, text):
+        one = request(target=start + text.encode("utf-8", "replace").decode())
+        assert whole(one) == whole(one) == part(identity(one))
 
     def test_two_sets_of_rules_remember_each_for_itself(self):
         sent = request(target="/orders/7")
