@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -52,7 +53,8 @@ def run_command(settings: Settings, command: Sequence[str], enclosed: bool = Fal
     """
     if shutil.which(command[0]) is None:
         found = os.path.exists(command[0])
-        print(f"ledger run: {command[0]}: {'cannot be executed' if found else 'command not found'}", file=sys.stderr)
+        why = "cannot be executed" if found else "command not found"
+        print(f"ledger run: {command[0]}: {why}{_meant(command)}", file=sys.stderr)
         return NOT_EXECUTABLE if found else NOT_FOUND
     try:
         chained = upstream_proxy(os.environ)
@@ -62,6 +64,15 @@ def run_command(settings: Settings, command: Sequence[str], enclosed: bool = Fal
     to_stderr(None)
     settings = replace(settings, listen=("127.0.0.1", 0), upstream_proxy=settings.upstream_proxy or chained)
     return guarded(_run(settings, command, enclosed), OWN_FAILURE)
+
+
+def _meant(command: Sequence[str]) -> str:
+    """What was probably to be run, where the first word is no command."""
+    if len(command) == 1 and " " in command[0]:
+        return f"; leave the quotes out: ledger run -- {command[0]}"
+    if command[0].endswith(".py"):
+        return f"; did you mean: ledger run -- python {shlex.join(command)}"
+    return ""
 
 
 async def _run(settings: Settings, command: Sequence[str], enclosed: bool) -> int:

@@ -37,6 +37,16 @@ def test_a_command_that_is_not_there_is_127(tmp_path: Path) -> None:
     assert ended.stderr.strip() == "ledger run: no-such-command-here: command not found"
 
 
+def test_a_command_in_quotes_and_a_script_without_its_interpreter_are_named(tmp_path: Path) -> None:
+    ended = run(tmp_path, "python agent.py")
+    told = "ledger run: python agent.py: command not found; leave the quotes out: ledger run -- python agent.py"
+    assert (ended.returncode, ended.stderr.strip()) == (127, told)
+    script = tmp_path / "agent.py"
+    script.touch()
+    ended = run(tmp_path, str(script), "--fast")
+    assert ended.stderr.strip().endswith(f"; did you mean: ledger run -- python {script} --fast")
+
+
 def test_a_signal_reaches_the_child(tmp_path: Path) -> None:
     script = "trap 'echo got it; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
     words = command("run", "--db", tmp_path / "ledger.db", "--", "sh", "-c", script)
