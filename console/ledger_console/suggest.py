@@ -23,7 +23,7 @@ def suggest(word: options.Word = None, db: options.Db = None) -> None:
 
     \b
     Examples:
-      ledger rules suggest > ledger.yaml
+      ledger rules suggest > proposed.yaml
     """
     from ledger.ports import Query
     from ledger_rules.suggesting import as_yaml, propose

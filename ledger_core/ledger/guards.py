@@ -165,7 +165,10 @@ class Guard:
     # -- whose calls they are, and where they are kept ---------------------------------------------------------
 
     def workflow(self, id: str) -> Scoped:
-        """Scope what follows to one order, run or request: as a statement, or `with guard.workflow(...)`."""
+        """Scope what follows to one order or job: as a statement, or `with guard.workflow(...)`.
+
+        An id that every start of the agent makes anew finds nothing of the last one, and all of it runs again.
+        """
         return Scoped(self, (self._workflow.use(id),))
 
     def as_caller(self, caller: str) -> Scoped:
