@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ledger.records import Event, Record
 from ledger_console import screen
-from ledger_console.screen import BOLD, DIM, PLAIN, Style
+from ledger_console.screen import BOLD, DIM, PLAIN, STYLES, Style, styled
 from ledger_console.text import SHORT, pairs, visible
 
 BODY_LINES = 40
@@ -21,7 +21,8 @@ def tell(record: Record, events: Sequence[Event], request: str, gone: str | None
     from ledger_console.dashboard.words import verdict
 
     said = verdict(record, gone)
-    _line(f"{record.id[:SHORT]}  {record.status.value}  {record.tool}  {request}".rstrip(), BOLD)
+    id, what = visible(record.id[:SHORT]), visible(f"{record.tool}  {request}".rstrip())
+    screen.line(f"{styled(id, BOLD)}  {styled(record.status.value, STYLES[record.status])}  {styled(what, BOLD)}")
     _line(f"{said.what}. {said.todo}")
     screen.line("")
     _pairs(_facts(record))
@@ -88,4 +89,4 @@ def _at(wall: float) -> str:
 
 def _line(text: str, style: Style = PLAIN) -> None:
     """One line, harmless, styled on a terminal that wants it."""
-    screen.line(screen.styled(visible(text), style))
+    screen.line(styled(visible(text), style))

@@ -104,4 +104,4 @@ def _as_row(event: Event) -> None:
         who,
         styled(visible(pairs(event.detail)), DIM),
     )
-    screen.line("  ".join(fields))
+    screen.line("  ".join(filter(None, fields)))

@@ -130,7 +130,7 @@ async def test_a_search_says_how_far_it_came_and_goes_on_from_there(
         seen += rows(page)
         pages += 1
         link = re.search(r'href="([^"]+)" rel="next"', page)
-        assert ("looked for in 10 operations, back to" in plain(page)) == (link is not None)
+        assert ("10 operations were looked at, back to" in plain(page)) == (link is not None)
         path = link[1].replace("&amp;", "&") if link else ""
     assert seen == ["001f", "0002"]
     assert pages == 4

@@ -1,4 +1,4 @@
-"""A text is looked for in short reads, in the page's order, for as long as a page may take; what was not is said."""
+"""Records are looked for in short reads, in the page's order, for as long as a page may take; what was not is said."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SECONDS = 0.6
 class Found:
     """A page. next: the cursor of what follows; None: nothing does.
 
-    unfinished: a text was not looked for everywhere. searched: in how many records it was, at least.
-    upto: back to when, in the order of time.
+    unfinished: not all records were looked at. searched: how many were, at least. upto: back to when, in the order
+    of time.
     """
 
     records: list[Record]
@@ -35,8 +35,6 @@ class Found:
 
 def find(view: SqliteView, query: Query, page: int) -> Found:
     """A page of it. Raises what the view raises."""
-    if query.grep is None:
-        return _page(view.page(replace(query, limit=page + 1)), page, query.sort)
     found: list[Record] = []
     searched, end = 0, time.monotonic() + SECONDS
     while True:

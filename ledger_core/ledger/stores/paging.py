@@ -6,10 +6,12 @@ yet are few, and are sorted.
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import batched
 from typing import Any
 
 from ledger.ports import Place, Query, Sort, cursor_at, place_of
@@ -20,7 +22,17 @@ from ledger.stores.rows import record_from
 
 FEW = 20_000
 """Records that are sorted rather than looked for along an order's index: some tens of milliseconds."""
+FILTERS = {
+    "wf": "records_filed_wf",
+    "status": "records_filed_status",
+    "caller": "records_filed_caller",
+    "tool": "records_filed_tool",
+}
+"""The index of each filter, by what is most often the narrowest; each keeps the order of time."""
+READ = 500
+"""Records that are looked at between two looks whether the page is full."""
 _BLOCKED = schema.BLOCKED
+_ALL = schema.RECORDS.partition(" FROM")[0].removeprefix("SELECT ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +40,31 @@ class _Stretch:
     """Part of an order. where: what is in it; key: what it goes by, then by seq.
 
     along: the index to read all of it in order; None where the index of each filter keeps the order.
+    status: what all in it have.
     """
 
     where: str = "1"
     key: str = "created"
     along: str | None = None
+    status: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The index that a stretch is read along, and those of the filters that it holds: the others are looked at.
+
+    index: "" for the one that SQLite chooses. few: not in the stretch's order, and so few that they are sorted.
+    """
+
+    index: str
+    held: Query
+    few: bool = False
 
 
 def _of_status(status: Status) -> _Stretch:
     # Said twice, see `reading`: the second lets SQLite use the index of what is not a success.
-    return _Stretch(f"status = '{status}'{'' if status is Status.SUCCESS else " AND status <> 'success'"}")
+    where = f"status = '{status}'{'' if status is Status.SUCCESS else " AND status <> 'success'"}"
+    return _Stretch(where, status=status)
 
 
 ORDERS: dict[Sort, tuple[_Stretch, ...]] = {
@@ -62,88 +89,132 @@ def page(db: sqlite3.Connection, query: Query) -> list[Record]:
         left = None if query.limit is None else query.limit - len(found)
         if left == 0:
             break
-        found += _records(db, replace(query, limit=left), at)
+        found += _records(db, replace(query, limit=left), at, _way(db, query, at))
     return found
 
 
 def scan(db: sqlite3.Connection, query: Query, width: int) -> tuple[list[Record], str | None]:
-    """The page among the next `width` records that fit all but the text, and the cursor that goes on behind these.
+    """The page among the next `width` records of an index, and the cursor that goes on behind these.
 
-    A text is looked for in the records themselves, so that it takes as long as there are many; None: these were all.
+    A text, and all filters but the index's own, are looked for in the records themselves, so that it takes as long as
+    there are many; None: these were all.
     A cursor may name the beginning of an order's next stretch: what was looked at then were fewer.
     """
-    at, *later = _starts(query)
-    edge = _edge(db, query, at, width)
-    if edge is None:
-        return _records(db, query, at), cursor_at(later[0], query.sort) if later else None
-    id = db.execute("SELECT id FROM records WHERE seq = ?", (edge[1],)).fetchone()[0]
-    return _records(db, query, at, edge), cursor_at(Place(at.rank, edge[0], id), query.sort)
+    starts = _starts(query)
+    if not starts:
+        return [], None
+    at, *later = starts
+    way = _way(db, query, at)
+    behind = cursor_at(later[0], query.sort) if later else None
+    if way.few:
+        return _records(db, query, at, way), behind
+    walked = _walked(db, query, at, way, width)
+    if len(walked) == width:
+        key, seq = walked[-1]
+        id = db.execute("SELECT id FROM records WHERE seq = ?", (seq,)).fetchone()[0]
+        behind = cursor_at(Place(at.rank, key, id), query.sort)
+    return _among(db, query, [seq for _, seq in walked]), behind
 
 
 def _starts(query: Query) -> list[Place]:
     """Where each stretch that a page may need is begun: the first where the page before ended."""
-    ranks = range(len(ORDERS[query.sort]))
-    ordered = list(ranks if query.oldest else reversed(ranks))
-    fresh = [Place(rank, -math.inf if query.oldest else math.inf, "") for rank in ordered]
-    if query.before is None:
-        return fresh
-    last = place_of(query.before, query.sort)
-    if last.rank not in ordered:
-        raise ValueError(f"{query.before!r} is no cursor of the order by {query.sort}")
-    return [last, *fresh[ordered.index(last.rank) + 1 :]]
+    stretches = ORDERS[query.sort]
+    ranks = range(len(stretches))
+    starts = [Place(rank, -math.inf if query.oldest else math.inf, "") for rank in ranks]
+    if query.before is not None:
+        last = place_of(query.before, query.sort)
+        if last.rank not in ranks:
+            raise ValueError(f"{query.before!r} is no cursor of the order by {query.sort}")
+        starts[last.rank] = last
+        ranks = ranks[last.rank :] if query.oldest else ranks[: last.rank + 1]
+    wanted = [at for at in starts[ranks.start : ranks.stop] if _may_hold(stretches[at.rank], query)]
+    return wanted if query.oldest else wanted[::-1]
 
 
-def _records(db: sqlite3.Connection, query: Query, at: Place, edge: tuple[float, int] | None = None) -> list[Record]:
-    """Of one stretch. edge: (key, seq) of the last one that is looked at."""
+def _may_hold(stretch: _Stretch, query: Query) -> bool:
+    return query.status is None or stretch.status in (None, query.status)
+
+
+def _way(db: sqlite3.Connection, query: Query, at: Place) -> _Way:
+    """Along the index of the filter that the fewest records fit: SQLite cannot know which that is.
+
+    Where even these are too many to be sorted, a page of them is soon found along the order's own index.
+    """
+    stretch = ORDERS[query.sort][at.rank]
+    if query.id_prefix is not None:
+        return _Way("", query, few=True)
+    when = Query(since=query.since, until=query.until)
+    given = {name: getattr(query, name) for name in FILTERS} | ({"status": stretch.status} if stretch.status else {})
+    held = [
+        _Way(index, replace(when, **{name: given[name]}))
+        for name, index in FILTERS.items()
+        if given[name] not in (None, Status.SUCCESS)
+    ] or [_Way("records_filed", when)]
+    if stretch.along and held[0].held == Query():
+        return _Way(stretch.along, Query())
+    if len(held) == 1 and not stretch.along:
+        return held[0]
+    count, narrowest = min(((_count(db, way), way) for way in held), key=lambda counted: counted[0])
+    if stretch.along is None:
+        return narrowest
+    return replace(narrowest, few=True) if count <= FEW else _Way(stretch.along, Query())
+
+
+def _count(db: sqlite3.Connection, way: _Way) -> int:
+    """How many records fit what an index holds; `FEW` and one for more."""
+    terms, values = of_records(way.held)
+    sql = f"SELECT 1 FROM records r INDEXED BY {way.index} WHERE r.filed = 1{terms} LIMIT {FEW + 1}"
+    return int(db.execute(f"SELECT count(*) FROM ({sql})", values).fetchone()[0])
+
+
+def _records(db: sqlite3.Connection, query: Query, at: Place, way: _Way) -> list[Record]:
+    """Of one stretch."""
     terms, values = of_records(query)
     limit = -1 if query.limit is None else query.limit
-    key, far = ORDERS[query.sort][at.rank].key, ""
-    if edge is not None:
-        far = f" AND ({key}, r.seq) {'<=' if query.oldest else '>='} (?, ?)"
-    sql, given = _walk(db, query, at, schema.RECORDS.partition(" FROM")[0].removeprefix("SELECT "), f"{terms}{far}")
-    per_half = [*values, *(edge or ()), *given, limit]
+    sql, given = _walk(query, at, way, _ALL, terms)
+    per_half = [*values, *given, limit]
     return [record_from(row[:-2]) for row in db.execute(f"{sql} LIMIT ?", (*per_half, *per_half, limit))]
 
 
-def _edge(db: sqlite3.Connection, query: Query, at: Place, width: int) -> tuple[float, int] | None:
-    """The (key, seq) of the last of the next `width` records, whatever their text; None if the stretch has fewer."""
-    terms, values = of_records(replace(query, grep=None))
-    sql, given = _walk(db, query, at, "r.seq AS at", terms)
+def _walked(db: sqlite3.Connection, query: Query, at: Place, way: _Way, width: int) -> list[tuple[float, int]]:
+    """The (key, seq) of the next `width` records of the index, whatever else they are. Reads no record."""
+    terms, values = of_records(way.held)
+    sql, given = _walk(query, at, way, "r.seq AS at", terms)
     per_half = [*values, *given, width]
-    row: Sequence[Any] | None = db.execute(f"{sql} LIMIT 1 OFFSET ?", (*per_half, *per_half, width - 1)).fetchone()
-    return None if row is None else (row[-2], row[-1])
+    return [(key, seq) for _, key, seq in db.execute(f"{sql} LIMIT ?", (*per_half, *per_half, width))]
 
 
-def _walk(db: sqlite3.Connection, query: Query, at: Place, columns: str, terms: str) -> tuple[str, list[Any]]:
+def _among(db: sqlite3.Connection, query: Query, seqs: Sequence[int]) -> list[Record]:
+    """Those of these records that fit the query, in their order: not more are read than fill the page."""
+    terms, values = of_records(query)
+    sql = f"SELECT {_ALL}, r.seq FROM records r WHERE r.seq IN (SELECT value FROM json_each(?)){terms}"
+    found: list[Record] = []
+    for some in batched(seqs, READ):
+        by_seq = {row[-1]: row[:-1] for row in db.execute(sql, (json.dumps(some), *values))}
+        found += [record_from(by_seq[seq]) for seq in some if seq in by_seq]
+        if query.limit is not None and len(found) >= query.limit:
+            return found[: query.limit]
+    return found
+
+
+def _walk(query: Query, at: Place, way: _Way, columns: str, terms: str) -> tuple[str, list[Any]]:
     """The rows of a stretch behind a place, in order, with their key and seq; and the values that stand for the place.
 
     Each half has its own limit. Both are sorted, so this is a merge; the newest, not yet filed half is short.
     """
     stretch = ORDERS[query.sort][at.rank]
-    way, sign, gone = ("ASC", ">", 2**63 - 1) if query.oldest else ("DESC", "<", 0)
-    index, where, key = "", stretch.where, stretch.key
-    if stretch.along and _many(db, query):
-        index = f"INDEXED BY {stretch.along}"
-    elif stretch.along:
-        # A plus keeps SQLite from the order's index: another one finds the few that fit.
-        where, key = f"+{where}", f"+({key})"
-    behind, given = "", []
+    direction, sign, gone = ("ASC", ">", 2**63 - 1) if query.oldest else ("DESC", "<", 0)
+    key, behind, given = stretch.key, "", []
     if at.id:
         # A record that was removed meanwhile: on from its place.
-        behind = f" AND ({key}, r.seq) {sign} (?, coalesce((SELECT seq FROM records WHERE id = ?), ?))"
-        given = [at.key, at.id, gone]
+        # Twice, because SQLite takes no row value for the bound of an index on an expression.
+        behind = (
+            f" AND {key} {sign}= ? AND ({key}, r.seq) {sign} (?, coalesce((SELECT seq FROM records WHERE id = ?), ?))"
+        )
+        given = [at.key, at.key, at.id, gone]
     halves = [
         f"SELECT * FROM (SELECT {columns}, {key} AS key, r.seq AS seq FROM records r {how} "
-        f"WHERE {half} AND {where}{terms}{behind} ORDER BY {key} {way}, r.seq {way} LIMIT ?)"
-        for half, how in (("r.filed = 1", index), (schema.UNFILED_RECORDS, ""))
+        f"WHERE {half} AND {stretch.where}{terms}{behind} ORDER BY {key} {direction}, r.seq {direction} LIMIT ?)"
+        for half, how in (("r.filed = 1", way.index and f"INDEXED BY {way.index}"), (schema.UNFILED_RECORDS, ""))
     ]
-    return f"{' UNION ALL '.join(halves)} ORDER BY key {way}, seq {way}", given
-
-
-def _many(db: sqlite3.Connection, query: Query) -> bool:
-    """Whether so many fit the filters that a page of them is soon found along the order; or there is no filter."""
-    terms, values = of_records(replace(query, grep=None))
-    if not terms:
-        return True
-    sql = f"SELECT count(*) FROM (SELECT 1 FROM records r WHERE r.filed = 1{terms} LIMIT {FEW + 1})"
-    return bool(db.execute(sql, values).fetchone()[0] > FEW)
+    return f"{' UNION ALL '.join(halves)} ORDER BY key {direction}, seq {direction}", given
