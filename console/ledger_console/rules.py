@@ -46,6 +46,11 @@ def check(file: File = None, rules: options.Rules = None) -> None:
         )
         return
     screen.line(f"{source}: {count} rule{'s' * (count != 1)} for {hosts}; mode {ruleset.mode}")
+    if not any(rule.source.startswith("packs/") for rule in ruleset.rules):
+        screen.aside(
+            f"{source} lists no packs, and with a file the default ones do not apply by themselves: requests to "
+            "Stripe, Slack and the like pass (`ledger rules packs` lists what `packs:` takes)"
+        )
 
 
 @app.command(short_help="Say what becomes of a request", context_settings={"allow_interspersed_args": False})

@@ -158,6 +158,17 @@ def test_a_file_that_is_nearly_called_so_is_not_passed_over(ledger: Ledger, tmp_
     assert ledger("rules", "check").out.startswith("ledger.yaml: ")
 
 
+def test_a_file_without_packs_is_told_that_none_applies(ledger: Ledger, tmp_path: Path) -> None:
+    """Without a file Stripe is exactly-once; a file with a rule about something else must not end that unnoticed."""
+    own = "rules: [{name: a, match: {url: 'https://x.com/a'}}]\n"
+    (tmp_path / "own.yaml").write_text(own)
+    said = ledger("rules", "check", "own.yaml")
+    assert said.code == 0
+    assert said.err.startswith("own.yaml lists no packs, and with a file the default ones do not apply")
+    (tmp_path / "both.yaml").write_text(f"packs: [stripe]\n{own}")
+    assert (ledger("rules", "check", "both.yaml").err, ledger("rules", "check").err) == ("", "")
+
+
 def test_the_schema_is_printed(ledger: Ledger) -> None:
     said = ledger("rules", "schema")
     assert json.loads(said.out)["properties"]["rules"]["type"] == "array"
