@@ -18,18 +18,12 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
-from mitmproxy.test import tflow
 
 from ledger_proxy.auth import Auth
-from ledger_proxy.connecting import Connections
-from ledger_proxy.destinations import Destinations
 from ledger_proxy.exchange import Caller
-from ledger_proxy.limits import MAX_CONNECTIONS
-from ledger_proxy.settings import Settings
-from ledger_rules.ruleset import Ruleset
 from tests.upstream import Upstream
-from tests.wire.raw import read_answer
-from tests.wire.sidecars import RULES, Sidecar, ledger, start
+from tests.wire.raw import read_answer, wait_until
+from tests.wire.sidecars import RULES, Sidecar, ledger, running, start
 
 TOKEN = "correct-horse-9"
 NOBODY = Caller("default")
@@ -177,13 +171,34 @@ def test_more_connections_than_a_process_may_usually_have(tmp_path: Path, upstre
         assert sidecar.post("/ok/charges").headers["ledger-outcome"] == "executed"
 
 
-def test_beyond_its_own_limit_a_connection_is_closed_at_once_and_others_stay() -> None:
-    connections = Connections(Settings(rules=Ruleset(), db=""), Destinations())
-    clients = [tflow.tclient_conn() for _ in range(MAX_CONNECTIONS + 2)]
-    for client in clients:
-        connections.client_connected(client)
-    assert [bool(client.error) for client in clients] == [False] * MAX_CONNECTIONS + [True] * 2
-    for client in clients[-3:]:
-        connections.client_disconnected(client)
-    connections.client_connected(late := tflow.tclient_conn())
-    assert not late.error
+FEW = 5
+
+
+def test_beyond_its_own_limit_a_connection_is_closed_at_once_and_others_stay(
+    tmp_path: Path, upstream: Upstream
+) -> None:
+    """Of 4,096; so many are few enough to count here."""
+    (tmp_path / "sitecustomize.py").write_text(f"from ledger_proxy import limits\nlimits.MAX_CONNECTIONS = {FEW}\n")
+    with (
+        running(tmp_path / "s", upstream, RULES, PYTHONPATH=str(tmp_path)) as sidecar,
+        contextlib.ExitStack() as stack,
+    ):
+
+        def connected() -> socket.socket:
+            return stack.enter_context(socket.create_connection(("127.0.0.1", sidecar.port), 20))
+
+        client = sidecar.client()
+        assert client.post(CHARGES, json={"n": 1}).headers["Ledger-Outcome"] == "executed"
+        quiet = [connected() for _ in range(FEW - 1)]
+        for _ in range(3):
+            assert connected().recv(1) == b""
+        assert client.post(CHARGES, json={"n": 1}).headers["Ledger-Outcome"] == "replayed"
+        quiet.pop().close()
+
+        def served() -> bool:
+            with contextlib.suppress(httpx.HTTPError):
+                return sidecar.post("/v1/charges", {"n": 2}).status_code == 200
+            return False
+
+        wait_until(served)
+    assert len(upstream.effects()) == 2
