@@ -116,7 +116,7 @@ BUGS = {
     ),
     "the Host header is believed": Bug(
         "proxy/ledger_proxy/reception.py",
-        "        if agrees(request, None if self._origin else client.sni):\n",
+        "        if agrees(request, None if self._origin else client.sni, target):\n",
         "        if True:\n",
         "tests/wire/test_refusals.py::test_a_host_header_that_names_another_host_is_refused",
     ),

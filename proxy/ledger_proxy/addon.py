@@ -84,7 +84,7 @@ class Gate:
         try:
             self._aim(flow)
             request = _request(flow, b"")
-            if refused := self._reception.unwelcome(request, flow.client_conn):
+            if refused := self._reception.unwelcome(request, flow.client_conn, flow.request.authority):
                 self._refuse(flow, refused)
                 return
             candidates = self.rules.candidates(request)
@@ -236,6 +236,8 @@ class Gate:
         if self._origin is not None:
             target.scheme = self._origin.scheme.encode()
             flow.request.host_header = self._origin.host_port_subcomponent or ""
+            # What clients call the sidecar names nobody to the origin.
+            flow.request.authority = ""
         elif client.proxy_mode.type_name in BY_ADDRESS and not client.tls and is_address(target.host):
             name = named.lower().removesuffix(f":{target.port}")
             target.host, _ = self._reception.meant(client, (target.host, target.port), name)

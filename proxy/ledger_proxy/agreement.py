@@ -11,24 +11,29 @@ from ledger_rules.request import Request
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+( |$)")
 
 
-def agrees(request: Request, sni: str | None) -> bool:
-    """Host header, TLS server name and connection target name one host: else rules could be walked around.
+def agrees(request: Request, sni: str | None, target: str = "") -> bool:
+    """Host header, target, TLS server name and connection name one host: else rules could be walked around.
 
-    The final dot of a name is the root's, and no other host.
+    target: the authority of one in absolute form, which an origin goes by whatever Host says (RFC 9112 §3.2.2). The
+    final dot of a name is the root's, and no other host.
     """
-    names = [value for name, value in request.headers if name.lower() == "host"]
+    names = _hosts(request)
     host = request.host.removesuffix(".")
     if sni is not None and sni.lower().removesuffix(".") != host:
         return False
-    return len(names) <= 1 and all(_host_agrees(name, (host, request.port), request.scheme) for name in names)
+    said = [*names, target] if target else names
+    return len(names) <= 1 and all(_host_agrees(name, (host, request.port), request.scheme) for name in said)
 
 
-def named(request: Request) -> Iterator[Address]:
-    """The hosts that its Host fields name, each with the port that is meant."""
-    for name, value in request.headers:
-        if name.lower() == "host":
-            host, port = _parts(value)
-            yield host, int(port) if port.isdecimal() and len(port) <= 5 else request.port
+def named(request: Request, target: str = "") -> Iterator[Address]:
+    """The hosts that its Host fields and its target name, each with the port that is meant."""
+    for value in (*_hosts(request), *filter(None, [target])):
+        host, port = _parts(value)
+        yield host, int(port) if port.isdecimal() and len(port) <= 5 else request.port
+
+
+def _hosts(request: Request) -> list[str]:
+    return [value for name, value in request.headers if name.lower() == "host"]
 
 
 def _host_agrees(value: str, target: Address, scheme: str) -> bool:

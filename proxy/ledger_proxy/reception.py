@@ -44,21 +44,21 @@ class Reception:
         finally:
             self.answering -= 1
 
-    def unwelcome(self, request: Request, client: connection.Client) -> answers.Response | None:
-        """Why a request is not taken at all."""
+    def unwelcome(self, request: Request, client: connection.Client, target: str = "") -> answers.Response | None:
+        """Why a request is not taken at all. target: the authority of one in absolute form."""
         if self._auth is not None and self.asking(request, client) is None:
             return answers.problem(answers.AUTHENTICATE)
         if rings.came_by_us(request.header(rings.FIELD)):
             return answers.problem(answers.LOOP)
         if refused := self._connections.destinations.refusal(request.scheme, request.host, request.port):
             return refused
-        return None if self._agrees(request, client) else answers.problem(answers.MISDIRECTED)
+        return None if self._agrees(request, client, target) else answers.problem(answers.MISDIRECTED)
 
-    def _agrees(self, request: Request, client: connection.Client) -> bool:
+    def _agrees(self, request: Request, client: connection.Client, target: str) -> bool:
         """Also where no rule means it: one may mean it at the host that it names, which can be on the same machine."""
-        if agrees(request, None if self._origin else client.sni):
+        if agrees(request, None if self._origin else client.sni, target):
             return True
-        places = ((request.host, request.port), *named(request))
+        places = ((request.host, request.port), *named(request, target))
         return not any(self._enforced.intercepts(*place) for place in places)
 
     def meant(self, client: connection.Client, address: Address, name: str) -> Address:

@@ -62,6 +62,15 @@ def test_another_host_inside_the_tunnel(world: World, path: str, way: str) -> No
 
 
 @pytest.mark.parametrize("way", ["short", "long"])
+@pytest.mark.parametrize("scheme", ["https", "http", "HTTPS"])
+def test_another_host_in_the_target(world: World, path: str, way: str, scheme: str) -> None:
+    """RFC 9112 section 3.2.2: a target in absolute form is what an origin goes by, whatever Host says."""
+    with through(world.sidecar) as connection:
+        answer = ask(connection, post(f"{scheme}://{OTHER}{path}/plain", b"x", chunked=way == "long"))
+        world.require_nothing_done(answer, path)
+
+
+@pytest.mark.parametrize("way", ["short", "long"])
 @pytest.mark.parametrize("host", [HOST, OTHER])
 def test_another_name_in_tls(world: World, path: str, way: str, host: str) -> None:
     with through(world.sidecar, server_name=OTHER) as connection:
@@ -95,6 +104,15 @@ def test_the_same_host_in_another_spelling_is_the_same(world: World, host: str) 
     for path, outcome in ((f"/free/{next(NUMBERS)}.", b""), (f"/ruled/{next(NUMBERS)}.", b"executed")):
         with through(world.sidecar) as connection:
             assert ask(connection, post(f"{path}/plain", b"x", host=host)).value(b"ledger-outcome") == outcome
+        assert len(world.tls.requests(path.encode())) == 1
+
+
+@pytest.mark.parametrize("host", [HOST, HOST.upper(), f"{HOST}:443"])
+def test_the_same_host_in_the_target_is_the_same(world: World, host: str) -> None:
+    for path, outcome in ((f"/free/{next(NUMBERS)}.", b""), (f"/ruled/{next(NUMBERS)}.", b"executed")):
+        with through(world.sidecar) as connection:
+            answer = ask(connection, post(f"https://{host}{path}/plain", b"x"))
+            assert (answer.status, answer.value(b"ledger-outcome")) == (200, outcome)
         assert len(world.tls.requests(path.encode())) == 1
 
 

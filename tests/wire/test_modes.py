@@ -50,12 +50,15 @@ def test_as_the_origin_itself(tmp_path: Path, upstream: Upstream) -> None:
             assert outcome(agent.post("/v1/charges", json=CHARGE[1])) == "executed"
             assert outcome(agent.post("/v1/charges", json=CHARGE[1])) == "replayed"
             assert agent.get("/v1/balance").status_code == 200
+        with socket.create_connection(("127.0.0.1", sidecar.port), 20) as raw:
+            assert ask(raw, b"GET http://x.test/v1/balance HTTP/1.1\r\nHost: x.test\r\n\r\n").status == 200
         trusted = ssl.create_default_context(cafile=str(sidecar.ca / "ca-cert.pem"))
         secure = f"https://localhost:{sidecar.port}"
         with httpx.Client(base_url=secure, verify=trusted, trust_env=False) as agent:
             assert outcome(agent.post("/v1/charges", json=CHARGE[1])) == "replayed"
             assert agent.get("/v1/balance").status_code == 200
     assert len(upstream.effects()) == 1
+    assert {line["target"] for line in upstream.lines()} == {"/v1/charges", "/v1/balance"}
     assert {dict(line["headers"]).get("Host") for line in upstream.lines() if "headers" in line} <= {"api.stripe.com"}
 
 
