@@ -97,6 +97,15 @@ class Stage:
                 yield Proxy("ledger", psutil.Process(child.pid), Route(self.port, str(trusted), port))
 
     @contextmanager
+    def relay(self, processes: int) -> Iterator[Proxy]:
+        """The barest tunnel, in so many processes on one port."""
+        with self._folder("relay") as folder:
+            command = [sys.executable, "-m", "bench.relay", str(processes)]
+            with spawn(command, folder) as child:
+                port = int(first_line(child, folder))
+                yield Proxy("relay", psutil.Process(child.pid), Route(self.port, str(self.ca), port))
+
+    @contextmanager
     def mitmdump(self, *options: str) -> Iterator[Proxy]:
         """Plain mitmdump with its default addons; `-q` spares it the printing, which would slow it down."""
         with self._folder("mitmdump") as folder:

@@ -2,10 +2,16 @@
 
 Two have twice the connections, so that each has as many as the one: a commit, and a turn of the loop, cost the same
 however many requests share them, and of sixteen connections each of two would have but half.
+
+Through a tunnel next to nothing is done with a request, so that waking up for it is much of what it costs; and two
+processes that share two cores with the load sleep twice as often for a request as one that is hardly ever idle. The
+barest relay, one process against two, says how much that is on this machine. It is shown beside Ledger's figure, and
+nothing is taken off for it.
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from statistics import median
 
@@ -22,6 +28,10 @@ HOW = (
     "another ledger, taking turns; CPU of all processes of each, the parent's included, per request. {kind} The median "
     "of the repetitions' ratios."
 )
+BARE = (
+    " Beside it, from the same run, the ratio of the barest relay in asyncio (`bench/relay.py`), in one process and in "
+    "two: what a second process costs where nothing is shared."
+)
 KINDS = {
     "executed": ("first call", "POSTs with unique bodies, claimed and recorded durably."),
     "replayed": ("replay", f"{DISTINCT} operations are executed once; these are duplicates of them."),
@@ -37,12 +47,25 @@ def run(stage: Stage, plan: Plan) -> list[Figure]:
 def _figure(stage: Stage, plan: Plan, outcome: str) -> Figure:
     name, kind = KINDS[outcome]
     requests = plan.scaled(1000)
-    pairs = [_pair(stage, plan, outcome, requests) for _ in range(plan.repetitions)]
-    ratio = median(two / one for one, two in pairs)
+    pairs, bare = [], []
+    for _ in range(plan.repetitions):
+        ruled = bool(outcome)
+        sides = stage.ledger(ruled=ruled), stage.ledger("--workers", "2", ruled=ruled)
+        pairs.append(_pair(stage, plan, outcome, requests, sides))
+        if not ruled:
+            bare.append(_pair(stage, plan, outcome, requests, (stage.relay(1), stage.relay(2))))
+    ratio = _ratio(pairs)
     one, two = (median(pair[side] for pair in pairs) for side in (0, 1))
     detail = f"one {one:.2f} ms, two {two:.2f} ms; ratios {_spread(pairs)}"
     how = HOW.format(s=plan.slices, n=requests, kind=kind)
+    if bare:
+        detail += f"; the barest relay {_ratio(bare):.2f} × ({_spread(bare)})"
+        how += BARE
     return Figure(f"{name}: CPU with two workers", "≤ 1.00 × one", f"{ratio:.2f} ×", ratio <= 1.0, detail, how)
+
+
+def _ratio(pairs: list[tuple[float, float]]) -> float:
+    return median(two / one for one, two in pairs)
 
 
 def _spread(pairs: list[tuple[float, float]]) -> str:
@@ -50,9 +73,14 @@ def _spread(pairs: list[tuple[float, float]]) -> str:
     return f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
 
 
-def _pair(stage: Stage, plan: Plan, outcome: str, requests: int) -> tuple[float, float]:
-    ruled = bool(outcome)
-    with stage.ledger(ruled=ruled) as one, stage.ledger("--workers", "2", ruled=ruled) as two:
+def _pair(
+    stage: Stage,
+    plan: Plan,
+    outcome: str,
+    requests: int,
+    sides: tuple[AbstractContextManager[Proxy], AbstractContextManager[Proxy]],
+) -> tuple[float, float]:
+    with sides[0] as one, sides[1] as two:
         for proxy in (one, two) if outcome == "replayed" else ():
             # More than once: a worker learns of what another has executed when a duplicate of it first comes by.
             send(Load("replay", 4 * DISTINCT, distinct=DISTINCT), proxy.route)
