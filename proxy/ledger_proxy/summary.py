@@ -11,7 +11,7 @@ from ledger.records import Record, Status
 from ledger.steps import Answer, Reply
 from ledger_proxy.recent import Recent
 
-_PREVENTED = (Answer.REPLAYED, Answer.BLOCKED, Answer.HELD, Answer.IN_FLIGHT)
+_PREVENTED = (Answer.REPLAYED, Answer.BLOCKED, Answer.HELD, Answer.IN_FLIGHT, Answer.GONE)
 _SAID = 3
 """Warnings that a summary tells; the journal has the others."""
 MERGED = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -114,6 +115,30 @@ def test_an_unknown_is_named_with_the_command_that_settles_it(tmp_path: Path, up
     settled = subprocess.run(["sh", "-c", typed], env=shell, capture_output=True, text=True, timeout=60, check=False)
     assert "# or --not-done" in typed
     assert (settled.returncode, settled.stderr) == (0, ""), typed
+
+
+IMPATIENT = """
+import sys, threading, urllib.error, urllib.request as u
+def ask(seconds):
+    u.urlopen(u.Request(sys.argv[1], b"{}"), timeout=seconds).read()
+first = threading.Thread(target=ask, args=(60,))
+first.start()
+while first.is_alive():
+    try: ask(0.5)
+    except (TimeoutError, urllib.error.URLError): pass
+"""
+
+
+def test_duplicates_that_left_before_their_answer_count_as_prevented(tmp_path: Path, upstream: Upstream) -> None:
+    rules = tmp_path / "ledger.yaml"
+    rules.write_text(RULES)
+    options = ("--rules", str(rules), "--resolve", upstream.resolve("api.stripe.com"))
+    options += ("--upstream-ca", str(upstream.ca_file))
+    ended = run(tmp_path, sys.executable, "-c", IMPATIENT, "https://api.stripe.com/slow/4000/charges", options=options)
+    (record,) = map(json.loads, ledger("show", "--db", tmp_path / "ledger.db", "--json").stdout.splitlines())
+    assert "caller left" in ledger("tail", "--no-follow", "--db", tmp_path / "ledger.db").stdout
+    assert (record["runs"], len(upstream.effects())) == (1, 1)
+    assert f"1 operation, 1 executed, {record['blocked']} duplicates prevented" in ended.stderr
 
 
 def test_the_users_own_sitecustomize_still_runs(tmp_path: Path) -> None:
