@@ -60,7 +60,11 @@ def styled(text: str, style: Style) -> str:
 
     Drawn without rich, which takes longer to load than a million records to look at.
     """
-    return typer.style(text, **style) if text and style and fancy() else text
+    return _styled(text, style) if fancy() else text
+
+
+def _styled(text: str, style: Style) -> str:
+    return typer.style(text, **style) if text and style else text
 
 
 def width() -> int:
@@ -128,7 +132,7 @@ def _fancy_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], heade
 
     def padded(cells: Sequence[str], style: Style = PLAIN) -> str:
         filled = ((cells[i], _filled(cells[i], widths[i], columns[i].number)) for i in beside)
-        return (" " * GAP).join(styled(text, style or STYLES.get(cell, PLAIN)) for cell, text in filled)
+        return (" " * GAP).join(_styled(text, style or STYLES.get(cell, PLAIN)) for cell, text in filled)
 
     if header:
         yield padded([column.title for column in columns], BOLD)
@@ -138,7 +142,7 @@ def _fancy_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], heade
             yield f"{' ' * GAP}{words}"
         for i in used:
             if i not in short and cells[i]:
-                yield styled(f"  {cells[i]}", DIM)
+                yield _styled(f"  {cells[i]}", DIM)
 
 
 def _cells(text: str) -> int:
