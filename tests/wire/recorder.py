@@ -261,6 +261,18 @@ def _flood_in_chunks(connection: Connection, size: int) -> None:
     connection.socket.sendall(b"0\r\n\r\n")
 
 
+def _giant(field: bytes) -> Any:
+    """A head of so many bytes, of this over and over."""
+
+    def answer(connection: Connection, size: int) -> None:
+        connection.socket.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        for _ in range(size >> 16):
+            connection.socket.sendall(field * ((1 << 16) // len(field)))
+        connection.socket.sendall(b"\r\nContent-Length: 0\r\n\r\n")
+
+    return answer
+
+
 def _then(after: bytes, end: Any) -> Any:
     def misbehave(connection: Connection) -> None:
         if after:
@@ -290,7 +302,13 @@ def _half_closes(connection: Connection) -> None:
     raw.close()
 
 
-SIZED: dict[str, Any] = {"flood": _flood, "flood-in-chunks": _flood_in_chunks, "swallow": Connection.swallow}
+SIZED: dict[str, Any] = {
+    "flood": _flood,
+    "flood-in-chunks": _flood_in_chunks,
+    "swallow": Connection.swallow,
+    "giant-field": _giant(b"y"),
+    "giant-head": _giant(b"\r\nX-A: y"),
+}
 """What is about so many bytes as the word before it says."""
 _PART = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart"
 _CHUNK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"

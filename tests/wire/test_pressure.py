@@ -135,6 +135,18 @@ def test_a_giant_head_is_refused_before_it_is_read(origin: Origin, sidecar: Side
     assert origin.requests(b"giant") == []
 
 
+@pytest.mark.parametrize("how", ["giant-field", "giant-head"])
+def test_a_giant_head_of_an_answer_is_not_gathered(origin: Origin, sidecar: Sidecar, how: str) -> None:
+    """It was asked for by then, so nobody knows what became of a ruled request."""
+    path = f"{100 * MEBIBYTE}/{how}"
+    with within(sidecar):
+        told = [post(sidecar, f"/{where}/{path}", b"") for where in ("free", "ruled", "ruled")]
+    outcomes = [(answer.status, answer.value(b"ledger-outcome")) for answer in told]
+    assert outcomes == [(502, b""), (504, b"unknown"), (409, b"held")]
+    assert len(origin.requests(f"/ruled/{path}".encode())) == 1
+    assert sorted(record["status"] for record in sidecar.records()) == ["success", "unknown"]
+
+
 def test_what_is_sent_ahead_is_bounded(origin: Origin, sidecar: Sidecar) -> None:
     with within(sidecar), through(sidecar, timeout=20) as connection, contextlib.suppress(OSError):
         connection.sendall(head("/ruled/events", 0))
