@@ -38,6 +38,8 @@ class Reloader:
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._asked.wait()
+                # What is read now is not to be read again for having changed.
+                self._sign = self._seen = self._look()
             except TimeoutError:
                 if not self._changed():
                     continue

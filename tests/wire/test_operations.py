@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -219,6 +220,12 @@ def test_rules_change_while_it_runs_and_wrong_ones_change_nothing(
     rules.write_text(MORE_RULES)
     sidecar.process.send_signal(signal.SIGHUP)
     until(guarded)
+    sidecar.process.send_signal(signal.SIGTERM)
+    _, said = sidecar.process.communicate(timeout=30)
+    told = {(line["level"], line["message"]): line for line in map(json.loads, said.splitlines())}
+    wrong, right = [key for key in told if "the rules were" in key[1] or "rules reloaded" in key[1]]
+    assert (wrong[0], f"not changed: {rules}:2:" in wrong[1]) == ("error", True)
+    assert right[0] == "warning"
 
 
 def test_a_changed_file_needs_no_signal(operated: tuple[Sidecar, httpx.Client]) -> None:
@@ -278,3 +285,18 @@ def test_rules_that_are_being_written_are_not_read_yet(tmp_path: Path) -> None:
             file.write_text(text)
         seen.append(reloader._changed())
     assert seen == [False, False, False, True, False]
+
+
+async def test_rules_that_a_signal_had_read_are_not_read_again_for_having_changed(tmp_path: Path) -> None:
+    with warnings.catch_warnings(action="ignore"):  # mitmproxy calls pyparsing by an old name
+        from ledger_proxy.reloading import Reloader
+
+    (file := tmp_path / "ledger.yaml").write_text("a")
+    taken = asyncio.Event()
+    reloader = Reloader(Ruleset, lambda rules: taken.set(), file)
+    running = asyncio.create_task(reloader.run())
+    file.write_text("ab")
+    reloader.ask()
+    await asyncio.wait_for(taken.wait(), 20)
+    running.cancel()
+    assert [reloader._changed() for _ in range(3)] == [False] * 3
