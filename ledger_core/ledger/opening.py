@@ -25,7 +25,7 @@ class Opening:
         self._store, self._observe = store, observe
         self._opened: tuple[int, Engine] | None = None
         self._left: list[Engine] = []
-        self._lock = threading.Lock()
+        self._lock = forks.free_in_child(threading.Lock())
         _openings.add(self)
 
     @property
@@ -34,9 +34,6 @@ class Opening:
         opened, pid = self._opened, forks.pid
         if opened is not None and opened[0] == pid:
             return opened[1]
-        if opened is not None:
-            # A forked child, with one thread: whoever held the lock in the parent is not here to release it.
-            self._lock = threading.Lock()
         with self._lock:
             if self._opened is None or self._opened[0] != pid:
                 self._opened = (pid, self._opened[1].after_fork() if self._opened else self._open())

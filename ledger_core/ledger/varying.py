@@ -6,6 +6,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
+from ledger import forks
+
 CALLS, SECONDS = 4, 10.0
 """So many different calls within so many seconds are worth a word."""
 TOOLS = 256
@@ -17,7 +19,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._seen: OrderedDict[str, list[tuple[float, dict[str, int]]] | None] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = forks.free_in_child(threading.Lock())
 
     def notice(self, tool: str, told: Mapping[str, str], mono: float) -> list[str] | None:
         """The names of the arguments that differ in each of the last calls, once per tool; None when all is well.

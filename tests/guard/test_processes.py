@@ -187,3 +187,56 @@ def test_who_asked_to_be_called_at_exit_before_ledger_did_still_can_call(tmp_pat
     )
     assert (done.stdout, done.stderr) == ("{'order': 1} {'order': 2} {'order': 2}\n", "")
     assert effects(tmp_path) == ["1", "2"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_that_outlives_its_parent_is_seen_by_who_comes_after(tmp_path: Path) -> None:
+    """A daemon that detaches: when the parent leaves, the child's ledger must not be taken away from under it."""
+    done = agent(
+        tmp_path,
+        "pass",
+        "guard(charge, 1)\n"
+        "parent = os.getpid()\n"
+        "if os.fork() == 0:\n"
+        "    guard(charge, 2)\n"
+        "    while os.getppid() == parent: time.sleep(0.01)\n"
+        "    print(guard(charge, 3), guard(charge, 3), flush=True)\n"
+        "    guard.close()\n"
+        "    os._exit(0)\n"
+        "while guard.stats()['executed'] < 2: time.sleep(0.01)\n",
+    )
+    assert done.stdout == "{'order': 3} {'order': 3}\n", done.stderr
+    later = agent(tmp_path, "pass", "print([guard(charge, n) for n in (1, 2, 3)])")
+    assert later.stdout == "[{'order': 1}, {'order': 2}, {'order': 3}]\n", later.stderr
+    assert effects(tmp_path) == ["1", "2", "3"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_amid_the_calls_of_other_threads(tmp_path: Path) -> None:
+    """Wherever they are, the children can use the ledger, and nothing they inherited stands in their way."""
+    done = agent(
+        tmp_path,
+        "pass",
+        "import itertools, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "over = threading.Event()\n"
+        "def work(n):\n"
+        "    for i in itertools.count():\n"
+        "        if over.is_set(): return\n"
+        "        guard(len, 'x', key=f'{n}-{i}')\n"
+        "threads = [threading.Thread(target=work, args=(n,)) for n in range(3)]\n"
+        "for thread in threads: thread.start()\n"
+        "children = []\n"
+        "for n in range(8):\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        right = guard(charge, n) == guard(charge, n) == {'order': n}\n"
+        "        os._exit(0 if right else 1)\n"
+        "    children.append(child)\n"
+        "ends = [os.waitpid(child, 0)[1] for child in children]\n"
+        "over.set()\n"
+        "for thread in threads: thread.join()\n"
+        "print(ends)\n",
+    )
+    assert done.stdout == f"{[0] * 8}\n", done.stderr
+    assert sorted(effects(tmp_path)) == [str(n) for n in range(8)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Mapping, Sequence
 
-from ledger import clock
+from ledger import clock, forks
 from ledger.lifecycle import ANSWERED, Change, Claimant, first_claim
 from ledger.owners import new_token
 from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
@@ -23,7 +23,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._rows: dict[str, _Row] = {}
-        self._lock = threading.RLock()
+        self._lock = forks.free_in_child(threading.RLock())
         self._journal = Journal(self._lock)
 
     def insert(self, change: Change) -> bool:

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ledger import clock
-from ledger.errors import LedgerError
+from ledger import clock, forks
+from ledger.errors import LedgerError, StoreUnavailable
 from ledger.lifecycle import Change, Claimant, first_claim
 from ledger.owners import new_token
 from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
@@ -60,6 +60,9 @@ class SqliteStore:
         self._mutex, self._flushing = threading.Lock(), threading.Lock()
         self._writing = threading.Lock()
         self._reading = threading.Lock()
+        self._held: list[threading.Lock] = []
+        self._torn = False
+        forks.tell(self)
 
     def insert(self, change: Change) -> bool:
         """See `SyncStore`."""
@@ -232,7 +235,35 @@ class SqliteStore:
 
     def reopened(self) -> SqliteStore:
         """A store of its own on the same file, for a forked child: no SQLite connection may cross a fork."""
+        self._refuse_torn()
         return SqliteStore(self.path, self._durability, cipher=self._cipher)
+
+    def hold(self) -> None:
+        """See `forks.Open`. Where a thread does not end its work in time, the child is refused the ledger."""
+        for lock in (self._writing, self._reading):
+            if lock.acquire(timeout=forks.HOLD_SECONDS):
+                self._held.append(lock)
+
+    def go_on(self) -> None:
+        """See `forks.Open`."""
+        while self._held:
+            self._held.pop().release()
+
+    def leave(self) -> None:
+        """See `forks.Open`."""
+        self._torn = len(self._held) < 2
+        if not self._torn:
+            with contextlib.suppress(sqlite3.Error):
+                self._reader.close()
+                self._writer.close()
+        self.go_on()
+
+    def _refuse_torn(self) -> None:
+        if self._torn:
+            raise StoreUnavailable(
+                f"the ledger {self.path} cannot be used in this process: it was forked while a write was under way; "
+                "fork before the first guarded call, or start the process anew (spawn)"
+            )
 
     @contextlib.contextmanager
     def _screen(self) -> Iterator[sqlite3.Connection]:
