@@ -104,7 +104,7 @@ class Keeper:
         self._claims: dict[str, Record] = {}
         """By owner: every claim has a token of its own. Changed without the lock, a key at a time."""
         self._owed: list[tuple[Finish, Port]] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
 

@@ -25,7 +25,7 @@ class Opening:
         self._store, self._observe = store, observe
         self._opened: tuple[int, Engine] | None = None
         self._left: list[Engine] = []
-        self._lock = forks.free_in_child(threading.Lock())
+        self._lock = forks.free_in_child(threading.RLock())
         _openings.add(self)
 
     @property

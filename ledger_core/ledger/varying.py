@@ -19,7 +19,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._seen: OrderedDict[str, list[tuple[float, dict[str, int]]] | None] = OrderedDict()
-        self._lock = forks.free_in_child(threading.Lock())
+        self._lock = forks.free_in_child(threading.RLock())
 
     def notice(self, tool: str, told: Mapping[str, str], mono: float) -> list[str] | None:
         """The names of the arguments that differ in each of the last calls, once per tool; None when all is well.

@@ -21,10 +21,12 @@ from ledger import (
     ResultUnavailable,
     SqliteStore,
     Status,
+    StoreBusy,
     StoreUnavailable,
     UnstableArgument,
 )
 from ledger.lifecycle import Change
+from ledger.stores import sqlite as sqlite_store
 from tests.guard.conftest import Tool
 
 
@@ -306,3 +308,37 @@ def test_a_signal_handler_that_raises_in_the_tool_leaves_it_open(guard: Guard, t
     with pytest.raises(OutcomeUnknown, match="Alarm"):
         guard(charge)
     assert len(tool.effects) == 1
+
+
+def test_a_signal_handler_that_interrupts_the_ledger_is_refused_it_and_waits_for_nothing(
+    tmp_path: Path, tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def on_signal(*_: object) -> None:
+        try:
+            guard(tool.charge, "the handler's")
+        except StoreBusy as error:
+            told.append(str(error))
+
+    def interrupted(*args: Any) -> None:
+        signal.raise_signal(signal.SIGUSR1)
+        commit(*args)
+
+    commit, before = sqlite_store.commit, signal.signal(signal.SIGUSR1, on_signal)
+    guard = Guard(store=SqliteStore(tmp_path / "ledger.db"))
+    monkeypatch.setattr(sqlite_store, "commit", interrupted)
+    try:
+        assert guard(tool.charge, "a") is not None
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert told
+    assert {line.partition(";")[0] for line in told} == {
+        "the ledger is being used by the code that a signal handler interrupted, so the handler cannot use it"
+    }
+    assert tool.effects == [("a", 0.0)]
+    monkeypatch.undo()
+    assert guard(tool.charge, "the handler's") is not None
+    assert guard(tool.charge, "a") is None
+    guard.close()
+    guard._engine.store.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from threading import get_ident
 from typing import assert_never
 
 from ledger.errors import LedgerError, StoreBusy, StoreUnavailable
@@ -107,12 +108,16 @@ HOUSEKEEPING = (Add, File, Purge)
 
 
 class Write:
-    """One write and what became of it. done: how much it changed (a bool or a number), or its error; None: nothing."""
+    """One write and what became of it. done: how much it changed (a bool or a number), or its error; None: nothing.
 
-    __slots__ = ("done", "op")
+    thread: whose it is.
+    """
+
+    __slots__ = ("done", "op", "thread")
 
     def __init__(self, op: Op) -> None:
         self.op = op
+        self.thread = get_ident()
         self.done: int | LedgerError | None = None
 
     def result(self) -> int:

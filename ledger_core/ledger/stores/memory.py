@@ -31,7 +31,10 @@ class MemoryStore:
         with self._lock:
             if record.id in self._rows or self._open_twin(record) is not None:
                 return False
-            self._rows[record.id] = _Row(record, counts)
+            row = _Row(record, counts)
+            # In one step: the same operation may be claimed by a signal handler that comes in here.
+            if self._rows.setdefault(record.id, row) is not row:
+                return False
             self._journal.add(change.event, 1, counts)
             return True
 
@@ -143,7 +146,8 @@ class MemoryStore:
         self.remove([r.id for r in self.all(wf)], clock.now(), ENDED)
 
     def _whole(self) -> list[Record]:
-        return [row.whole() for row in self._rows.values()]
+        # A list first: a signal handler may put another row there while these are gone through.
+        return [row.whole() for row in list(self._rows.values())]
 
     def _open_twin(self, record: Record) -> _Row | None:
         for name in ("payload_id", "content_id"):

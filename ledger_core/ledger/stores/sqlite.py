@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ledger import clock, forks
-from ledger.errors import LedgerError, StoreUnavailable
+from ledger.errors import LedgerError, StoreBusy, StoreUnavailable
 from ledger.lifecycle import Change, Claimant, first_claim
 from ledger.owners import new_token
 from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
@@ -30,7 +30,7 @@ from ledger.stores.engine import (
 )
 from ledger.stores.files import open_ledger, open_reader, translated
 from ledger.stores.sealed import Cipher
-from ledger.stores.together import Together
+from ledger.stores.together import WITHIN, Together
 
 FLUSH_SECONDS = 0.1
 MUCH_UNFILED, BATCHES_FOR_A_SCREEN = 10_000, 8
@@ -57,10 +57,11 @@ class SqliteStore:
         self._writes = Together(self._commit)
         self._events: list[Event] = []
         self._timer: threading.Timer | None = None
-        self._mutex, self._flushing = threading.Lock(), threading.Lock()
+        # Those that a signal handler may come upon again in its own thread let it in, and see what it interrupted.
+        self._mutex, self._flushing = threading.RLock(), threading.RLock()
         self._writing = threading.Lock()
-        self._reading = threading.Lock()
-        self._held: list[threading.Lock] = []
+        self._reading = threading.RLock()
+        self._held: list[forks.Lock] = []
         self._torn = False
         forks.tell(self)
 
@@ -121,6 +122,7 @@ class SqliteStore:
     def look(self, record: Record) -> Record | None:
         """See `SyncStore`."""
         with self._reading, translated(self.path):
+            self._refuse_within()
             return reading.look(self._reader, record)
 
     def running(self) -> list[Record]:
@@ -251,9 +253,9 @@ class SqliteStore:
 
     def leave(self) -> None:
         """See `forks.Open`."""
-        self._torn = len(self._held) < 2
-        if not self._torn:
-            with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error):  # it was closed already
+            self._torn = len(self._held) < 2 or self._reader.in_transaction
+            if not self._torn:
                 self._reader.close()
                 self._writer.close()
         self.go_on()
@@ -270,8 +272,15 @@ class SqliteStore:
         """One snapshot for a screen, of everything that was written and counted."""
         self._flush_if_possible()
         self._file_if_much()
-        with self._reading, translated(self.path), reading.snapshot(self._reader) as db:
-            yield db
+        with self._reading, translated(self.path):
+            self._refuse_within()
+            with reading.snapshot(self._reader) as db:
+                yield db
+
+    def _refuse_within(self) -> None:
+        """In a signal handler that interrupted a screen's snapshot, what is read would be of its moment."""
+        if self._reader.in_transaction:
+            raise StoreBusy(WITHIN)
 
     def _file_if_much(self) -> None:
         """What cannot be filed now is read as it is."""

@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from ledger.errors import StoreBusy
 from ledger.stores.engine import Op, Write
 
 GATHER_SECONDS = 0.0001
@@ -20,6 +21,10 @@ faster than threads come again."""
 LOOK_AGAIN_SECONDS = 1.0
 """A sleeper looks for itself after so long, should Ctrl-C have swallowed the call that was meant for it."""
 _LEADS = "leads"
+WITHIN = (
+    "the ledger is being used by the code that a signal handler interrupted, so the handler cannot use it; "
+    "let it set a flag, and call guard where the flag is read"
+)
 
 
 class Ticket(Write):
@@ -97,11 +102,18 @@ class Together:
                 if self._seat.setdefault(_LEADS, ticket) is ticket:
                     self._lead(ticket)
                 else:
+                    self._refuse_within(ticket)
                     ticket.sleep()
         finally:
             if ticket.done is None or self._seat.get(_LEADS) is ticket:
                 self._leave(ticket)
         return ticket.result()
+
+    def _refuse_within(self, ticket: Ticket) -> None:
+        """A thread that was interrupted amid a write cannot lead, and would wait for itself for ever."""
+        leader = self._seat.get(_LEADS)
+        if leader is not None and leader.thread == ticket.thread:
+            raise StoreBusy(WITHIN)
 
     def _lead(self, ticket: Ticket) -> None:
         batch: list[Ticket] = []
