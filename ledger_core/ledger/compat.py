@@ -143,7 +143,7 @@ def _kept(row: Row) -> Any:
         return None
 
 
-class _SixMethods:
+class SixMethods:
     """The six methods in Ledger-Once's shape, on top of a store of ours."""
 
     def get(self, id: str) -> Record | None:
@@ -166,11 +166,11 @@ class _SixMethods:
         self.remove([record.id for record in self.all(wf)], clock.now())  # type: ignore[attr-defined]
 
 
-class _Mem(_SixMethods, MemoryStore):  # type: ignore[misc]
+class _Mem(SixMethods, MemoryStore):  # type: ignore[misc]
     """In memory, for tests. Lost with the process."""
 
 
-class _SQLite(_SixMethods, SqliteStore):  # type: ignore[misc]
+class _SQLite(SixMethods, SqliteStore):  # type: ignore[misc]
     """In a file."""
 
     def reopened(self) -> _SQLite:

@@ -302,6 +302,6 @@ class Guard:
 
 
 def _lifted(store: SyncStore | Store) -> SyncStore:
-    from ledger.ownstores import lift
+    from ledger.ownstores import adopt
 
-    return lift(store)
+    return adopt(store)

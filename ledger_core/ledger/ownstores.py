@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from ledger.compat import Record
+from ledger.compat import Record, SixMethods
 from ledger.ports import Store, SyncStore
 from ledger.records import Record as Row
 from ledger.stores.bare import Shape
@@ -23,9 +23,22 @@ def lift(store: SyncStore | Store) -> SyncStore:
 
     Raises TypeError, naming the methods that are not there.
     """
+    return _lifted(store, LiftedStore)
+
+
+def adopt(store: SyncStore | Store) -> SyncStore:
+    """As `lift`, for a guard: whoever asks its `_engine.store` sees the records that were put into it."""
+    return _lifted(store, _OwnStore)
+
+
+def _lifted(store: SyncStore | Store, kind: type[LiftedStore]) -> SyncStore:
     if hasattr(store, "insert"):
         return cast("SyncStore", store)
-    return LiftedStore(store, Shape(Record, shown, read))
+    return kind(store, Shape(Record, shown, read))
+
+
+class _OwnStore(SixMethods, LiftedStore):  # type: ignore[misc]
+    """Its six methods in Ledger-Once's shape."""
 
 
 def shown(row: Row) -> Record:

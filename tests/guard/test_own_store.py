@@ -55,6 +55,18 @@ class TestOwnStore:
         assert guard.stats()["executed"] == 1
         guard.close()
 
+    def test_its_owner_sees_records_as_they_were_put_there(self, own: DictStore | AwaitedDictStore) -> None:
+        guard = Guard(store=own).quiet()
+        guard.as_caller("A")(len, "abc")
+        guard(len, "abc")
+        [record] = guard._engine.store.all()
+        assert isinstance(record, Record)
+        assert (record.result, record.attempts, record.blocked, record.since) == (3, 2, 1, None)
+        assert record == guard._engine.store.get(record.id)
+        record.status, record.error = Status.FAILED, "told by a test"
+        guard._engine.store.put(record)
+        assert guard(len, "abc") == 3
+
     def test_a_failed_call_may_run_again(self, own: DictStore | AwaitedDictStore) -> None:
         guard, outcomes = Guard(store=own), [ValueError("declined"), None]
 

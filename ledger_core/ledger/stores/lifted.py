@@ -78,7 +78,7 @@ class LiftedStore:
             return True
 
     def look(self, record: Record) -> Record | None:
-        return self.get(record.id) if record.id else None
+        return self._last(record.id)[0] if record.id else None
 
     def append(self, event: Event) -> None:
         with self._lock:
@@ -151,7 +151,7 @@ class LiftedStore:
 
     def reopened(self) -> LiftedStore:
         """A store for a forked child: locks and threads of the parent are not there."""
-        return LiftedStore(self._bare.store, self._bare.shape)
+        return type(self)(self._bare.store, self._bare.shape)
 
     def get(self, id: str) -> Record | None:
         return self._last(id)[0]
