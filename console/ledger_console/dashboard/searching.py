@@ -12,8 +12,8 @@ from ledger.records import Record, rfc3339
 if TYPE_CHECKING:
     from ledger.stores.sqlite_view import SqliteView
 
-WIDTH = 10_000
-"""Records of one read: some tens of milliseconds."""
+FIRST, WIDTH = 500, 10_000
+"""Records of the first read, which fills most pages, and of each that follows: some tens of milliseconds."""
 SECONDS = 0.6
 """After so long no further read begins."""
 
@@ -36,16 +36,16 @@ class Found:
 def find(view: SqliteView, query: Query, page: int) -> Found:
     """A page of it. Raises what the view raises."""
     found: list[Record] = []
-    searched, end = 0, time.monotonic() + SECONDS
+    searched, width, end = 0, min(FIRST, WIDTH), time.monotonic() + SECONDS
     while True:
-        records, edge = view.scan(replace(query, limit=page + 1 - len(found)), WIDTH)
+        records, edge = view.scan(replace(query, limit=page + 1 - len(found)), width)
         found += records
         if edge is None or len(found) > page:
             return _page(found, page, query.sort)
         at = place_of(edge, query.sort)
         # The beginning of an order's next stretch: there were fewer in the one before.
-        searched += WIDTH if at.id else 0
-        query = replace(query, before=edge)
+        searched += width if at.id else 0
+        query, width = replace(query, before=edge), WIDTH
         if time.monotonic() > end:
             return Found(found, edge, True, searched, rfc3339(at.key) if query.sort is Sort.CREATED else "")
 

@@ -6,7 +6,6 @@ yet are few, and are sorted.
 
 from __future__ import annotations
 
-import json
 import math
 import sqlite3
 from collections.abc import Sequence
@@ -177,7 +176,10 @@ def _records(db: sqlite3.Connection, query: Query, at: Place, way: _Way) -> list
 
 
 def _walked(db: sqlite3.Connection, query: Query, at: Place, way: _Way, width: int) -> list[tuple[float, int]]:
-    """The (key, seq) of the next `width` records of the index, whatever else they are. Reads no record."""
+    """The (key, seq) of the next `width` records of the index, whatever else they are.
+
+    Reads no record, but for the rest of an order that no index of its own holds.
+    """
     terms, values = of_records(way.held)
     sql, given = _walk(query, at, way, "r.seq AS at", terms)
     per_half = [*values, *given, width]
@@ -187,10 +189,11 @@ def _walked(db: sqlite3.Connection, query: Query, at: Place, way: _Way, width: i
 def _among(db: sqlite3.Connection, query: Query, seqs: Sequence[int]) -> list[Record]:
     """Those of these records that fit the query, in their order: not more are read than fill the page."""
     terms, values = of_records(query)
-    sql = f"SELECT {_ALL}, r.seq FROM records r WHERE r.seq IN (SELECT value FROM json_each(?)){terms}"
     found: list[Record] = []
     for some in batched(seqs, READ):
-        by_seq = {row[-1]: row[:-1] for row in db.execute(sql, (json.dumps(some), *values))}
+        marks = ", ".join("?" * len(some))
+        sql = f"SELECT {_ALL}, r.seq FROM records r WHERE r.seq IN ({marks}){terms}"
+        by_seq = {row[-1]: row[:-1] for row in db.execute(sql, (*some, *values))}
         found += [record_from(by_seq[seq]) for seq in some if seq in by_seq]
         if query.limit is not None and len(found) >= query.limit:
             return found[: query.limit]
@@ -206,8 +209,8 @@ def _walk(query: Query, at: Place, way: _Way, columns: str, terms: str) -> tuple
     direction, sign, gone = ("ASC", ">", 2**63 - 1) if query.oldest else ("DESC", "<", 0)
     key, behind, given = stretch.key, "", []
     if at.id:
-        # A record that was removed meanwhile: on from its place.
-        # Twice, because SQLite takes no row value for the bound of an index on an expression.
+        # A record that was removed meanwhile: on from its place. The key is said twice, because SQLite takes no row
+        # value for the bound of an index on an expression.
         behind = (
             f" AND {key} {sign}= ? AND ({key}, r.seq) {sign} (?, coalesce((SELECT seq FROM records WHERE id = ?), ?))"
         )
