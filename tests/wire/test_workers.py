@@ -141,6 +141,31 @@ def test_they_are_replaced_while_requests_come(crew: Crew, upstream: Upstream) -
     assert crew.number('ledger_attempts_total{outcome="executed",rule="charges"}') == len(records)
 
 
+def test_where_a_new_one_does_not_start_the_old_ones_stay(crew: Crew, upstream: Upstream) -> None:
+    assert crew.process.stderr is not None
+    before, said, stderr = crew.pids(), "", crew.process.stderr.fileno()
+    rules = crew.db.parent / "ledger.yaml"
+    os.set_blocking(stderr, False)
+
+    def told() -> bool:
+        nonlocal said
+        with contextlib.suppress(BlockingIOError):
+            said += os.read(stderr, 1 << 16).decode()
+        return "the workers that are there stay" in said
+
+    rules.write_text("rules: [{name: broken, match: {ur: x}}]\n")
+    crew.process.send_signal(signal.SIGUSR2)
+    until(told, 60)
+    assert f"{rules}:1:" in said
+    assert crew.pids() == before
+    assert crew.post("/ok/charges").headers["Ledger-Outcome"] == "executed"
+    rules.write_text(RULES)
+    crew.process.send_signal(signal.SIGUSR2)
+    until(lambda: len(crew.pids()) == 2 and not before & crew.pids(), 60)
+    assert crew.post("/ok/charges").headers["Ledger-Outcome"] == "replayed"
+    assert len(upstream.effects()) == 1
+
+
 def test_new_rules_reach_them_all(crew: Crew) -> None:
     (crew.db.parent / "ledger.yaml").write_text(MORE_RULES)
     crew.process.send_signal(signal.SIGHUP)
