@@ -54,7 +54,7 @@ class Reloader:
         except (RulesError, EngineError, OSError) as error:
             logger.error("the rules were not changed: %s", "; ".join(str(error).splitlines()))
             return False
-        logger.warning("rules reloaded: %d for %d hosts", len(rules.rules), len(rules.hosts()))
+        logger.warning("rules reloaded; rules: %d, hosts: %d", len(rules.rules), len(rules.hosts()))
         return True
 
     def _changed(self) -> bool:

@@ -45,7 +45,7 @@ def opened(step: Follow) -> Streamed:
 def broken(sent: Sequence[tuple[Record, Outcome]], error: Exception) -> Response:
     """What is true when the ledger failed: nothing was sent, or the live outcome, recorded or not."""
     if not sent:
-        return answers.problem(answers.UNAVAILABLE, detail=str(error))
+        return answers.problem(answers.UNAVAILABLE, detail=_cause(str(error)))
     record, outcome = sent[-1]
     return _live(Reply(_TOLD[outcome.status], record, outcome), OnUnknown.HOLD)
 
@@ -71,4 +71,9 @@ def _told(reply: Reply) -> str | None:
 
 
 def _why(record: Record) -> str | None:
-    return f"Cause: {record.error}." if record.error else None
+    return _cause(record.error) if record.error else None
+
+
+def _cause(why: str) -> str:
+    """An error's words as a sentence among others."""
+    return f"Cause: {why.removesuffix('.')}."

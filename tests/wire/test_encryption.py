@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,7 @@ def test_a_replay_outlives_a_restart_with_the_key_and_is_refused_without_it(tmp_
         if status == 503:
             assert answer.headers["Ledger-Outcome"] == "refused"
             assert "LEDGER_ENCRYPTION_KEY" in answer.text or "another key" in answer.text
+            assert re.fullmatch(r"Cause: [^.]*\. This attempt had no effect; .*\.", answer.json()["detail"])
         assert len(upstream.effects()) == 1
 
 
