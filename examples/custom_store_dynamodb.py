@@ -1,6 +1,11 @@
 """A store of your own in six methods: guarded calls with their records in DynamoDB.
 
-Run it against any DynamoDB (`AWS_ENDPOINT_URL_DYNAMODB` names a local one) with `pip install boto3 ledger-sidecar`.
+Run it against any DynamoDB, with `pip install boto3 ledger-sidecar`; or without an account:
+
+    pip install 'moto[server]' && moto_server -p 5000 &
+    export AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:5000 AWS_DEFAULT_REGION=eu-west-1
+    AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any python custom_store_dynamodb.py
+
 The table needs one key, `id`. Only `claim` has to be atomic; DynamoDB's condition on a missing key makes it so.
 An item holds up to 400 KB, so a larger result cannot be kept here: the call then fails before it is recorded.
 """
@@ -61,14 +66,18 @@ def _item(r: Record) -> dict[str, Any]:
 
 
 def create(table: str) -> None:
-    """Make the table, once."""
-    made = boto3.resource("dynamodb").create_table(
-        TableName=table,
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    made.wait_until_exists()
+    """Make the table, unless it is there."""
+    dynamodb = boto3.resource("dynamodb")
+    try:
+        dynamodb.create_table(
+            TableName=table,
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    except dynamodb.meta.client.exceptions.ResourceInUseException:
+        return
+    dynamodb.Table(table).wait_until_exists()
 
 
 def charge(order: str, amount: float) -> dict[str, Any]:

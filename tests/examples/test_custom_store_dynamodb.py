@@ -46,6 +46,9 @@ class TestDynamoStore:
         charged = "{'order': 'A-7', 'charged': 49.0}"
         assert [line for line in told.splitlines() if "A-7" in line] == ["charging A-7: 49.0", *[charged] * 3]
         assert "'executed': 1" in told
+        example.main()
+        again = capsys.readouterr().out.splitlines()
+        assert again[:3] == [charged] * 3, "a second run finds the table and the record"
 
     def test_many_threads_with_clients_of_their_own_run_it_once(self, example: ModuleType) -> None:
         example.create("ledger")
