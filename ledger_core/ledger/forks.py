@@ -9,6 +9,7 @@ process is copied, and the child closes what it inherited before it opens anythi
 from __future__ import annotations
 
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -47,6 +48,8 @@ _open: dict[int, weakref.ref[Open]] = {}
 _locks: dict[int, weakref.ref[Lock]] = {}
 _holding: list[Open] = []
 _held: list[Lock] = []
+_forking = threading.RLock()
+"""One fork at a time: another thread's would let go of what this one holds."""
 
 
 def tell(opened: Open) -> None:
@@ -63,6 +66,7 @@ def free_in_child[L: Lock](lock: L) -> L:
 
 
 def _before() -> None:
+    _forking.acquire()
     # First the locks: who holds one of them may be opening something.
     _held.extend(lock for ref in list(_locks.values()) if (lock := ref()) and lock.acquire(timeout=HOLD_SECONDS))
     for ref in list(_open.values()):
@@ -89,6 +93,7 @@ def _in_child() -> None:
 def _release() -> None:
     while _held:
         _held.pop().release()
+    _forking.release()
 
 
 if hasattr(os, "register_at_fork"):

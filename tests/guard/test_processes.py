@@ -240,3 +240,36 @@ def test_a_fork_amid_the_calls_of_other_threads(tmp_path: Path) -> None:
     )
     assert done.stdout == f"{[0] * 8}\n", done.stderr
     assert sorted(effects(tmp_path)) == [str(n) for n in range(8)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_threads_that_fork_at_one_time_go_one_after_the_other(tmp_path: Path) -> None:
+    """Or the end of one fork would let go of what the other still holds."""
+    code = (
+        "import os, threading, time, warnings\n"
+        "from ledger import SqliteStore, forks\n"
+        "warnings.simplefilter('ignore')\n"
+        "class Witness:\n"
+        "    told = []\n"
+        "    def hold(self): self.told.append('hold'); time.sleep(0.05)\n"
+        "    def go_on(self): self.told.append('go on')\n"
+        "    def leave(self): pass\n"
+        "witness, ready = Witness(), threading.Barrier(2)\n"
+        "forks.tell(witness)\n"
+        "store = SqliteStore(os.environ['LEDGER_DB'])\n"
+        "def work():\n"
+        "    ready.wait()\n"
+        "    for _ in range(3):\n"
+        "        child = os.fork()\n"
+        "        if child == 0: os._exit(0)\n"
+        "        os.waitpid(child, 0)\n"
+        "threads = [threading.Thread(target=work) for _ in range(2)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+        "print(witness.told == ['hold', 'go on'] * 6, store.all())\n"
+    )
+    env = {"LEDGER_DB": str(tmp_path / "ledger.db")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.stdout == "True []\n", done.stderr
