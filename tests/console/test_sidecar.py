@@ -161,7 +161,8 @@ def test_no_rules_file_is_needed_to_know_the_listen_default() -> None:
 
 def test_rules_check(ledger: Ledger, tmp_path: Path) -> None:
     (tmp_path / "ledger.yaml").write_text(RULES)
-    assert ledger("rules", "check") == (0, "ledger.yaml: 1 rule for hooks.example.com; mode enforce\n", "")
+    said = ledger("rules", "check")
+    assert (said.code, said.out) == (0, "ledger.yaml: 1 rule for hooks.example.com; mode enforce\n")
 
 
 def test_rules_check_says_that_tools_alone_guard_no_request(ledger: Ledger, tmp_path: Path) -> None:
