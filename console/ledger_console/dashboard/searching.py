@@ -12,8 +12,11 @@ from ledger.records import Record, rfc3339
 if TYPE_CHECKING:
     from ledger.stores.sqlite_view import SqliteView
 
-FIRST, WIDTH = 500, 10_000
-"""Records of the first read, which fills most pages, and of each that follows: some tens of milliseconds."""
+FIRST, WIDTH = 500, 2_000
+"""Records of the first read, which fills most pages, and of each that follows: some ten milliseconds.
+
+Where none of them is in memory yet, the disk is asked once for each: some hundred more.
+"""
 SECONDS = 0.6
 """After so long no further read begins."""
 
