@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TextIO
 
 from ledger_console.loading import loading
 
@@ -115,14 +115,15 @@ def _exit_code(command: Callable[[], Any]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except (ReaderGone, BrokenPipeError):
-        _forget_stdout()
+        _forget(sys.stdout)
+        _forget(sys.stderr)
         return 0
     except ModuleNotFoundError as error:
         from ledger_console import extra
 
         return _say(str(extra.missing()), USAGE) if extra.is_missing(error) else _bug(error)
     except OSError as error:
-        _forget_stdout()
+        _forget(sys.stdout)
         return _say(f"{error.filename or 'the output'}: {error.strerror or error}", FAILED)
     except Exception as error:
         return _bug(error)
@@ -136,8 +137,12 @@ def _bug(error: Exception) -> int:
 
 
 def _say(message: str, code: int, prefix: str = "ledger: ") -> int:
-    for line in message.splitlines():
-        sys.stderr.write(f"{prefix}{visible(line)}\n")
+    try:
+        for line in message.splitlines():
+            sys.stderr.write(f"{prefix}{visible(line)}\n")
+        sys.stderr.flush()
+    except BrokenPipeError:
+        _forget(sys.stderr)
     return code
 
 
@@ -166,7 +171,7 @@ def _friendly(said: str) -> str:
     return re.sub(_NUMBER, lambda found: "a whole number" if found[1] == "int" else "a number", said)
 
 
-def _forget_stdout() -> None:
+def _forget(stream: TextIO) -> None:
     """What is still buffered cannot be written; keep the interpreter from trying again when it ends."""
     with contextlib.suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

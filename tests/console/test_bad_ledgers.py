@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import subprocess
 import sys
@@ -145,9 +146,21 @@ def test_hostile_records_on_a_terminal(agent: Agent, command: str, columns: str)
 
 @pytest.mark.parametrize("command", READERS)
 def test_a_reader_that_leaves_early(filled: Path, command: str) -> None:
-    shell = f"set -o pipefail; {sys.executable} -m ledger_console {command} 2>&1 | head -c 1"
+    shell = f"unset PYTHONUNBUFFERED; set -o pipefail; {sys.executable} -m ledger_console {command} 2>&1 | head -c 1"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, len(done.stdout), done.stderr) == (0, 1, "")
+
+
+@pytest.mark.parametrize(("command", "code"), [*((command, 0) for command in READERS), ("show zz", 1), ("shwo", 2)])
+def test_nobody_reads_what_is_said_beside(filled: Path, command: str, code: int) -> None:
+    gone, stderr = os.pipe()
+    os.close(gone)
+    # Unbuffered, nothing would be left for the interpreter's end.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    words = [sys.executable, "-m", "ledger_console", *command.split()]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=stderr, env=env, timeout=60, check=False)
+    os.close(stderr)
+    assert done.returncode == code
 
 
 def _where_only_reading_is_allowed(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
