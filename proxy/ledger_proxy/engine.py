@@ -164,9 +164,10 @@ class Engine:
 
 
 def _read_connections(handler: Any) -> None:
-    """Splice tunnels; close a connection also where its reader is cancelled while it waits for its turn.
+    """Splice tunnels, and end them with their server; close a connection also where its reader is cancelled while it
+    waits for its turn.
 
-    mitmproxy leaves it open.
+    mitmproxy leaves it open, and a client that only sends to a server that is gone.
     """
     read = handler.handle_connection
     if hasattr(read, "closes"):
@@ -184,6 +185,9 @@ def _read_connections(handler: Any) -> None:
                 finally:
                     self.transports.pop(connection).writer.close()
             raise
+        finally:
+            if connection is not self.client and splicing.tunnelled(self.client):
+                _close(self, "its server is gone")
 
     handle_connection.closes = True  # type: ignore[attr-defined]
     handler.handle_connection = handle_connection

@@ -2,7 +2,8 @@
 
 Only pieces. How a tunnel begins, is half-closed, ends or is given up is mitmproxy's to say: its readers wait for an end
 that comes to them as ever. A piece that finds its reader away, or its way closed, goes through the layers, so that none
-overtakes another. Of asyncio's readers one private name is used; without it all goes that way, only slower.
+overtakes another. Of asyncio's readers and their protocols two private names are used; without them all goes that way,
+only slower.
 """
 
 from __future__ import annotations
@@ -40,24 +41,34 @@ def begin(handler: Any, server: Any) -> None:
     if server is client or not tunnelled(client) or client.tls_established or through_another:
         return
     ends = [handler.transports.get(connection) for connection in (client, server)]
-    if any(end is None or end.writer.is_closing() or not hasattr(end.reader, "_waiter") for end in ends):
+    if any(end is None or end.writer.is_closing() or not _known(end) for end in ends):
         return
-    ways = [end.writer.transport for end in ends]
-    for end, here, there in zip(ends, ways, reversed(ways), strict=True):
-        here.set_protocol(_Spliced(end.reader, here.get_protocol(), there, handler.timeout_watchdog.register_activity))
+    heard = handler.timeout_watchdog.register_activity
+    one, other = (_Spliced(end.reader, end.writer.transport, heard) for end in ends)
+    one.join(other)
+    other.join(one)
+
+
+def _known(end: Any) -> bool:
+    """Whether its reader and its protocol are asyncio's, as they were in 3.13."""
+    names = (end.reader, "_waiter"), (end.reader, "_paused"), (end.writer.transport.get_protocol(), "_paused")
+    return all(hasattr(*name) for name in names)
 
 
 class _Spliced(asyncio.BufferedProtocol):
-    """One end of a tunnel. there: the other. kept: asyncio's own protocol, which feeds the reader of this one."""
+    """One end of a tunnel, and its way to the other. It goes on in place of asyncio's own protocol, which it feeds."""
 
-    def __init__(
-        self,
-        reader: Any,
-        kept: asyncio.StreamReaderProtocol,
-        there: asyncio.Transport,
-        heard: Callable[[], None],
-    ) -> None:
-        self._reader, self._kept, self._there, self._heard = reader, kept, there, heard
+    def __init__(self, reader: Any, way: asyncio.Transport, heard: Callable[[], None]) -> None:
+        self._reader, self._way, self._heard = reader, way, heard
+        self._kept: Any = way.get_protocol()
+
+    def join(self, other: _Spliced) -> None:
+        """From now on what comes here goes to the other end, no faster than it is taken there."""
+        self._other, self._there = other, other._way
+        self._way.set_protocol(self)
+        # What was said while the other was not yet reached may be more already than is taken at once.
+        if self._kept._paused:
+            self._there.pause_reading()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return _PIECE
@@ -76,12 +87,17 @@ class _Spliced(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._kept.resume_writing()
-        self._there.resume_reading()
+        self._other.read_on()
+
+    def read_on(self) -> None:
+        """There is room at the other end. A reader that has too much for its layers goes on by itself, later."""
+        if not self._reader._paused:
+            self._way.resume_reading()
 
     def eof_received(self) -> bool | None:
-        return self._kept.eof_received()
+        return self._kept.eof_received()  # type: ignore[no-any-return]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._kept.connection_lost(exc)
         # Nobody is left who could say that there is room again; what comes yet has its end in the layers.
-        self._there.resume_reading()
+        self._other.read_on()

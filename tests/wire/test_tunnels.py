@@ -238,6 +238,19 @@ def test_a_server_that_is_gone_is_gone_for_a_client_that_sends(world: World) -> 
             pass
 
 
+@pytest.mark.parametrize("gone", ["with a reset", "closed"])
+def test_a_server_that_is_gone_is_gone_for_a_client_that_only_sends(world: World, gone: str) -> None:
+    """It reads nothing, so it would not see that the server has ended; and nobody takes what it sends."""
+
+    def serve(client: socket.socket) -> None:
+        exactly(client, MEBIBYTE)
+        if gone == "with a reset":
+            reset(client)
+
+    with world.tunnel(serve) as raw, pytest.raises(ConnectionError):
+        raw.sendall(bytes(8 * FLOOD))
+
+
 def reset(raw: socket.socket) -> None:
     """Hang up at once, so that what was not taken is thrown away."""
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -278,3 +291,33 @@ def test_a_client_that_speaks_tls_with_the_sidecar_itself_is_passed_on_in_plain(
         assert exactly(raw, 5) == b"olleh"
         raw.sendall(b"ab" * (MEBIBYTE // 2))
         assert exactly(raw, MEBIBYTE) == b"ba" * (MEBIBYTE // 2)
+
+
+@contextlib.contextmanager
+def no_room(listening: socket.socket) -> Iterator[None]:
+    """Nobody else gets through to a server meanwhile: its queue is full."""
+    listening.listen(0)
+    with socket.create_connection(listening.getsockname(), PATIENCE):
+        yield
+        listening.accept()[0].close()
+    listening.listen()
+
+
+def test_what_is_said_before_a_server_is_reached_holds_back_what_is_said_then(world: World) -> None:
+    """There is more of it than a server that takes nothing lets through."""
+    sent = threading.Event()
+
+    def serve(client: socket.socket) -> None:
+        client.sendall(b"go")
+        assert sent.wait(PATIENCE)
+
+    with contextlib.ExitStack() as stack:
+        with no_room(world.listening):
+            raw = stack.enter_context(world.asking())
+            raw.sendall(bytes(16 * MEBIBYTE))
+        stack.enter_context(world.serving(serve))
+        stack.callback(sent.set)
+        assert exactly(raw, 2) == b"go"
+        raw.settimeout(2)
+        with within(world.sidecar, 32 * MEBIBYTE), pytest.raises(TimeoutError):
+            raw.sendall(bytes(FLOOD))
