@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -175,7 +176,8 @@ def _drawn(store: ledgers.Reader, query: Query, width: int) -> None:
     length = now - (query.since if query.since is not None else now - _SPANS[0][0])
     seconds = next((stretch for span, stretch in _SPANS if length <= span + 1), 7 * 86_400)
     start = now - seconds * STRETCHES
-    found = store.activity(query, seconds)
+    # From there only: of a year all hours would be summed.
+    found = store.activity(query if query.since is not None else replace(query, since=start), seconds)
     counts = [0] * STRETCHES
     for at, sums in found.items():
         place = int((at - start) // seconds)
