@@ -175,5 +175,5 @@ class _SQLite(SixMethods, SqliteStore):  # type: ignore[misc]
 
     def reopened(self) -> _SQLite:
         """A store of its own on the same file, for a forked child."""
-        self._refuse_torn()
+        self._forked.refuse_torn()
         return _SQLite(self.path, self._durability, cipher=self._cipher)

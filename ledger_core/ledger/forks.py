@@ -1,9 +1,7 @@
 """This process's id, without asking the system at every call; a forked child learns its own. And who is told of a fork.
 
-A child inherits what SQLite believes of this process's locks, but not the locks: a connection that it opens beside an
-inherited one holds none, and the parent's end would take the log away from under it. So no write is under way while a
-process is copied, and the child closes what it inherited before it opens anything
-(https://sqlite.org/howtocorrupt.html, 2.6).
+What is open is told before a process is copied, so that nothing of it is copied half done, and told in the child, where
+it leaves what it inherited before anything is opened there. Why, see `stores.forked`.
 """
 
 from __future__ import annotations

@@ -30,9 +30,9 @@ guard.policy(charge, replay=True)
 """
 
 
-def agent(tmp_path: Path, end: str, then: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """A process of its own that guards `charge`; its effects go to a file."""
-    code = AGENT.replace("END", end) + then
+def agent(tmp_path: Path, end: str, then: str, first: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    """A process of its own that guards `charge`; its effects go to a file. first: what it does before it imports us."""
+    code = first + AGENT.replace("END", end) + then
     return subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "effects")],
         env={"LEDGER_DB": str(tmp_path / "ledger.db"), "LEDGER_QUIET": "1", **env},
@@ -175,16 +175,8 @@ def test_a_slow_call_is_never_stolen(tmp_path: Path) -> None:
 
 def test_who_asked_to_be_called_at_exit_before_ledger_did_still_can_call(tmp_path: Path) -> None:
     """Python calls them in the reverse order: by then this ledger was closed once."""
-    then = "guard(charge, 1); "
-    code = "import atexit; atexit.register(lambda: print(guard(charge, 1), guard(charge, 2), guard(charge, 2)))\n"
-    done = subprocess.run(
-        [sys.executable, "-c", code + AGENT.replace("END", "pass") + then, str(tmp_path / "effects")],
-        env={"LEDGER_DB": str(tmp_path / "ledger.db"), "LEDGER_QUIET": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=30,
-    )
+    first = "import atexit; atexit.register(lambda: print(guard(charge, 1), guard(charge, 2), guard(charge, 2)))\n"
+    done = agent(tmp_path, "pass", "guard(charge, 1)", first)
     assert (done.stdout, done.stderr) == ("{'order': 1} {'order': 2} {'order': 2}\n", "")
     assert effects(tmp_path) == ["1", "2"]
 
@@ -209,6 +201,30 @@ def test_a_child_that_outlives_its_parent_is_seen_by_who_comes_after(tmp_path: P
     later = agent(tmp_path, "pass", "print([guard(charge, n) for n in (1, 2, 3)])")
     assert later.stdout == "[{'order': 1}, {'order': 2}, {'order': 3}]\n", later.stderr
     assert effects(tmp_path) == ["1", "2", "3"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_what_a_child_leaves_is_not_taken_from_its_parent(tmp_path: Path) -> None:
+    """A child closes what it inherited: the last one to close takes the log away, and it is not the last."""
+    done = agent(
+        tmp_path,
+        "pass",
+        "guard(charge, 0)\n"
+        "log = os.environ['LEDGER_DB'] + '-wal'\n"
+        "before, sizes = os.stat(log).st_ino, [os.stat(log).st_size]\n"
+        "for n in range(1, 6):\n"
+        "    child = os.fork()\n"
+        "    if child == 0: os._exit(0)\n"
+        "    os.waitpid(child, 0)\n"
+        "    guard(charge, n)\n"
+        "    sizes.append(os.stat(log).st_size)\n"
+        "print(os.stat(log).st_ino == before, sizes == sorted(set(sizes)), flush=True)\n"
+        "os._exit(0)\n",
+    )
+    assert done.stdout == "True True\n", done.stderr
+    later = agent(tmp_path, "pass", "print([guard(charge, n)['order'] for n in range(6)])")
+    assert later.stdout == "[0, 1, 2, 3, 4, 5]\n", later.stderr
+    assert effects(tmp_path) == [str(n) for n in range(6)]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ledger import clock, forks
-from ledger.errors import LedgerError, StoreBusy, StoreUnavailable
+from ledger import clock
+from ledger.errors import LedgerError
 from ledger.lifecycle import Change, Claimant, first_claim
 from ledger.owners import new_token
 from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
 from ledger.records import Event, Instant, Record, Status
-from ledger.stores import counting, filing, ledger_once, paging, reading
+from ledger.stores import counting, filing, ledger_once, paging, reading, within
 from ledger.stores.engine import (
     Add,
     Append,
@@ -29,8 +29,9 @@ from ledger.stores.engine import (
     commit,
 )
 from ledger.stores.files import open_ledger, open_reader, translated
+from ledger.stores.forked import Forked
 from ledger.stores.sealed import Cipher
-from ledger.stores.together import WITHIN, Together
+from ledger.stores.together import Together
 
 FLUSH_SECONDS = 0.1
 MUCH_UNFILED, BATCHES_FOR_A_SCREEN = 10_000, 8
@@ -61,9 +62,7 @@ class SqliteStore:
         self._mutex, self._flushing = threading.RLock(), threading.RLock()
         self._writing = threading.Lock()
         self._reading = threading.RLock()
-        self._held: list[forks.Lock] = []
-        self._torn = False
-        forks.tell(self)
+        self._forked = Forked(self.path, (self._writing, self._reading), (self._reader, self._writer))
 
     def insert(self, change: Change) -> bool:
         """See `SyncStore`."""
@@ -237,35 +236,8 @@ class SqliteStore:
 
     def reopened(self) -> SqliteStore:
         """A store of its own on the same file, for a forked child: no SQLite connection may cross a fork."""
-        self._refuse_torn()
+        self._forked.refuse_torn()
         return SqliteStore(self.path, self._durability, cipher=self._cipher)
-
-    def hold(self) -> None:
-        """See `forks.Open`. Where a thread does not end its work in time, the child is refused the ledger."""
-        for lock in (self._writing, self._reading):
-            if lock.acquire(timeout=forks.HOLD_SECONDS):
-                self._held.append(lock)
-
-    def go_on(self) -> None:
-        """See `forks.Open`."""
-        while self._held:
-            self._held.pop().release()
-
-    def leave(self) -> None:
-        """See `forks.Open`."""
-        with contextlib.suppress(sqlite3.Error):  # it was closed already
-            self._torn = len(self._held) < 2 or self._reader.in_transaction
-            if not self._torn:
-                self._reader.close()
-                self._writer.close()
-        self.go_on()
-
-    def _refuse_torn(self) -> None:
-        if self._torn:
-            raise StoreUnavailable(
-                f"the ledger {self.path} cannot be used in this process: it was forked while a write was under way; "
-                "fork before the first guarded call, or start the process anew (spawn)"
-            )
 
     @contextlib.contextmanager
     def _screen(self) -> Iterator[sqlite3.Connection]:
@@ -280,7 +252,7 @@ class SqliteStore:
     def _refuse_within(self) -> None:
         """In a signal handler that interrupted a screen's snapshot, what is read would be of its moment."""
         if self._reader.in_transaction:
-            raise StoreBusy(WITHIN)
+            raise within.refused()
 
     def _file_if_much(self) -> None:
         """What cannot be filed now is read as it is."""

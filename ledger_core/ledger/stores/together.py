@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from ledger.errors import StoreBusy
+from ledger.stores import within
 from ledger.stores.engine import Op, Write
 
 GATHER_SECONDS = 0.0001
@@ -21,10 +21,6 @@ faster than threads come again."""
 LOOK_AGAIN_SECONDS = 1.0
 """A sleeper looks for itself after so long, should Ctrl-C have swallowed the call that was meant for it."""
 _LEADS = "leads"
-WITHIN = (
-    "the ledger is being used by the code that a signal handler interrupted, so the handler cannot use it; "
-    "let it set a flag, and call guard where the flag is read"
-)
 
 
 class Ticket(Write):
@@ -113,7 +109,7 @@ class Together:
         """A thread that was interrupted amid a write cannot lead, and would wait for itself for ever."""
         leader = self._seat.get(_LEADS)
         if leader is not None and leader.thread == ticket.thread:
-            raise StoreBusy(WITHIN)
+            raise within.refused()
 
     def _lead(self, ticket: Ticket) -> None:
         batch: list[Ticket] = []
