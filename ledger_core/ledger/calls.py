@@ -93,8 +93,8 @@ class Call:
 
     def begin(self, record: Record) -> None:
         """The claim is renewed from now until its outcome is durable."""
-        self.mine, self._fate = record, _INTERRUPTED
         self._keeper.take(record)
+        self.mine, self._fate = record, _INTERRUPTED
 
     def ended(self, outcome: Outcome) -> Outcome:
         """What it came to, kept for `rescue`."""

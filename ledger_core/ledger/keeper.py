@@ -159,11 +159,15 @@ class Keeper:
 
     def _start(self) -> None:
         if self._thread is None and not self._stop.is_set():
-            # An interpreter that ends starts no thread any more; what it still calls is called without heartbeats.
-            with contextlib.suppress(RuntimeError):
-                thread = threading.Thread(target=self._run, name="ledger-keeper", daemon=True)
+            thread = threading.Thread(target=self._run, name="ledger-keeper", daemon=True)
+            try:
                 thread.start()
                 self._thread = thread
+            except RuntimeError as error:
+                # An interpreter that ends starts no thread any more; what it still calls is called without heartbeats.
+                # Where there are too many threads, nothing is called: somebody else could take a silent claim over.
+                if "interpreter shutdown" not in str(error):
+                    raise
 
     def _run(self) -> None:
         elapsed = 0.0

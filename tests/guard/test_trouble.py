@@ -16,6 +16,7 @@ import pytest
 from ledger import (
     Guard,
     InFlight,
+    MemoryStore,
     NotALedger,
     OutcomeUnknown,
     ResultUnavailable,
@@ -26,6 +27,7 @@ from ledger import (
     UnstableArgument,
 )
 from ledger.lifecycle import Change
+from ledger.ports import Query
 from ledger.stores import sqlite as sqlite_store
 from tests.guard.conftest import Tool
 
@@ -342,3 +344,56 @@ def test_a_signal_handler_that_interrupts_the_ledger_is_refused_it_and_waits_for
     assert guard(tool.charge, "a") is None
     guard.close()
     guard._engine.store.close()
+
+
+def test_a_signal_handler_cannot_come_between_the_look_of_a_change_and_its_write(
+    tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks for the very operation that is about to run again: one of them does."""
+    told: list[str] = []
+
+    def on_signal(*_: object) -> None:
+        try:
+            guard(tool.charge, "a")
+        except StoreBusy as error:
+            told.append(str(error))
+
+    def opens(change: Change) -> bool:
+        before = found(change)
+        if change.record.epoch == 2 and not told:
+            signal.raise_signal(signal.SIGUSR1)
+        return before
+
+    guard = Guard(store=MemoryStore()).quiet()
+    tool.raises.append(ValueError("declined"))
+    with pytest.raises(ValueError, match="declined"):
+        guard(tool.charge, "a")
+    found, before = Change.opens.fget, signal.signal(signal.SIGUSR1, on_signal)
+    monkeypatch.setattr(Change, "opens", property(opens))
+    try:
+        assert guard(tool.charge, "a") is not None
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert "let it set a flag" in told[0]
+    assert guard._engine.store.stats(Query())["executed"] == 1
+    assert len(tool.effects) == 2  # the one that failed, and one
+
+
+def test_where_no_thread_can_be_started_nothing_runs(
+    tmp_path: Path, tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its heartbeat a claim could be taken over on another machine while the tool still runs."""
+    store = SqliteStore(tmp_path / "ledger.db")
+    guard = Guard(store=store)
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(RuntimeError, match="new thread"):
+            guard(tool.charge, "a")
+    assert tool.effects == []
+    guard.close()  # which says of the claim that nothing happened
+    assert Guard(store=store)(tool.charge, "a") is not None
+    store.close()

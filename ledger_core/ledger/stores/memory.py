@@ -10,7 +10,7 @@ from ledger.lifecycle import ANSWERED, Change, Claimant, first_claim
 from ledger.owners import new_token
 from ledger.ports import CLOSED, ENDED, NO_REASON, Dimension, Held, Query
 from ledger.records import Event, EventType, Instant, Record, Status
-from ledger.stores import changing, listing
+from ledger.stores import changing, listing, within
 from ledger.stores.listing import Journal
 from ledger.stores.rows import COUNTERS
 
@@ -24,23 +24,21 @@ class MemoryStore:
     def __init__(self) -> None:
         self._rows: dict[str, _Row] = {}
         self._lock = forks.free_in_child(threading.RLock())
+        self._alone = _Alone(self._lock)
         self._journal = Journal(self._lock)
 
     def insert(self, change: Change) -> bool:
         record, counts = change.record, change.counts
-        with self._lock:
+        with self._alone:
             if record.id in self._rows or self._open_twin(record) is not None:
                 return False
-            row = _Row(record, counts)
-            # In one step: the same operation may be claimed by a signal handler that comes in here.
-            if self._rows.setdefault(record.id, row) is not row:
-                return False
+            self._rows[record.id] = _Row(record, counts)
             self._journal.add(change.event, 1, counts)
             return True
 
     def replace(self, change: Change) -> bool:
         record, counts = change.record, change.counts
-        with self._lock:
+        with self._alone:
             row = self._rows.get(record.id)
             # The row is mostly the very one that was seen.
             if row is None or (row.record is not change.was and not changing.holds(change, row.record)):
@@ -66,7 +64,7 @@ class MemoryStore:
             self._journal.add(event, 0, counts)
 
     def renew(self, claims: Collection[Held], now: Instant) -> None:
-        with self._lock:
+        with self._alone:
             for claim in claims:
                 row = self._rows.get(claim.record)
                 if row and row.record.status is Status.RUNNING and (row.record.owner, row.record.epoch) == claim[1:]:
@@ -101,7 +99,7 @@ class MemoryStore:
     def remove(
         self, ids: Sequence[str], now: Instant, among: Collection[Status] = CLOSED, why: Mapping[str, str] = NO_REASON
     ) -> int:
-        with self._lock:
+        with self._alone:
             gone = [row.whole() for i in ids if (row := self._rows.get(i)) and row.record.status in among]
             for r in gone:
                 del self._rows[r.id]
@@ -128,7 +126,7 @@ class MemoryStore:
         return self.insert(first_claim(r, Claimant(token, token), clock.now()))
 
     def put(self, r: Record) -> None:
-        with self._lock:
+        with self._alone:
             before = self._rows.get(r.id)
             was, now = before.counts() if before else {}, changing.counters(r)
             added = {name: count - was.get(name, 0) for name, count in now.items()}
@@ -156,6 +154,26 @@ class MemoryStore:
                 if getattr(row.record, name) == wanted and row.record.status in _OPEN:
                     return row
         return None
+
+
+class _Alone:
+    """Holds the lock for a change, which looks and then writes: nothing may come between, be it of the same thread."""
+
+    __slots__ = ("_amid", "_lock")
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock, self._amid = lock, False
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        if self._amid:
+            self._lock.release()
+            raise within.refused()
+        self._amid = True
+
+    def __exit__(self, *_: object) -> None:
+        self._amid = False
+        self._lock.release()
 
 
 class _Row:
