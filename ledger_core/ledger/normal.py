@@ -5,6 +5,7 @@ The form is JSON-able and unambiguous: containers are tagged lists, so that no v
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import enum
@@ -116,12 +117,16 @@ def _function(value: Any) -> Any:
     told = ["function", f"{value.__module__}.{value.__qualname__}"]
     # One that was made inside another has what it was made with; who comes from a module is known by its name.
     made_with = captured(value) if "<locals>" in value.__qualname__ else ()
-    return [*told, [normal(inner) for inner in made_with]] if made_with else told
+    # One that calls itself closes over itself, too.
+    return [*told, [normal(inner) for inner in made_with if inner is not value]] if made_with else told
 
 
 def captured(fn: Any) -> tuple[Any, ...]:
-    """What a function holds of where it was made: the variables it closes over, and its defaults."""
-    cells = tuple(cell.cell_contents for cell in getattr(fn, "__closure__", None) or ())
+    """What a function holds of where it was made: the variables it closes over that are set, and its defaults."""
+    cells: list[Any] = []
+    for cell in getattr(fn, "__closure__", None) or ():
+        with contextlib.suppress(ValueError):  # empty: not yet set
+            cells.append(cell.cell_contents)
     defaults = getattr(fn, "__defaults__", None) or ()
     return (*cells, *defaults, *(getattr(fn, "__kwdefaults__", None) or {}).values())
 

@@ -81,8 +81,33 @@ class TestCallables:
         pay_all(["INV-1", "INV-2"])
         assert paid == ["INV-1", "INV-2"]
 
+    def test_a_lambda_whose_variable_is_not_set_yet(self, guard: Guard) -> None:
+        paid: list[str] = []
+        pay: Callable[[], None] = lambda: paid.append("INV-1") if paid else invoice()  # noqa: E731
+        with pytest.raises(NameError, match="invoice"):
+            guard(pay)
+
+        def invoice() -> None:
+            paid.append("INV-0")
+
+        guard(pay)
+        assert paid == ["INV-0"]
+
 
 class TestArguments:
+    def test_a_function_that_calls_itself(self, guard: Guard) -> None:
+        def count_down(n: int) -> int:
+            return n if n == 0 else count_down(n - 1)
+
+        counted: list[int] = []
+
+        def measure(job: Callable[[int], int]) -> None:
+            counted.append(job(3))
+
+        guard(measure, count_down)
+        guard(measure, count_down)
+        assert counted == [0]
+
     def test_functions_made_with_other_values_are_other_arguments(self, guard: Guard) -> None:
         def reminder(day: int) -> Callable[[], int]:
             return lambda_free(day)
