@@ -161,8 +161,11 @@ def test_no_rules_file_is_needed_to_know_the_listen_default() -> None:
 
 def test_rules_check(ledger: Ledger, tmp_path: Path) -> None:
     (tmp_path / "ledger.yaml").write_text(RULES)
-    said = ledger("rules", "check")
-    assert (said.code, said.out) == (0, "ledger.yaml: 1 rule for hooks.example.com; mode enforce\n")
+    packs = (
+        "ledger.yaml lists no packs, and with a file the default ones do not apply by themselves: requests to Stripe, "
+        "Slack and the like pass (`ledger rules packs` lists what `packs:` takes)\n"
+    )
+    assert ledger("rules", "check") == (0, "ledger.yaml: 1 rule for hooks.example.com; mode enforce\n", packs)
 
 
 def test_rules_check_says_that_tools_alone_guard_no_request(ledger: Ledger, tmp_path: Path) -> None:

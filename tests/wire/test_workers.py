@@ -11,7 +11,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -191,14 +192,21 @@ def test_what_is_in_flight_ends_before_they_do(crew: Crew, upstream: Upstream, t
     assert not any(psutil.pid_exists(pid) for pid in pids)
 
 
-def test_told_a_second_time_they_give_up_at_once(tmp_path: Path, upstream: Upstream) -> None:
-    """The drain is longer than any test: only the second signal ends it."""
+@contextmanager
+def waiting(tmp_path: Path, upstream: Upstream, workers: int) -> Iterator[tuple[Sidecar, Future[httpx.Response]]]:
+    """Workers with a drain longer than any test, and the answer that one of them waits for."""
     with (
-        running(tmp_path / "s", upstream, RULES, "--workers", "2", "--drain", "600") as sidecar,
+        running(tmp_path / "s", upstream, RULES, "--workers", workers, "--drain", "600") as sidecar,
         ThreadPoolExecutor(1) as agents,
     ):
         answer = agents.submit(sidecar.post, "/hang/charges", {"n": 1})
         upstream.wait_for(lambda u: u.lines(path="/hang/charges"))
+        yield sidecar, answer
+
+
+def test_told_a_second_time_they_give_up_at_once(tmp_path: Path, upstream: Upstream) -> None:
+    """The drain is longer than any test: only the second signal ends it."""
+    with waiting(tmp_path, upstream, 2) as (sidecar, answer):
         sidecar.process.send_signal(signal.SIGTERM)
         until(lambda: _refuses(sidecar.port))
         assert sidecar.stop() == 0  # the second
@@ -209,12 +217,7 @@ def test_told_a_second_time_they_give_up_at_once(tmp_path: Path, upstream: Upstr
 
 def test_one_that_finds_both_signals_waiting_gives_up_all_the_same(tmp_path: Path, upstream: Upstream) -> None:
     """Its parent told it to stop, and then to hurry, while it stood still: Linux hands over the lower number first."""
-    with (
-        running(tmp_path / "s", upstream, RULES, "--workers", "1", "--drain", "600") as sidecar,
-        ThreadPoolExecutor(1) as agents,
-    ):
-        answer = agents.submit(sidecar.post, "/hang/charges", {"n": 1})
-        upstream.wait_for(lambda u: u.lines(path="/hang/charges"))
+    with waiting(tmp_path, upstream, 1) as (sidecar, answer):
         (worker,) = psutil.Process(sidecar.process.pid).children()
         worker.suspend()
         for number in (signal.SIGTERM, signal.SIGINT):
