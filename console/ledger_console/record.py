@@ -63,14 +63,13 @@ def _timeline(events: Sequence[Event]) -> None:
 
 
 def _answer(record: Record) -> None:
-    from ledger_console.dashboard.bodies import shown
-    from ledger_console.dashboard.words import no_body
+    from ledger_console.dashboard.bodies import answer
 
     screen.line("")
-    kept = shown(record)
+    kept, why = answer(record)
     if kept is None:
         _line("answer", BOLD)
-        _line(f"  {no_body(record)}")
+        _line(f"  {why}")
         return
     status = "" if kept.status is None else f"  {kept.status} {kept.reason}".rstrip()
     _line(f"answer{status}  {kept.size:,} bytes kept", BOLD)

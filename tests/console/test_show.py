@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import re
+from contextlib import closing
 from pathlib import Path
 
-from ledger.records import Result, Status
+import pytest
+
+from ledger.records import Record, Result, Status
 from ledger.steps import Outcome
+from ledger.stores.sqlite import SqliteStore
+from ledger_proxy.sealing import sealer
 from tests.console.conftest import Agent, Ledger
 from tests.console.running import PATIENCE, running
 
@@ -209,3 +215,17 @@ def test_on_a_terminal_of_twenty_columns_no_row_is_broken_in_the_middle(agent: A
         "  caller agent-7",
         "  POST https://api.stripe.com/v1/charges",
     ]
+
+
+def test_without_the_key_all_is_told_but_the_answer(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = base64.b64encode(b"k" * 32).decode()
+    with closing(SqliteStore("ledger.db", cipher=sealer({"LEDGER_ENCRYPTION_KEY": key}))) as store:
+        store.put(Record(id="ab12", tool="pay", status=Status.SUCCESS, epoch=1, runs=1, attempts=1, note="for Ann",
+                         result=Result({}, b'"receipt-7"')))  # fmt: skip
+    said = ledger("show", "ab12")
+    assert (said.code, said.err) == (0, "")
+    assert "It happened, once." in said.out
+    assert "for Ann" in said.out
+    assert "is encrypted: set LEDGER_ENCRYPTION_KEY or LEDGER_ENCRYPTION_KEY_FILE" in said.lines[-1]
+    monkeypatch.setenv("LEDGER_ENCRYPTION_KEY", key)
+    assert "receipt-7" in ledger("show", "ab12").lines[-1]

@@ -68,8 +68,12 @@ def test_without_its_key_it_is_one_line_that_says_so(path: Path) -> None:
         read(path, "a" * 8)
     with pytest.raises(ResultSealed, match="under another key"):
         read(path, "a" * 8, NEW)
-    with closing(SqliteView(path)) as view, pytest.raises(ResultSealed):
-        view.get("a" * 8)
+    with closing(SqliteView(path)) as view:
+        found = view.get("a" * 8)
+        assert found is not None
+        assert found.tool == "charges"
+        with pytest.raises(ResultSealed):
+            _ = found.result
 
 
 @pytest.mark.parametrize("replays", [False, True])

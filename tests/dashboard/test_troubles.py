@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import StoreUnavailable
-from ledger.records import Result, Status
+from ledger.records import Record, Result, Status
 from ledger.steps import Outcome
 from ledger.stores import files, sqlite_view
 from ledger.stores.sqlite import SqliteStore
 from ledger_console.dashboard.source import Source
+from ledger_proxy.sealing import Sealer
 from tests.console.conftest import Agent, Ledger
 from tests.console.running import running
 from tests.dashboard.conftest import WHY, Opens, plain
@@ -208,3 +209,12 @@ def _make(path: Path, content: str) -> None:
         return
     with path.open("r+b") as file:
         file.write(b"\xff" * 4096)
+
+
+async def test_an_answer_that_is_encrypted_hides_nothing_else(dashboard: Opens, tmp_path: Path) -> None:
+    with contextlib.closing(SqliteStore(tmp_path / "ledger.db", cipher=Sealer([b"k" * 32]))) as store:
+        store.put(Record(id="ab12", tool="pay", status=Status.SUCCESS, runs=1, result=Result({}, b'"receipt-7"')))
+    page = plain(await (await dashboard(tmp_path / "ledger.db")).opens("/operations/ab12"))
+    assert "It happened, once" in page
+    assert "is encrypted: set LEDGER_ENCRYPTION_KEY" in page
+    assert "receipt-7" not in page

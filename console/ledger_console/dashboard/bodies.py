@@ -6,7 +6,9 @@ import json
 import re
 from dataclasses import dataclass
 
+from ledger.errors import StoreUnavailable
 from ledger.records import Kind, Record
+from ledger_console.dashboard import words
 
 SHOWN = 64 * 1024
 """Characters of a body that a page shows; the rest is a download."""
@@ -30,8 +32,15 @@ class Shown:
     binary: bool
 
 
-def shown(record: Record) -> Shown | None:
-    """What duplicates are answered with; None when no body was kept."""
+def answer(record: Record) -> tuple[Shown | None, str]:
+    """What duplicates are answered with; None when it was not kept or cannot be read, and why."""
+    try:
+        return _shown(record), words.no_body(record)
+    except StoreUnavailable as error:
+        return None, f"Kept, but {error}."
+
+
+def _shown(record: Record) -> Shown | None:
     if record.result is None or record.result.body is None:
         return None
     meta, body = record.result.meta, record.result.body

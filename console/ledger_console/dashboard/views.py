@@ -144,6 +144,7 @@ async def operation(request: web.Request) -> web.StreamResponse:
         "ticks": axis.ticks(),
         "told": drawing.told(record),
     }
+    body, no_body = bodies.answer(record)
     return request.app[PAGES].page(
         request,
         "operation.html",
@@ -157,8 +158,8 @@ async def operation(request: web.Request) -> web.StreamResponse:
         settling=settling(record, request.app[SOURCE].place),
         request_facts=words.request_facts(record),
         identity=words.identity(record),
-        body=bodies.shown(record),
-        no_body=words.no_body(record),
+        body=body,
+        no_body=no_body,
         flash=FLASHES.get(request.query.get("flash", "")),
     )
 

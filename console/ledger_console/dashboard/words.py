@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ledger.errors import StoreUnavailable
 from ledger.records import Event, EventType, Kind, Record, Status
 
 
@@ -36,17 +37,21 @@ def verdict(record: Record, gone: str | None) -> Verdict:
         return Verdict("Nobody knows whether it happened", next_runs if record.released else asks, True, True, True)
     if record.status is Status.FAILED:
         return Verdict("It did not happen", "The next attempt runs.", retriable=False, removable=True)
-    answered = (
-        "Duplicates are answered from this record"
-        if record.result and record.result.body is not None
-        else ("Duplicates are told that it was done; there is no body to answer them with")
-    )
     return Verdict(
         "It happened, once" if record.runs == 1 else f"It happened {record.runs} times",
-        next_runs if record.released else f"{answered}.",
+        next_runs if record.released else _answered(record),
         retriable=True,
         removable=True,
     )
+
+
+def _answered(record: Record) -> str:
+    try:
+        if record.result and record.result.body is not None:
+            return "Duplicates are answered from this record."
+    except StoreUnavailable:
+        return "Its answer is kept, but cannot be read here."
+    return "Duplicates are told that it was done; there is no body to answer them with."
 
 
 _SENTENCES: Mapping[EventType, str] = {

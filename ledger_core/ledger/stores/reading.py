@@ -28,9 +28,8 @@ def snapshot(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 
 def get(db: sqlite3.Connection, id: str) -> Record | None:
-    """One record with its result. Raises ResultSealed."""
-    found = _found(db, schema.GET, id)
-    return found.whole() if found is not None else None
+    """One record. Its result is read when it is asked for: see `Record.of_fields`."""
+    return _found(db, schema.GET, id)
 
 
 def look(db: sqlite3.Connection, record: Record) -> Record | None:
@@ -38,7 +37,7 @@ def look(db: sqlite3.Connection, record: Record) -> Record | None:
 
     Its result is read when it is asked for: see `Record.of_fields`.
     """
-    found = _found(db, schema.GET, record.id)
+    found = get(db, record.id)
     if found is None and record.payload_id is not None:
         found = _found(db, schema.OPEN_PAYLOAD, record.payload_id)
     if found is None and record.content_id is not None:
