@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated
 
 import typer
 
 from ledger.records import Status
+from ledger_console.problems import USAGE, Problem
 
 Db = Annotated[str | None, typer.Option("--db", metavar="DB", help="The ledger [default: LEDGER_DB, ./ledger.db].")]
 Word = Annotated[str | None, typer.Argument(metavar="DB", help="The ledger, as for --db.")]
@@ -95,3 +97,25 @@ UpstreamTimeout = Annotated[
         help="What an upstream has for its answer.",
     ),
 ]
+MaxStored = Annotated[
+    str,
+    typer.Option(
+        "--max-stored",
+        metavar="SIZE",
+        help="The largest answer kept for duplicates, as 512KiB; of a larger one they hear that it ran.",
+    ),
+]
+MAX_STORED = "8MiB"
+_UNITS = {"": 1, "KIB": 1 << 10, "MIB": 1 << 20}
+_LARGEST = 256
+"""MiB; what is kept is in memory while it is written, and each time it is replayed."""
+
+
+def stored_bytes(text: str) -> int:
+    """The value of `--max-stored` in bytes. Raises Problem."""
+    said = re.fullmatch(r"([0-9]{1,12}) ?(|KiB|MiB)", text, re.ASCII | re.IGNORECASE)
+    size = int(said[1]) * _UNITS[said[2].upper()] if said else -1
+    if not 0 <= size <= _LARGEST << 20:
+        wanted = f"bytes, as in 512KiB or {MAX_STORED}, and {_LARGEST}MiB at most; 0 keeps no body"
+        raise Problem(f"--max-stored '{text}' is no size that can be kept: write {wanted}", USAGE)
+    return size

@@ -90,6 +90,7 @@ def run(
     insecure_host: options.InsecureHost = None,
     client_cert: options.ClientCert = None,
     upstream_timeout: options.UpstreamTimeout = 600.0,
+    max_stored: options.MaxStored = options.MAX_STORED,
     transparent: options.Transparent = False,
     ports: options.Ports = None,
 ) -> int:
@@ -113,6 +114,7 @@ def run(
     if ports is not None and not transparent:
         raise Problem("--ports is for --transparent; without it every port may be reached", USAGE)
     more: dict[str, Any] = {"upstream_timeout": upstream_timeout, "peers": _peers(insecure_host, client_cert)}
+    more["max_stored"] = options.stored_bytes(max_stored)
     if transparent:
         more["ports"] = _ports(ports or "80,443")
     with loading():
@@ -147,6 +149,7 @@ def proxy(
     insecure_host: options.InsecureHost = None,
     client_cert: options.ClientCert = None,
     upstream_timeout: options.UpstreamTimeout = 600.0,
+    max_stored: options.MaxStored = options.MAX_STORED,
     drain: Drain = 10.0,
     admin: Admin = None,
     auth: Auth = None,
@@ -172,6 +175,7 @@ def proxy(
     more |= {"auth": secrets.auth(auth), "mode": _mode(mode), "peers": _peers(insecure_host, client_cert)}
     where = Path(ca_dir).expanduser() if ca_dir else default_ca_dir()
     more |= {"upstream_timeout": upstream_timeout, "listen": address, "ca_dir": where, "drain": drain}
+    more["max_stored"] = options.stored_bytes(max_stored)
     more["trust_dir"] = Path(trust_dir).expanduser() if trust_dir else None
     with loading():
         settings = _settings(rules, db, workflow, caller, observe, observe_host, resolve, upstream_ca, **more)

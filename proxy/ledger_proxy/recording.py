@@ -22,7 +22,7 @@ class BrokenOff(Exception):
 class Recording:
     """One such answer. The recorder's side is `record`, the agent's `read` and `leave`; neither waits for ever.
 
-    limit: bytes that are kept; of a longer body nothing is.
+    limit: bytes that are taken down; of a longer body nothing is.
     """
 
     def __init__(self, stream: Stream, limit: int) -> None:

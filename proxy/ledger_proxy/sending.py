@@ -24,6 +24,8 @@ from ledger_rules.redaction import DESCRIBES_BODY, redacted
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
 
+READABLE = 8 << 20
+"""Bytes of an answer that streams which the conditions of a rule are held against, kept or not."""
 STOPPED = "the sidecar was stopped before an answer came"
 
 
@@ -70,7 +72,8 @@ class Sender:
             return self._judged(rule, record, answer, answer.body)
         if isinstance(answer, Outcome):
             return answer
-        live = Live(rule, record, answer, Recording(answer.body, self._max_stored))
+        taken = max(self._max_stored, READABLE) if rule.outcomes else self._max_stored
+        live = Live(rule, record, answer, Recording(answer.body, taken))
         if not record.resent:
             return Opened(live, {"response_status": answer.status})
         # What is not proved to settle a recovery is not passed on, and that is known at its end.

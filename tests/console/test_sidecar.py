@@ -120,6 +120,17 @@ def test_proxy_keeps_its_ca_where_the_platform_keeps_data(
 
 
 @pytest.mark.parametrize(
+    ("said", "size"), [(None, 8 << 20), ("0", 0), ("1500", 1500), ("512KiB", 512 << 10), ("256 mib", 256 << 20)]
+)
+@pytest.mark.parametrize("command", ["run", "proxy"])
+def test_how_much_of_an_answer_is_kept_can_be_said(
+    ledger: Ledger, started: Started, command: str, said: str | None, size: int
+) -> None:
+    ledger(command, *(["--max-stored", said] if said else []), *(["true"] if command == "run" else []))
+    assert started.settings.max_stored == size
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (["run"], "needs a command"),
@@ -134,6 +145,9 @@ def test_proxy_keeps_its_ca_where_the_platform_keeps_data(
         (["proxy", "--drain", "-1"], "--drain"),
         (["proxy", "--drain", "nan"], "--drain"),
         (["run", "--upstream-timeout", "nan", "true"], "--upstream-timeout"),
+        (["run", "--max-stored", "8MB", "true"], "--max-stored '8MB' is no size that can be kept: write bytes, as in "),
+        (["proxy", "--max-stored", "-1"], "--max-stored '-1'"),
+        (["proxy", "--max-stored", "257MiB"], "256MiB at most"),
     ],
 )
 def test_what_cannot_start_is_one_line_and_exit_2(

@@ -232,6 +232,17 @@ def _holds(before: bytes, after: bytes) -> Any:
     return hold
 
 
+def _in_two(answer: bytes) -> Any:
+    """Answers in two parts, with more time between them than one has that is to come at once."""
+
+    def answers(connection: Connection) -> None:
+        connection.socket.sendall(answer[:-10])
+        time.sleep(0.3)
+        connection.socket.sendall(answer[-10:])
+
+    return answers
+
+
 def _half_events(connection: Connection) -> None:
     """A stream that begins well and is reset in its middle."""
     connection.socket.sendall(
@@ -316,6 +327,7 @@ MISBEHAVIOUR: dict[str, Any] = {
     "events": _events,
     "half-events": _half_events,
     "ten-mebibytes": _ten_mebibytes,
+    "slow-json": _in_two(_chunked(b'{"id": 1', b"}", fields=(JSON,))),
     "held": _holds(b"", ANSWERS["json"]),
     "held-in-body": _holds(ANSWERS["json"][:-4], ANSWERS["json"][-4:]),
     **{

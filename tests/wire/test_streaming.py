@@ -135,6 +135,56 @@ def test_of_an_answer_above_the_limit_only_its_head_is_kept(origin: Origin, side
     assert len(origin.requests()) == 1
 
 
+LIMITS = """
+rules:
+  - name: ruled
+    match: {method: POST, url: "https://HOST/ruled/**"}
+  - name: judged
+    match: {method: POST, url: "https://HOST/judged/**"}
+    outcomes: {"200 $.id == 1": success, "200 $.id == 2": failed}
+""".replace("HOST", HOST)
+
+
+@pytest.mark.parametrize(
+    ("limit", "answer", "kept"),
+    [
+        ("5", "plain", True),
+        ("4", "plain", False),
+        ("0", "chunked", False),
+        ("0", "empty", True),
+        ("512KiB", "large", True),
+        ("511KiB", "large", False),
+        ("1023KiB", "chunked-large", False),
+        ("11MiB", "ten-mebibytes", True),
+    ],
+)
+def test_how_large_an_answer_is_kept_is_the_operators_to_say(
+    tmp_path: Path, origin: Origin, limit: str, answer: str, kept: bool
+) -> None:
+    """Whole or not at all; it reaches who asked first as ever, and nothing runs again, also after a restart."""
+    with running_for(tmp_path / "s", origin, LIMITS, "--max-stored", limit) as sidecar, through(sidecar) as connection:
+        first = ask(connection, post(f"/ruled/{answer}"))
+        assert (first.status, first.whole, first.value(b"ledger-outcome")) == (200, True, b"executed")
+        wait_until(lambda: status_of(sidecar) == ["success"])
+    for again in (limit, "8MiB"):
+        more = ("--max-stored", again)
+        with running_for(tmp_path / "s", origin, LIMITS, *more) as sidecar, through(sidecar) as connection:
+            told = ask(connection, post(f"/ruled/{answer}"))
+        assert (told.status, told.value(b"ledger-outcome")) == ((200, b"replayed") if kept else (409, b"not-kept"))
+        assert told.body == first.body if kept else b"result-not-kept" in told.body
+    assert len(origin.requests()) == 1
+
+
+def test_what_is_not_kept_is_judged_all_the_same(tmp_path: Path, origin: Origin) -> None:
+    """A rule's condition is about the answer, not about what is stored of it; also where the answer streams."""
+    with running_for(tmp_path / "s", origin, LIMITS, "--max-stored", "0") as sidecar, through(sidecar) as connection:
+        for path in ("/judged/json", "/judged/slow-json"):
+            assert ask(connection, post(path)).whole
+        wait_until(lambda: status_of(sidecar) == ["success", "success"])
+        assert ask(connection, post("/judged/slow-json")).value(b"ledger-outcome") == b"not-kept"
+    assert len(origin.requests()) == 2
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_large_request_is_compared_by_all_of_its_bytes(origin: Origin, sidecar: Sidecar, chunked: bool) -> None:
     first, other = b"a" * (5 << 20), b"a" * ((5 << 20) - 1) + b"b"
