@@ -208,6 +208,7 @@ class Connections:
 
     def tls_established_client(self, data: tls.TlsData) -> None:
         """A client that offers HTTP/2 alone, as gRPC does, gets no further on a host that a rule names: say why."""
+        splicing.encrypts(data.context.client)
         host, offered = _host(data), data.conn.alpn_offers
         if offered and not data.conn.alpn and host not in self.unspoken:
             self.unspoken.add(host)

@@ -17,6 +17,7 @@ _PIECE = memoryview(bytearray(256 * 1024))
 """Where every piece is read to, as large as asyncio reads: it is gone before the next is read."""
 
 _tunnelled: WeakSet[Any] = WeakSet()
+_encrypting: WeakSet[Any] = WeakSet()
 
 
 def tunnel(client: Any) -> None:
@@ -29,6 +30,11 @@ def tunnelled(client: Any) -> bool:
     return client in _tunnelled
 
 
+def encrypts(client: Any) -> None:
+    """This client of mitmproxy's speaks TLS with the sidecar. It forgets that itself when TLS begins inside."""
+    _encrypting.add(client)
+
+
 def begin(handler: Any, server: Any) -> None:
     """Join the two sockets of a tunnel whose server is connected; nothing, for another connection.
 
@@ -38,7 +44,7 @@ def begin(handler: Any, server: Any) -> None:
     # Who speaks TLS with the sidecar itself, as one may with a proxy, sends bytes for it to decrypt; and a proxy behind
     # it is asked for the tunnel first, on the same connection.
     through_another = client.proxy_mode.type_name == "upstream"
-    if server is client or not tunnelled(client) or client.tls_established or through_another:
+    if server is client or not tunnelled(client) or client in _encrypting or through_another:
         return
     ends = [handler.transports.get(connection) for connection in (client, server)]
     if any(end is None or end.writer.is_closing() or not _known(end) for end in ends):

@@ -9,14 +9,15 @@ import base64
 import itertools
 import signal
 import socket
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.wire.raw import HOST, Answer, Origin, ask, outcome, post, read_answer, recorder, through, wait_until
+from tests.wire.raw import ADDRESS, HOST, Answer, Origin, ask, outcome, post, read_answer, recorder, through, wait_until
 from tests.wire.sidecars import Sidecar, running_for
 
 RULE = f'{{name: NAME, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}'
@@ -150,6 +151,54 @@ def test_a_duplicate_by_another_name_does_not_run_beside_the_first(
     asking.join(60)
     assert outcome(told[0]) in (b"replayed", b"in-flight", b"held")
     assert world.effects(path) == 1
+
+
+def test_a_tunnel_that_becomes_one_late_carries_what_is_inside_of_the_clients_own_tls(tmp_path: Path) -> None:
+    """As one may with a proxy, it speaks TLS with the sidecar, too; no rule names the host any more when it has said
+    half of what it says to it. What the origin gets is what was meant for it.
+    """
+    ruled = USUAL.replace(HOST, ADDRESS)
+    with (
+        recorder(tmp_path / "o") as origin,
+        running_for(tmp_path / "s", origin, ruled, "--resolve", origin.resolve(ADDRESS)) as sidecar,
+        _within_tls(sidecar) as outer,
+    ):
+        assert origin.ca_file is not None
+        outer.sendall(f"CONNECT {ADDRESS}:443 HTTP/1.1\r\nHost: {ADDRESS}:443\r\n\r\n".encode())
+        assert b" 200 " in outer.recv(4096)
+        came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+        trusted = ssl.create_default_context(cafile=str(origin.ca_file))
+        inner = trusted.wrap_bio(came, goes, server_hostname=ADDRESS)
+        with pytest.raises(ssl.SSLWantReadError):
+            inner.do_handshake()
+        hello = goes.read()
+        outer.sendall(hello[:40])
+        # It was read: what comes behind it on another connection is answered.
+        with through(sidecar, ADDRESS) as other:
+            assert outcome(ask(other, post("/ruled/1./json", BODY, host=ADDRESS))) == b"executed"
+        World(origin, sidecar).take(GONE)
+        outer.sendall(hello[40:])
+        _step(outer, came, goes, inner.do_handshake)
+        _step(outer, came, goes, lambda: inner.write(post("/ruled/2./json", BODY, host=ADDRESS)))
+        assert _step(outer, came, goes, lambda: inner.read(15)) == b"HTTP/1.1 200 OK"
+        assert World(origin, sidecar).effects("/ruled/2.") == 1
+
+
+def _within_tls(sidecar: Sidecar) -> ssl.SSLSocket:
+    """A connection to the sidecar as to a proxy that is reached by TLS."""
+    trusted = ssl.create_default_context(cafile=str(sidecar.ca / "ca-cert.pem"))
+    raw = socket.create_connection(("127.0.0.1", sidecar.port), 20)
+    return trusted.wrap_socket(raw, server_hostname="127.0.0.1")
+
+
+def _step[T](outer: socket.socket, came: ssl.MemoryBIO, goes: ssl.MemoryBIO, step: Callable[[], T]) -> T:
+    """One step of the TLS inside, with what it says and is told carried."""
+    while True:
+        try:
+            return step()
+        except ssl.SSLWantReadError:
+            outer.sendall(goes.read())
+            came.write(outer.recv(65536))
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ class Connection:
     """What a splice asks of one of mitmproxy's."""
 
     proxy_mode = SimpleNamespace(type_name="regular")
-    tls_established = False
 
 
 async def _end(client: Connection, ends: dict[Connection, SimpleNamespace]) -> socket.socket:
