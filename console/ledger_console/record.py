@@ -8,10 +8,12 @@ from datetime import datetime
 from ledger.records import Event, Record
 from ledger_console import screen
 from ledger_console.screen import BOLD, DIM, PLAIN, STYLES, Style, styled
-from ledger_console.text import SHORT, pairs, visible
+from ledger_console.text import SHORT, visible
 
 BODY_LINES = 40
-"""Lines of a kept answer that are shown; `--json`, `export --whole` and the dashboard have all of it."""
+"""Lines of a kept answer that are shown; `export --whole` and the dashboard have all of it."""
+LINE = 600
+"""Characters of one of them: JSON of megabytes may be a single line."""
 EVENTS = 200
 _HEADERS = 12
 
@@ -23,7 +25,7 @@ def tell(record: Record, events: Sequence[Event], request: str, gone: str | None
     said = verdict(record, gone)
     id, what = visible(record.id[:SHORT]), visible(f"{record.tool}  {request}".rstrip())
     screen.line(f"{styled(id, BOLD)}  {styled(record.status.value, STYLES[record.status])}  {styled(what, BOLD)}")
-    _line(f"{said.what}. {said.todo}")
+    screen.prose("", visible(f"{said.what}. {said.todo}"))
     screen.line("")
     _pairs(_facts(record))
     _timeline(events)
@@ -47,17 +49,20 @@ def _pairs(facts: Iterable[tuple[str, object]]) -> None:
     told = [(name, str(value)) for name, value in facts if value not in (None, "")]
     width = max(len(name) for name, _ in told)
     for name, value in told:
-        _line(f"  {name:<{width}}  {value}")
+        screen.prose(f"  {name:<{width}}  ", visible(value))
 
 
 def _timeline(events: Sequence[Event]) -> None:
     from ledger_console.dashboard.words import detail, sentence
 
+    def said(event: Event) -> str:
+        besides = detail(event)
+        return f"{sentence(event)}: {besides}" if besides else sentence(event)
+
     screen.line("")
     _line("timeline", BOLD)
     for event in events[-EVENTS:]:
-        besides = detail(event, pairs)
-        _line(f"  {_at(event.at)}  {sentence(event)}{f'  ({besides})' if besides else ''}")
+        screen.prose(f"  {_at(event.at)}  ", visible(said(event)))
     if len(events) > EVENTS:
         screen.aside(f"The last {EVENTS} of {len(events)} events.")
 
@@ -77,8 +82,8 @@ def _answer(record: Record) -> None:
         _line(f"  {name}: {value}", DIM)
     lines = kept.text.split("\n")
     for line in lines[:BODY_LINES]:
-        _line(f"  {line}")
-    if kept.cut or len(lines) > BODY_LINES:
+        _line(f"  {line[:LINE]}")
+    if kept.cut or len(lines) > BODY_LINES or any(len(line) > LINE for line in lines):
         screen.aside("The answer goes on; `ledger export --whole` has all of it.")
 
 

@@ -19,6 +19,9 @@ from ledger_console.text import visible
 EMPTY = "-"
 GAP = 2
 """Spaces between columns."""
+NARROWEST = 20
+"""Columns that text needs to stand at the right of something."""
+BELOW = 4
 
 
 class Style(TypedDict, total=False):
@@ -84,6 +87,23 @@ def line(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         raise ReaderGone from None
+
+
+def prose(before: str, text: str) -> None:
+    """A line to be read: on a terminal it breaks between words, and goes on below where `text` began.
+
+    before: what stands at its left, as it is; where it leaves no room, the text stands below it. Elsewhere than on a
+    terminal all is one line, as `grep` wants it.
+    """
+    if not sys.stdout.isatty():
+        line(f"{before}{text}")
+        return
+    if width() - len(before) < NARROWEST and before:
+        line(before.rstrip())
+        before = " " * BELOW
+    for words in _packed(text.split(" "), width() - len(before), 1) or [""]:
+        line(f"{before}{words}")
+        before = " " * len(before)
 
 
 def json_line(value: Mapping[str, Any]) -> None:
@@ -159,12 +179,12 @@ def _filled(text: str, width: int, number: bool) -> str:
     return f"{space}{text}" if number else f"{text}{space}"
 
 
-def _packed(words: Sequence[str], width: int) -> list[str]:
+def _packed(words: Sequence[str], width: int, gap: int = GAP) -> list[str]:
     """As many words on a line as fit into it; one that is longer has its own."""
     lines: list[str] = []
     for word in words:
-        if lines and _cells(lines[-1]) + GAP + _cells(word) <= width:
-            lines[-1] += f"{' ' * GAP}{word}"
+        if lines and _cells(lines[-1]) + gap + _cells(word) <= width:
+            lines[-1] += f"{' ' * gap}{word}"
         else:
             lines.append(word)
     return lines

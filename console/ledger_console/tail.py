@@ -11,6 +11,7 @@ import typer
 
 from ledger.records import Event, EventType, Status, rfc3339
 from ledger_console import ledgers, options, screen
+from ledger_console.dashboard.words import detail
 from ledger_console.following import journal
 from ledger_console.screen import BOLD, DIM, PLAIN, STYLES, Style, styled
 from ledger_console.text import SHORT, pairs, visible
@@ -102,6 +103,6 @@ def _as_row(event: Event) -> None:
         visible(event.record[:SHORT]),
         styled(visible(event.tool), BOLD),
         who,
-        styled(visible(pairs(event.detail)), DIM),
+        styled(visible(detail(event)), DIM),
     )
     screen.line("  ".join(filter(None, fields)))

@@ -19,7 +19,7 @@ from ledger import clock
 from ledger.records import Event, rfc3339
 from ledger_console.dashboard import shapes, words
 from ledger_console.show import remark
-from ledger_console.text import age, pairs, visible
+from ledger_console.text import age, visible
 
 _PART_ENDS = re.compile(r"(?<=[/?&])(?=[^/?&])")
 THEME = "ledger-theme"
@@ -59,7 +59,7 @@ def environment() -> Environment:
     env.filters |= {
         "age": age,
         "breaking": breaking,
-        "detail": lambda event: words.detail(event, pairs),
+        "detail": words.detail,
         "number": lambda n: f"{n:,}",
         "path": lambda text: quote(str(text), safe=""),
         "rate": rate,

@@ -7,7 +7,8 @@ from typing import Any
 
 from ledger.ports import Dimension
 from ledger.records import Event, Record, rfc3339
-from ledger_console.text import SHORT, pairs, visible
+from ledger_console.dashboard.words import detail
+from ledger_console.text import SHORT, visible
 
 TOLD = ("actions", "attempts", "executed", "blocked", "replayed", "refused", "held", "conflicts", "failed", "unknown")
 """The totals of a summary; `running` and `waiting` besides."""
@@ -52,11 +53,6 @@ def line(event: Event) -> dict[str, Any]:
         "caller": visible(event.caller or ""),
         "detail": visible(detail(event)),
     }
-
-
-def detail(event: Event) -> str:
-    """What an event says besides, without the bookkeeping that nobody reads in passing."""
-    return pairs({name: value for name, value in event.detail.items() if name != "epoch"})
 
 
 def stretches(found: Mapping[float, Mapping[str, int]], start: float, end: float, seconds: int) -> dict[str, Any]:

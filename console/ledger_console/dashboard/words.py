@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ledger.errors import StoreUnavailable
 from ledger.records import Event, EventType, Kind, Record, Status
+from ledger_console.text import pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,9 @@ def verdict(record: Record, gone: str | None) -> Verdict:
         )
         return Verdict("Nobody knows whether it happened", next_runs if record.released else asks, True, True, True)
     if record.status is Status.FAILED:
-        return Verdict("It did not happen", "The next attempt runs.", retriable=False, removable=True)
+        # A tool that raised proves nothing; a person's word and a definite answer of an upstream do.
+        what = "It failed, and counts as not happened" if record.kind is Kind.CALL else "It did not happen"
+        return Verdict(what, "The next attempt runs.", retriable=False, removable=True)
     return Verdict(
         "It happened, once" if record.runs == 1 else f"It happened {record.runs} times",
         next_runs if record.released else _answered(record),
@@ -56,8 +59,9 @@ def _answered(record: Record) -> str:
 
 _SENTENCES: Mapping[EventType, str] = {
     EventType.CLAIMED: "An attempt got the right to run",
+    EventType.STREAMING: "The answer began to come",
     EventType.SUCCEEDED: "It ran to success",
-    EventType.FAILED: "It is proved that nothing happened",
+    EventType.FAILED: "It failed, and counts as not happened",
     EventType.UNKNOWN: "No answer came: it may have happened",
     EventType.SETTLED: "Sent again under the same key, the provider told the outcome",
     EventType.EXPIRED: "Its owner was gone before the outcome",
@@ -67,6 +71,7 @@ _SENTENCES: Mapping[EventType, str] = {
     EventType.CONFLICT: "The same key came with another payload, and was refused",
     EventType.RELEASED: "A person allowed the next attempt to run",
     EventType.CLEARED: "The record was removed",
+    EventType.WRITTEN: "The record was written as a whole, by an import or another store",
     EventType.WARNING: "A warning",
 }
 
@@ -78,16 +83,22 @@ def sentence(event: Event) -> str:
     elif event.event is EventType.CLAIMED and event.detail.get("epoch", 1) != 1:
         said = f"An attempt got the right to run, claim {event.detail['epoch']}"
     else:
-        said = _SENTENCES.get(event.event, event.event.value)
+        said = _SENTENCES[event.event]
     return f"{said} ({event.caller})" if event.caller else said
 
 
-_HIDDEN = frozenset({"epoch", "done"})
+_HIDDEN = frozenset({"epoch", "done", "why", "note", "by"})
+_BY_PERSON = frozenset({EventType.RESOLVED, EventType.RELEASED})
 
 
-def detail(event: Event, pairs: Callable[[Mapping[str, Any]], str]) -> str:
-    """What the event says besides."""
-    return pairs({name: value for name, value in event.detail.items() if name not in _HIDDEN})
+def detail(event: Event) -> str:
+    """What the event says besides: why, a person's reason and name, and whatever else as `name=value`."""
+    told = event.detail
+    # A person's line carries the record's earlier error, too; their own why is the note.
+    why = None if event.event in _BY_PERSON else told.get("why")
+    by = f"by {told['by']}" if told.get("by") else None
+    rest = pairs({name: value for name, value in told.items() if name not in _HIDDEN})
+    return "; ".join(str(said) for said in (why, told.get("note"), by, rest) if said)
 
 
 def no_body(record: Record) -> str:
@@ -140,7 +151,8 @@ def request_facts(record: Record) -> list[tuple[str, str]]:
 
 
 def _counts(record: Record) -> list[tuple[str, str]]:
-    parts = [("executed", record.runs), ("failed", record.failed), ("unknown", record.unknown),
-             ("replayed", record.replayed), ("refused", record.refused), ("held", record.held),
-             ("conflicts", record.conflicts)]  # fmt: skip
-    return [("Attempts", f"{record.attempts}: " + ", ".join(f"{n} {name}" for name, n in parts if n) or "0")]
+    parts = [(record.runs, "executed"), (record.failed, "failed"), (record.unknown, "unknown"),
+             (record.replayed, "replayed"), (record.refused, "refused"), (record.held, "held"),
+             (record.conflicts, "conflicts")]  # fmt: skip
+    parts.append((max(0, record.attempts - sum(n for n, _ in parts)), "not ended"))
+    return [("Attempts", f"{record.attempts}: " + ", ".join(f"{n} {name}" for n, name in parts if n))]
