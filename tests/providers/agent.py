@@ -11,6 +11,7 @@ import os
 import sys
 import uuid
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 
@@ -256,15 +257,16 @@ AGENTS: dict[str, Callable[[int], Any]] = {
 }
 
 
-def main(amount: int, names: list[str]) -> None:
-    """Call each, one after the other; a failure is told, not raised."""
-    for name in names:
+def main(amounts: list[int], names: list[str]) -> None:
+    """Call each with each amount, one after the other; a failure is told, not raised."""
+    for name, amount in product(names, amounts):
+        said: dict[str, Any] = {"name": name, "amount": amount}
         try:
-            said = {"name": name, "gave": AGENTS[name](amount)}
+            said["gave"] = AGENTS[name](amount)
         except Exception as error:
-            said = {"name": name, "failed": f"{type(error).__name__}: {error}"}
+            said["failed"] = f"{type(error).__name__}: {error}"
         print(json.dumps(said, default=str), flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2:])
+    main([int(amount) for amount in sys.argv[1].split(",")], sys.argv[2:])

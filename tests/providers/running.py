@@ -16,16 +16,30 @@ AGENT = Path(__file__).with_name("agent.py")
 HOSTS = tuple(sorted({entry["request"].split()[1].partition("/")[0] for entry in table()}))
 
 
-def run(folder: Path, upstream: Upstream, amount: int, names: Iterable[str]) -> dict[str, Line]:
-    """One run through these SDKs, with the rules and the ledger in `folder`: what each was given, or how it failed."""
+def run(folder: Path, upstream: Upstream, names: Iterable[str], *amounts: int) -> list[dict[str, Line]]:
+    """One run through these SDKs, with the rules and the ledger in `folder`: what each was given, or how it failed.
+
+    For each amount, by name.
+    """
     options = [word for host in HOSTS for word in ("--resolve", upstream.resolve(host))]
+    asked = [",".join(map(str, amounts)), *names]
     ended = ledger(
         *["run", "--rules", folder / "ledger.yaml", "--db", folder / "ledger.db", *options],
-        *["--upstream-ca", upstream.ca_file, "--", sys.executable, "-W", "ignore", AGENT, amount, *names],
+        *[
+            "--upstream-ca",
+            upstream.ca_file,
+            "--",
+            sys.executable,
+            "-W",
+            "ignore",
+            AGENT,
+            ",".join(map(str, amounts)),
+            *names,
+        ],
     )
     assert ended.returncode == 0, ended.stderr
     said = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
-    return {line["name"]: line for line in said}
+    return [{line["name"]: line for line in said if line["amount"] == amount} for amount in amounts]
 
 
 def arrivals(upstream: Upstream, name: str, **wanted: object) -> list[Line]:

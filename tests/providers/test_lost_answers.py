@@ -50,8 +50,8 @@ def days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Days]:
     folder = tmp_path_factory.mktemp("lost")
     (folder / "ledger.yaml").write_text(f"packs: [{', '.join((*RECOVERED, *HELD))}]")
     with running_upstream(folder / "upstream", hosts=HOSTS, answers=unlucky()) as upstream:
-        run(folder, upstream, 4900, (*RECOVERED, *HELD))
-        yield Days(run(folder, upstream, 4900, (*RECOVERED, *HELD)), upstream)
+        run(folder, upstream, (*RECOVERED, *HELD), 4900)
+        yield Days(*run(folder, upstream, (*RECOVERED, *HELD), 4900), upstream)
 
 
 def sent_under(line: Line) -> tuple[str | None, str]:
