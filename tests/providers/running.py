@@ -25,17 +25,7 @@ def run(folder: Path, upstream: Upstream, names: Iterable[str], *amounts: int) -
     asked = [",".join(map(str, amounts)), *names]
     ended = ledger(
         *["run", "--rules", folder / "ledger.yaml", "--db", folder / "ledger.db", *options],
-        *[
-            "--upstream-ca",
-            upstream.ca_file,
-            "--",
-            sys.executable,
-            "-W",
-            "ignore",
-            AGENT,
-            ",".join(map(str, amounts)),
-            *names,
-        ],
+        *["--upstream-ca", upstream.ca_file, "--", sys.executable, "-W", "ignore", AGENT, *asked],
     )
     assert ended.returncode == 0, ended.stderr
     said = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
