@@ -25,7 +25,7 @@ _MOST_KNOWN = 1024
 _OF_THIS_PROCESS = os.urandom(32)
 
 DEFAULT_HEADERS = ("Authorization", "X-Api-Key", "Api-Key", "X-Auth-Token")
-"""Where a rule without `account` looks, besides every header that is named like a credential."""
+"""Where a rule without `account` looks, besides every header that is named like a credential or like a tenant."""
 
 _CREDENTIAL = re.compile(r"(?:^|[-_])(?:token|secret|auth|apikey|(?:api|access)[-_]?key|session)(?:[-_]|$)", re.I)
 _NO_ACCOUNT = re.compile(r"csrf|xsrf|idempotency|sec-websocket|x-amz-security-token|timestamp|nonce|signature", re.I)
@@ -33,6 +33,15 @@ _NO_ACCOUNT = re.compile(r"csrf|xsrf|idempotency|sec-websocket|x-amz-security-to
 
 Providers name theirs at will (X-Shopify-Access-Token, X-Postmark-Server-Token): to overlook one would answer one tenant
 with another's record.
+"""
+
+_TENANT = re.compile(
+    r"(?:^|[-_])(?:(?:tenant|(?:sub[-_]?)?account|(?:sub[-_]?)?merchant|sub[-_]?user|org|organi[sz]ation|workspace)"
+    r"(?:[-_]?(?:id|name))?|(?:customer|user|team|project|company|store)[-_]?id|behalf[-_]of|impersonate(?:[-_]user)?)$",
+    re.I,
+)
+"""Named like the one of several for whom a credential acts: Stripe-Account, X-Razorpay-Account, Xero-Tenant-Id,
+X-Mailgun-On-Behalf-Of. Attempts of one operation repeat it, and of two tenants neither is answered for the other.
 """
 
 _ALSO_OF_A_JWT = (
@@ -109,7 +118,8 @@ def kinds(request: Request, headers: Sequence[str]) -> tuple[tuple[str, str], ..
 
 def opaque(request: Request, headers: Sequence[str]) -> bool:
     """Say whether a credential counts that says nothing of who is behind it: the next one would be another account."""
-    return any(kind in ("opaque", "value", "aws-temporary") for _, kind, *_ in _found(request, headers))
+    told = (kind for name, kind, *_ in _found(request, headers) if not _TENANT.search(name))
+    return any(kind in ("opaque", "value", "aws-temporary") for kind in told)
 
 
 def _found(request: Request, headers: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -126,7 +136,7 @@ def _names(listed: tuple[str, ...], there: tuple[str, ...]) -> tuple[str, ...]:
     """Return the headers to read, sorted. Clients send the same names all the time; values are never cached."""
     names = {name.lower() for name in listed}.intersection(there)
     if listed == DEFAULT_HEADERS:
-        names.update(filter(_credential, there))
+        names.update(name for name in there if _credential(name) or _TENANT.search(name))
     return tuple(sorted(names))
 
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from ledger_rules import account
-from tests.rules.helpers import one_rule, operation
+from tests.rules.helpers import one_rule, operation, request
 
 
 def bearer(claims: dict[str, str], signature: str = "sig") -> str:
@@ -80,6 +80,17 @@ TWO_ACCOUNTS = {
     "one text under two kinds": ("Bearer ann", basic("ann:x")),
 }
 
+NAMED_LIKE_A_TENANT = (
+    *("X-Tenant", "X-Tenant-Id", "Xero-tenant-id", "TenantID", "X-Razorpay-Account", "Account-Id", "X-MSYS-SUBACCOUNT"),
+    *("X-Mailgun-On-Behalf-Of", "X-Merchant-Id", "X-Organization", "X-Org-Id", "X-Workspace-Id", "login-customer-id"),
+    *("X-User-Id", "X-Project-Id", "X-Company-Id", "X-Store-Id", "X-Impersonate-User"),
+)
+NAMED_LIKE_NEITHER = (
+    *("X-Request-Id", "traceparent", "User-Agent", "X-Stripe-Client-User-Agent", "X-Stainless-Retry-Count", "Date"),
+    *("amz-sdk-invocation-id", "X-Amz-Date", "X-Client-Transaction-Id", "X-Organic", "X-Restore", "X-Accounting-Nonce"),
+    *("X-Correlation-Id", "X-Goog-Api-Client", "X-Ms-Client-Request-Id", "X-User-Agent", "Baggage"),
+)
+
 
 class TestAccounts:
     @pytest.mark.parametrize("case", ONE_ACCOUNT)
@@ -94,6 +105,24 @@ class TestAccounts:
 
     def test_an_api_key_tells_accounts_apart_without_being_configured(self):
         assert operation(headers={"X-Api-Key": "1"}).id != operation(headers={"x-api-key": "2"}).id
+
+    @pytest.mark.parametrize("header", NAMED_LIKE_A_TENANT)
+    def test_a_header_named_like_a_tenant_tells_accounts_apart_without_being_configured(self, header):
+        """One credential often acts for many: what one of them was answered is no answer for the next."""
+        one, other = (
+            operation(headers={"Authorization": basic("partner:s"), header: value}) for value in ("acc_1", "acc_2")
+        )
+        assert one.id != other.id
+        assert one.content_id != other.content_id, "an open operation of one would hold the other's"
+
+    @pytest.mark.parametrize("header", NAMED_LIKE_NEITHER)
+    def test_a_header_that_an_attempt_may_have_of_its_own_names_no_account(self, header):
+        one, other = (operation(headers={header: value}).id for value in ("1", "2"))
+        assert one == other
+
+    def test_another_tenant_is_not_taken_for_a_token_that_was_refreshed(self):
+        asking = request(headers={"Authorization": basic("partner:s"), "X-Tenant-Id": "1"})
+        assert not account.opaque(asking, account.DEFAULT_HEADERS)
 
     def test_what_a_client_signs_afresh_names_no_account(self):
         signed = ({"X-Api-Key": "k", "X-Auth-Timestamp": n, "X-Auth-Nonce": n, "X-Auth-Signature": n} for n in "12")

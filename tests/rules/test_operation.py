@@ -167,11 +167,15 @@ class TestRespectedKeys:
         assert (standard.keyed, standard.upstream_key_header) == (True, "PayPal-Request-Id")
         assert (own.keyed, own.upstream_key_header) == (True, None)
 
-    def test_another_tenant_under_the_same_key_is_a_conflict(self):
-        rule = one_rule("fingerprint: {headers: [X-Tenant]}")
-        one, other = (operation(rule, headers={"Idempotency-Key": "7", "X-Tenant": t}) for t in "ab")
+    def test_another_value_of_a_listed_header_under_the_same_key_is_a_conflict(self):
+        rule = one_rule("fingerprint: {headers: [X-Campaign]}")
+        one, other = (operation(rule, headers={"Idempotency-Key": "7", "X-Campaign": c}) for c in "ab")
         assert one.id == other.id
         assert one.payload != other.payload
+
+    def test_another_tenant_under_the_same_key_is_another_operation(self):
+        one, other = (operation(headers={"Idempotency-Key": "7", "X-Tenant": t}) for t in "ab")
+        assert one.id != other.id
 
 
 class TestGeneratedKeys:

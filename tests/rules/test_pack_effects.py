@@ -270,6 +270,8 @@ class TestABusinessKey:
         [
             ("paypal", "https://api-m.paypal.com/v2/checkout/orders", "PayPal-Auth-Assertion"),
             ("sendgrid", "https://api.sendgrid.com/v3/mail/send", "On-Behalf-Of"),
+            ("mailgun", "https://api.mailgun.net/v3/mg.example.com/messages", "X-Mailgun-On-Behalf-Of"),
+            ("razorpay", "https://api.razorpay.com/v1/payment_links", "X-Razorpay-Account"),
             ("postmark", "https://api.postmarkapp.com/email", "X-Postmark-Server-Token"),
             ("adyen", "https://checkout-test.adyen.com/v72/payments", "X-API-Key"),
             ("openai", "https://api.openai.com/v1/responses", "OpenAI-Project"),
