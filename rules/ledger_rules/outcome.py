@@ -57,12 +57,13 @@ def by_status(status: int) -> Outcome:
 def settles(rule: Rule, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> bool:
     """Say whether the answer to a recovery send settles an unknown outcome: a 2xx does, or a proved replay.
 
-    401, 403, 409, 429 and most others can be given before the provider's idempotency layer is asked; a 5xx may
-    be the first answer replayed. A replay is proved by a condition in the rule's `outcomes` that calls the answer a
-    success: GoCardless answers a completed duplicate with 409 and the id of what was created.
+    401, 403, 409, 429 and most others can be given before the provider's idempotency layer is asked, and so can a 2xx
+    that the rule's `outcomes` call a failure; a 5xx may be the first answer replayed. A replay is proved by a condition
+    in `outcomes` that calls the answer a success: GoCardless answers a completed duplicate with 409 and the id of what
+    was created.
     """
     if 200 <= status < 300:
-        return True
+        return classify(rule, status, headers, body) is Outcome.SUCCESS
     proofs = [case for case in _cases(rule.outcomes, status) if case.condition and case.outcome == Outcome.SUCCESS]
     return bool(_held(proofs, headers, body))
 

@@ -121,6 +121,14 @@ class TestAProvedReplay:
     def test_is_not_a_proof_of_failure(self):
         assert not settles(one_rule('outcomes: {"409 $.id": failed}'), 409, (), b'{"id": 1}')
 
+    def test_is_not_a_2xx_that_says_no(self):
+        """Where all is answered with 200, "in flight" and "come back later" are, too."""
+        rule = one_rule("outcomes: {'200 $.ok == false': failed, '202': failed}")
+        assert not settles(rule, 200, (), b'{"ok": false, "error": "request_in_progress"}')
+        assert not settles(rule, 200, (), b"not JSON")
+        assert not settles(rule, 202, (), b"")
+        assert settles(rule, 200, (), b'{"ok": true}')
+
 
 class TestPolicies:
     def test_defaults(self):

@@ -282,6 +282,75 @@ class TestABusinessKey:
         assert len({operation(name, url, {"a": 1}, **{header: tenant}).id for tenant in ("one", "two")}) == 2
 
 
+SHOP = "https://acme.myshopify.com/admin/api/2026-04/graphql.json"
+OLDER = "https://acme.myshopify.com/admin/api/2025-10/graphql.json"
+ADDED = "https://api.github.com/graphql"
+NO_ERRORS: dict[str, list[object]] = {"userErrors": []}
+
+
+def user_errors(*codes: str | None):
+    """What a mutation says that did nothing; None where the code was not asked for."""
+    return {"userErrors": [{"message": "no"} if code is None else {"message": "no", "code": code} for code in codes]}
+
+
+def errors(*given: tuple[str, list[str] | None]):
+    return [{"type": kind} | ({} if path is None else {"path": path}) for kind, path in given]
+
+
+GRAPHQL_ANSWERS = {
+    "a refund is done": (SHOP, {"data": {"refundCreate": NO_ERRORS}}, "success"),
+    "a refund is refused": (SHOP, {"data": {"refundCreate": user_errors("INVALID")}}, "failed"),
+    "one of two refunds is refused": (SHOP, {"data": {"a": NO_ERRORS, "b": user_errors("INVALID")}}, "unknown"),
+    "two refunds are refused": (SHOP, {"data": {"a": user_errors("X"), "b": user_errors("Y")}}, "failed"),
+    "the first is in flight": (
+        SHOP,
+        {"data": {"refundCreate": user_errors("IDEMPOTENCY_CONCURRENT_REQUEST")}},
+        "unknown",
+    ),
+    "the key is known with something else": (
+        SHOP,
+        {"data": {"refundCreate": user_errors("IDEMPOTENCY_KEY_PARAMETER_MISMATCH")}},
+        "unknown",
+    ),
+    "a refund is refused without a code": (SHOP, {"data": {"r": user_errors(None)}}, "failed"),
+    "a refund by an older version is refused": (OLDER, {"data": {"r": user_errors(None)}}, "failed"),
+    "one of two by an older version is refused": (OLDER, {"data": {"a": NO_ERRORS, "b": user_errors(None)}}, "unknown"),
+    "throttled": (OLDER, {"errors": [{"extensions": {"code": "THROTTLED"}}]}, "failed"),
+    "throttled, and more": (
+        OLDER,
+        {"errors": [{"extensions": {"code": "THROTTLED"}}, {"extensions": {"code": "INTERNAL_SERVER_ERROR"}}]},
+        "unknown",
+    ),
+    "throttled, but one is done": (
+        OLDER,
+        {"data": {"a": NO_ERRORS, "b": None}, "errors": [{"extensions": {"code": "THROTTLED"}}]},
+        "unknown",
+    ),
+    "a comment is added": (ADDED, {"data": {"addComment": {"clientMutationId": None}}}, "success"),
+    "there is nothing to comment on": (
+        ADDED,
+        {"data": {"addComment": None}, "errors": errors(("NOT_FOUND", ["addComment"]))},
+        "failed",
+    ),
+    "the token lacks a scope": (ADDED, {"errors": errors(("INSUFFICIENT_SCOPES", None))}, "failed"),
+    "one of two comments is added": (
+        ADDED,
+        {"data": {"a": {"clientMutationId": None}, "b": None}, "errors": errors(("NOT_FOUND", ["b"]))},
+        "unknown",
+    ),
+    "of one of two comments nothing is known": (
+        ADDED,
+        {"data": {"a": None, "b": None}, "errors": errors(("NOT_FOUND", ["a"]), ("INTERNAL", ["b"]))},
+        "unknown",
+    ),
+    "a comment is added that may not be read": (
+        ADDED,
+        {"data": {"addComment": None}, "errors": errors(("FORBIDDEN", ["addComment", "subject", "id"]))},
+        "unknown",
+    ),
+}
+"""Several mutations can stand in one document, each with an end of its own."""
+
 GOCARDLESS = "https://api.gocardless.com/payments"
 CONFLICT = {"reason": "idempotent_creation_conflict", "links": {"conflicting_resource_id": "PM1"}}
 
@@ -309,6 +378,15 @@ ANSWERS = [
 @pytest.mark.parametrize(("name", "url", "status", "body", "outcome"), ANSWERS)
 def test_what_an_answer_means(name, url, status, body, outcome):
     assert classify(the_rule(name, url), status, (), json.dumps(body).encode()) == outcome
+
+
+@pytest.mark.parametrize("case", GRAPHQL_ANSWERS)
+def test_what_an_answer_to_mutations_means(case):
+    """That one of them did nothing says nothing of the others."""
+    url, answer, outcome = GRAPHQL_ANSWERS[case]
+    name, field = ("github", "addComment") if url == ADDED else ("shopify", "refundCreate")
+    rule = the_rule(name, url, **json_request(json.dumps({"query": f"mutation {{ {field} {{ id }} }}"})))
+    assert classify(rule, 200, (), json.dumps(answer).encode()) == outcome
 
 
 @pytest.mark.parametrize(
@@ -340,6 +418,13 @@ def test_a_409_with_what_was_created_proves_a_replay_to_gocardless_only():
     body = json.dumps({"error": {"errors": [CONFLICT]}}).encode()
     assert settles(the_rule("gocardless", GOCARDLESS), 409, (), body)
     assert not settles(the_rule("resend", "https://api.resend.com/emails"), 409, (), body)
+
+
+def test_a_refusal_that_may_mean_the_first_request_is_in_flight_settles_nothing():
+    """The errors of refundCreate have no code, so on a recovery send all of them look alike."""
+    rule = the_rule("shopify", SHOP, **json_request('{"query": "mutation { refundCreate { order { id } } }"}'))
+    assert not settles(rule, 200, (), json.dumps({"data": {"refundCreate": user_errors(None)}}).encode())
+    assert settles(rule, 200, (), json.dumps({"data": {"refundCreate": NO_ERRORS}}).encode())
 
 
 KEYED = [
