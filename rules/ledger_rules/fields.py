@@ -106,7 +106,7 @@ def _key_part(value: str) -> Reference:
 
 def _url(value: str) -> UrlPattern:
     pattern = UrlPattern.parse(value)
-    if not pattern.path and not value.endswith("/"):  # who writes it so hardly means the root alone
+    if not pattern.path and "/" not in value.partition("://")[2]:  # who writes it so hardly means the root alone
         raise ValueError(f"expected a path, too: {value}/** for all of this host, {value}/ for its root alone")
     return pattern
 

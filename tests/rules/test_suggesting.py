@@ -166,6 +166,7 @@ class TestProposals:
             max_size=6,
         )
     )
+    @example([({}, ".")])
     @example([({}, ""), ({}, "/")])
     @example([({}, ""), ({}, "0"), ({}, "2.")])
     def test_whatever_was_observed_the_proposal_can_be_loaded(self, seen: list[tuple[dict[str, Any], str]]) -> None:
