@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from ledger_rules import Operation, Request, Rule, Ruleset, identify, loads
 
@@ -37,3 +39,21 @@ def json_request(body: str | bytes, **changes: Any) -> dict[str, Any]:
 
 def form_request(body: str | bytes, **changes: Any) -> dict[str, Any]:
     return json_request(body, headers={"Content-Type": "application/x-www-form-urlencoded"}, **changes)
+
+
+@cache
+def pack(name: str) -> Ruleset:
+    return loads("packs: [{webhooks: {hosts: [hooks.example.com]}}]" if name == "webhooks" else f"packs: [{name}]")
+
+
+def to(url: str, method: str = "POST", **changes):
+    parts = urlsplit(url)
+    return request(
+        method=method, host=parts.hostname, target=parts.path + (f"?{parts.query}" * bool(parts.query)), **changes
+    )
+
+
+def the_rule(name: str, url: str, **changes) -> Rule:
+    rule = pack(name).match(to(url, **changes))
+    assert rule is not None
+    return rule
