@@ -16,6 +16,7 @@ from ledger_console.batches import batches, every
 from ledger_console.problems import USAGE, Problem
 from ledger_console.screen import Column
 from ledger_console.text import age, short_ids, visible
+from ledger_console.waiting import gone, waits
 from ledger_console.when import moment
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _list(store: ledgers.Reader, query: Query, limit: int | None, where: ledgers
     header = True
     for records in batches(store, query):
         _table(records, header)
-        stuck += _stuck(records)
+        stuck += filter(waits, records)
         header = False
     if header:
         _nothing(query)
@@ -128,7 +129,7 @@ def _first(store: ledgers.Reader, query: Query, limit: int, where: ledgers.Place
     if len(shown) < len(records):
         screen.aside(f"Only the {_first_of(query)} {limit} are shown; --limit 0 shows all, and this goes on:")
         screen.aside(f"  --before {cursor(shown[-1], query.sort)}")
-    _settling(_stuck(shown), where)
+    _settling([*filter(waits, shown)], where)
 
 
 def _first_of(query: Query) -> str:
@@ -183,7 +184,7 @@ def _one(store: ledgers.Reader, record: Record, where: ledgers.Place, json: bool
     from ledger_console.record import tell
 
     tell(record, store.timeline(record.id), request(record), gone(record))
-    _settling(_stuck([record]), where)
+    _settling([*filter(waits, [record])], where)
 
 
 def request(record: Record) -> str:
@@ -197,19 +198,6 @@ def remark(record: Record) -> str:
     if record.released and record.status is not Status.RUNNING:
         return "; ".join(filter(None, ("the next attempt runs", said)))
     return gone(record) or said
-
-
-def gone(record: Record) -> str | None:
-    """Why the owner of a running record is believed gone; None while it is believed, or where nothing runs."""
-    if record.status is not Status.RUNNING:
-        return None
-    from ledger import clock, lifecycle, owners
-
-    return lifecycle.gone(record, owners.alive(record.owner), clock.now())
-
-
-def _stuck(records: Sequence[Record]) -> list[Record]:
-    return [r for r in records if not r.released and (r.status is Status.UNKNOWN or gone(r))]
 
 
 def _settling(stuck: Sequence[Record], where: ledgers.Place) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ledger_console import ledgers, options, screen
-from ledger_console.problems import USAGE, Problem
+from ledger.ports import Dimension
+from ledger_console import ledgers, options, screen, waiting
 from ledger_console.screen import DIM, GAP, styled
 from ledger_console.text import age
 from ledger_console.when import moment
@@ -44,7 +44,9 @@ ORDER = (
 
 type Observed = Mapping[str, int] | None
 
-By = Annotated[str | None, typer.Option("--by", metavar="WHAT", help="One line for each tool, wf or caller.")]
+By = Annotated[
+    Dimension | None, typer.Option("--by", help="One line for each tool (or rule), each workflow, or each caller.")
+]
 Watch = Annotated[bool, typer.Option("--watch", help="Again whenever something happens, until Ctrl-C.")]
 
 
@@ -83,7 +85,7 @@ def stats(
         _watch(store, show, json)
 
 
-def _show(where: ledgers.Place, query: Query, by: str | None, json: bool) -> Callable[[ledgers.Reader], None]:
+def _show(where: ledgers.Place, query: Query, by: Dimension | None, json: bool) -> Callable[[ledgers.Reader], None]:
     if by is not None:
         return lambda store: _grouped(store, query, by, json)
     observed = _observed(where, query)
@@ -116,24 +118,24 @@ def _watch(store: ledgers.Reader, show: Callable[[ledgers.Reader], None], json: 
 
 
 def _named(totals: Mapping[str, int]) -> dict[str, int]:
-    """ "open" counts the records that wait as unknown; scripts read it under a name that says so."""
+    """ "open" counts the records that wait for a person; scripts read it under a name that says so."""
     told = {**totals, "unresolved": totals["open"]}
     return {name: told[name] for name in ORDER}
 
 
 def _totals_json(store: ledgers.Reader, query: Query, observed: Observed) -> None:
-    screen.json_line({**_named(store.stats(query)), **({"observed": observed} if observed else {})})
+    screen.json_line({**_named(waiting.totals(store, query)), **({"observed": observed} if observed else {})})
 
 
 def _totals(store: ledgers.Reader, where: ledgers.Place, query: Query, observed: Observed) -> None:
-    totals = _named(store.stats(query))
+    totals = _named(waiting.totals(store, query))
     width = max(map(len, ORDER))
     for name in ORDER:
         screen.line(f"{name:<{width}}  {totals[name]:>8}")
     _bar(totals, width)
     _drawn(store, query, width)
-    for by in ("tool", "caller"):
-        _breakdown(store, where, query, by)
+    for by in (Dimension.TOOL, Dimension.CALLER):
+        _breakdown(store, where, query, by, totals["attempts"])
     if observed:
         seen, prevented = observed["attempts"], observed["prevented"]
         screen.line(f"{seen} attempts were only observed; {prevented} of them would have been prevented")
@@ -194,29 +196,25 @@ def sparkline(counts: list[int]) -> str:
     return "".join(_BLOCKS[0 if not n else max(1, round(n / top * (len(_BLOCKS) - 1)))] for n in counts)
 
 
-def _breakdown(store: ledgers.Reader, where: ledgers.Place, query: Query, by: str) -> None:
-    """The groups, where there is more than one: of one the totals tell."""
-    from ledger.ports import Dimension
-
-    found = store.breakdown(query, Dimension(by), standing=False)
+def _breakdown(store: ledgers.Reader, where: ledgers.Place, query: Query, by: Dimension, attempts: int) -> None:
+    """The groups, where there is more than one: of one the totals tell. attempts: in all."""
+    found = store.breakdown(query, by, standing=False)
     if len(found) > 1:
         screen.line("")
         _table(dict(list(found.items())[:GROUPS]), by)
+        if by is Dimension.CALLER and sum(sums["attempts"] for sums in found.values()) > attempts:
+            screen.aside("By caller, removed records count, too.")
         if len(found) > GROUPS:
             screen.aside(f"{len(found) - GROUPS} more: {where.hint(f'stats --by {by}')}")
 
 
-def _grouped(store: ledgers.Reader, query: Query, by: str, json: bool) -> None:
-    from ledger.ports import Dimension
-
-    if by not in tuple(Dimension):
-        raise Problem(f"--by {by}: give {', '.join(Dimension)}", USAGE)
-    found = store.breakdown(query, Dimension(by), standing=json)
+def _grouped(store: ledgers.Reader, query: Query, by: Dimension, json: bool) -> None:
+    found = store.breakdown(query, by, standing=json)
     if not json:
         _table(found, by)
         return
     for name, sums in found.items():
-        screen.json_line({by: name or None, **_named(sums)})
+        screen.json_line({by.value: name or None, **_named(sums)})
 
 
 def _table(found: Mapping[str, Mapping[str, int]], by: str) -> None:

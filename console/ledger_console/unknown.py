@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from ledger.records import Record, Status
 from ledger_console import ledgers, options, screen
 from ledger_console.batches import every
-from ledger_console.show import gone, request
+from ledger_console.show import request
 from ledger_console.text import age, short_ids, visible
+from ledger_console.waiting import gone, waits
 
 if TYPE_CHECKING:
     from ledger.ports import Query
@@ -73,7 +74,7 @@ def _waiting(store: ledgers.Reader, query: Query) -> Iterator[Record]:
     """The first that was asked for first; however many there are, few are in memory."""
     each = [every(store, replace(query, status=status, oldest=True)) for status in (Status.UNKNOWN, Status.RUNNING)]
     for record in heapq.merge(*each, key=lambda r: r.created.wall):
-        if not record.released and (record.status is Status.UNKNOWN or gone(record)):
+        if waits(record):
             yield record
 
 

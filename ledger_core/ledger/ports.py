@@ -208,7 +208,7 @@ class SyncStore(Protocol):
 
         With `caller`, `since` or `until` they are what was asked by that caller and in that time, at a grain of
         `GRAIN_SECONDS`, removed records included; otherwise they are the sums over the records that are here.
-        `running` and `open` always count records that are.
+        `running` and `open` always count records that are; `open` those unknown ones that no person released.
         """
         ...
 

@@ -70,7 +70,19 @@ def test_each_tool_and_caller_has_its_line(agent: Agent, ledger: Ledger) -> None
 
 def test_a_breakdown_nobody_knows_is_one_line(agent: Agent, ledger: Ledger) -> None:
     said = ledger("stats", "--by", "colour")
-    assert (said.code, said.err) == (2, "ledger: --by colour: give tool, wf, caller\n")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "'tool', 'wf', 'caller'" in said.err
+    assert "Did you mean 'caller'" in ledger("stats", "--by", "calers").err
+
+
+def test_callers_are_counted_with_what_was_removed_and_that_is_said(agent: Agent, ledger: Ledger) -> None:
+    for caller in ("A", "B"):
+        agent.ask(f"{caller.lower()}1", caller=caller)
+    assert "removed" not in ledger("stats").err
+    assert ledger("clear", "--caller", "A", "--yes").code == 0
+    said = ledger("stats")
+    assert ["A", "1", "1", "0", "0", "0"] in [line.split() for line in said.lines]
+    assert "By caller, removed records count, too." in said.err
 
 
 def test_since_counts_what_happened_then(agent: Agent, ledger: Ledger) -> None:

@@ -47,3 +47,18 @@ def test_what_a_person_allowed_to_run_does_not_wait(agent: Agent, ledger: Ledger
     agent.ask("a1", Status.UNKNOWN)
     assert ledger("retry", "a1").code == 0
     assert ledger("unknown").out == "Nothing waits for a person.\n"
+
+
+def test_the_numbers_count_what_the_list_lists(agent: Agent, ledger: Ledger) -> None:
+    """What a person released waits no more; what was running when its process ended does, marked or not."""
+    agent.ask("a1", Status.UNKNOWN)
+    agent.ask("b2", Status.UNKNOWN)
+    agent.crashes("c3")
+    agent.starts("d4")
+    for waiting in (3, 2, 1, 0):
+        listed = ledger("unknown", "--json").json
+        assert len(listed) == waiting
+        assert ledger("stats", "--json").json[0]["unresolved"] == waiting
+        assert ("wait" in ledger("stats").err) == bool(waiting)
+        if listed:
+            assert ledger("retry", listed[0]["id"]).code == 0

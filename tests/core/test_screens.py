@@ -70,6 +70,21 @@ class TestScreens:
         assert store.stats(Query(wf="nothing"))["attempts"] == 0
 
     @pytest.mark.parametrize("small", [0, 1000])
+    def test_what_a_person_released_waits_for_nobody(
+        self, store: SyncStore, small: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(counting, "SMALL", small)
+        found = store.get("aa2")
+        assert found is not None
+        assert store.replace(lifecycle.release(found, at(3)))
+        for _ in range(2):
+            for query in (Query(), Query(wf="two"), Query(tool="charge"), Query(status=Status.UNKNOWN)):
+                told = store.stats(query)
+                assert (told["unknown"], told["open"]) == (1, 0), query
+            assert store.breakdown(Query(), Dimension.TOOL)["charge"]["open"] == 0
+            getattr(store, "file", lambda: None)()
+
+    @pytest.mark.parametrize("small", [0, 1000])
     def test_a_large_workflow_is_counted_as_a_small_one_is(
         self, store: SyncStore, small: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -314,3 +314,15 @@ async def test_the_day_behind_the_pictures(dashboard: Opens, tmp_path: Path) -> 
     assert "with an unknown outcome" in said
     for name in ("stripe/create", "order-mail", "fulfilment", "send_invoice", "billing-agent"):
         assert name in said
+
+
+async def test_what_a_person_let_run_again_waits_no_more(agent: Agent, dashboard: Opens) -> None:
+    agent.ask("ab12", Status.UNKNOWN)
+    agent.crashes("cd34")
+    browser = await dashboard()
+    assert "2 with an unknown outcome" in plain(await browser.opens("/"))
+    await browser.sends("/operations/ab12/retry", **WHY)
+    assert "1 with an unknown outcome" in plain(await browser.opens("/"))
+    assert rows(await browser.opens("/unknown")) == ["cd34"]
+    await browser.sends("/operations/cd34/retry", **WHY)
+    assert "Nothing waits for you" in plain(await browser.opens("/unknown"))

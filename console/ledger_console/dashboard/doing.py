@@ -17,6 +17,7 @@ from ledger_console.actions import Reason
 from ledger_console.dashboard.filters import Filters
 from ledger_console.dashboard.keys import GATE, PAGES, SOURCE
 from ledger_console.problems import Problem
+from ledger_console.waiting import totals as totals_of
 
 if TYPE_CHECKING:
     from ledger.stores.sqlite import SqliteStore
@@ -70,7 +71,7 @@ async def confirm_clear(request: web.Request) -> web.StreamResponse:
     now = clock.now().wall
 
     def read(view: SqliteView) -> tuple[Counter[Status], Counter[Status], int]:
-        return *actions.removable(view, filters.query(now)), view.stats(Query())["open"]
+        return *actions.removable(view, filters.query(now)), totals_of(view, Query())["open"]
 
     going, kept, waiting = await request.app[SOURCE].read(read)
     return request.app[PAGES].page(

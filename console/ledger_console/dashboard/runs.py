@@ -16,7 +16,8 @@ from ledger_console.dashboard import drawing, shapes, summary
 from ledger_console.dashboard.axis import Axis
 from ledger_console.dashboard.drawing import Bar, Mark
 from ledger_console.dashboard.keys import PAGES, SOURCE
-from ledger_console.show import gone
+from ledger_console.waiting import gone
+from ledger_console.waiting import totals as totals_of
 
 if TYPE_CHECKING:
     from ledger.stores.sqlite_view import SqliteView
@@ -55,7 +56,7 @@ async def workflows(request: web.Request) -> web.StreamResponse:
 
     def read(view: SqliteView) -> tuple[dict[str, float], dict[str, dict[str, int]], str | None, int]:
         names, end = summary.latest_workflows(view, before, MOST_WORKFLOWS)
-        return names, {name: view.stats(Query(wf=name)) for name in names}, end, view.stats(Query())["open"]
+        return names, {name: view.stats(Query(wf=name)) for name in names}, end, totals_of(view, Query())["open"]
 
     began, rows, end, waiting = await request.app[SOURCE].read(read)
     following = f"/workflows?{urlencode({'before': end})}" if end else None
@@ -72,7 +73,7 @@ async def workflow(request: web.Request) -> web.StreamResponse:
     def read(view: SqliteView) -> tuple[list[Record], dict[str, list[Event]], dict[str, int], int]:
         records = view.page(Query(wf=wf, limit=MOST_OPERATIONS))
         events = {record.id: view.timeline(record.id) for record in records}
-        return records, events, shapes.told(view.stats(Query(wf=wf))), view.stats(Query())["open"]
+        return records, events, shapes.told(view.stats(Query(wf=wf))), totals_of(view, Query())["open"]
 
     records, events, totals, waiting = await request.app[SOURCE].read(read)
     records.reverse()

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from ledger import clock
 from ledger.errors import ReadTooLong
 from ledger.ports import Dimension, Query, cursor
+from ledger_console import waiting
 from ledger_console.dashboard import shapes
 from ledger_console.dashboard.following import LATELY_SECONDS, STEP_SECONDS, Recent
 
@@ -34,7 +35,7 @@ RANGES: Mapping[str, tuple[str, int, int]] = {
 
 def totals(view: SqliteView) -> dict[str, int]:
     """Of the whole ledger."""
-    return shapes.told(view.stats(Query()))
+    return shapes.told(waiting.totals(view, Query()))
 
 
 def groups(view: SqliteView) -> dict[Dimension, list[dict[str, Any]] | None]:

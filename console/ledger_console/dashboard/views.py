@@ -15,8 +15,8 @@ from ledger_console.dashboard.curl import curl, settling
 from ledger_console.dashboard.filters import ORDERS, PAGE, TIMES, Filters
 from ledger_console.dashboard.keys import PAGES, SOURCE
 from ledger_console.dashboard.searching import Found, find
-from ledger_console.show import gone
 from ledger_console.text import visible
+from ledger_console.waiting import abandoned, gone, totals, waits
 
 if TYPE_CHECKING:
     from ledger.stores.sqlite_view import SqliteView
@@ -63,7 +63,7 @@ async def operations(request: web.Request) -> web.StreamResponse:
 
     def read(view: SqliteView) -> dict[str, Any]:
         return _paged(find(view, filters.query(now), PAGE), filters) | {
-            "waiting": _waiting(view),
+            "waiting": totals(view, Query())["open"],
             "tools": list(view.breakdown(Query(limit=_SUGGESTED), Dimension.TOOL, standing=False)),
             "callers": summary.callers(view, _SUGGESTED),
         }
@@ -100,8 +100,8 @@ async def unknown(request: web.Request) -> web.StreamResponse:
     """What waits for a person: also what was running when its process ended, which nobody marked yet."""
 
     def read(view: SqliteView) -> tuple[list[Record], Found, int]:
-        ended = [r for r in view.page(Query(status=Status.RUNNING, limit=PAGE)) if gone(r)]
-        return ended, find(view, Query(status=Status.UNKNOWN), PAGE), _waiting(view)
+        ended = abandoned(view, Query(), PAGE)
+        return ended, find(view, Query(status=Status.UNKNOWN), PAGE), totals(view, Query())["open"]
 
     ended, found, waiting = await request.app[SOURCE].read(read)
     rest = Filters(status=Status.UNKNOWN.value).address(found.next) if found.next else ""
@@ -113,7 +113,7 @@ async def unknown(request: web.Request) -> web.StreamResponse:
         lead="Sent, and no answer came back: the effect may have happened. Ask the provider, then say which it was.",
         filters=None,
         flash=FLASHES.get(request.query.get("flash", "")),
-        records=[*ended, *found.records],
+        records=[*ended, *filter(waits, found.records)],
         next=f"/operations?{rest}" if rest else None,
         searched=None,
         ordered=None,
@@ -131,7 +131,7 @@ async def operation(request: web.Request) -> web.StreamResponse:
         if record is None:
             alike = view.page(Query(id_prefix=id, limit=2)) if id.isalnum() else []
             record = view.get(alike[0].id) if len(alike) == 1 else None
-        return record, view.timeline(record.id if record else id), _waiting(view)
+        return record, view.timeline(record.id if record else id), totals(view, Query())["open"]
 
     record, events, waiting = await request.app[SOURCE].read(read)
     if record is None:
@@ -173,10 +173,6 @@ async def body(request: web.Request) -> web.StreamResponse:
     name = "".join(c for c in record.id if c.isalnum())[:32] or "body"
     headers = {"Content-Disposition": f'attachment; filename="{name}.bin"', "Content-Type": "application/octet-stream"}
     return web.Response(body=record.result.body, headers=headers)
-
-
-def _waiting(view: SqliteView) -> int:
-    return view.stats(Query())["open"]
 
 
 ROUTES = (

@@ -131,17 +131,24 @@ def _from_records(query: Query) -> tuple[str, list[Any]]:
 
 
 def _open(db: sqlite3.Connection, query: Query, group: str) -> dict[str, tuple[int, int]]:
-    """How many running and how many unknown records there are, by group."""
+    """How many running records there are and how many unknown ones that wait, by group."""
     where, values = reading.of_records(query)
     found: dict[str, tuple[int, int]] = {}
     # Named, because few are open: any other index would read far more, but for a workflow with fewer still.
     index = "records_filed_wf" if _small(db, query.wf) else "records_filed_status"
-    for table, half in ((f"r INDEXED BY {index}", "r.filed = 1"), ("r", schema.UNFILED_RECORDS)):
+    is_open = f"r.status IN {_OPEN} AND r.status <> 'success'"
+    released = f"r.status = '{Status.UNKNOWN.value}' AND r.released = 1"
+    for sign, table, half in (
+        (1, f"r INDEXED BY {index}", f"r.filed = 1 AND {is_open}"),
+        (1, "r", f"{schema.UNFILED_RECORDS} AND {is_open}"),
+        (-1, "r INDEXED BY records_filed_released", f"r.filed = 1 AND {released}"),
+        (-1, "r", f"{schema.UNFILED_RECORDS} AND {released}"),
+    ):
         sql = f"""SELECT {group}, sum(r.status = 'running'), sum(r.status = 'unknown') FROM records {table}
-            WHERE {half} AND r.status IN {_OPEN} AND r.status <> 'success'{where} GROUP BY 1"""
+            WHERE {half}{where} GROUP BY 1"""
         for name, running, unknown in db.execute(sql, values):
             before = found.get(name, (0, 0))
-            found[name] = (before[0] + running, before[1] + unknown)
+            found[name] = (before[0] + sign * running, before[1] + sign * unknown)
     return found
 
 

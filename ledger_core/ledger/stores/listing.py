@@ -160,7 +160,7 @@ def _open(records: list[Record], query: Query, by: Dimension | None) -> dict[str
     found: Counter[tuple[str, Status]] = Counter()
     for r in records:
         if r.status in _OPEN and wanted(query, r):
-            found[_group(r, by), r.status] += 1
+            found[_group(r, by), r.status] += not (r.status is Status.UNKNOWN and r.released)
     return {name: (found[name, _OPEN[0]], found[name, _OPEN[1]]) for name, _ in found}
 
 

@@ -92,6 +92,8 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX records_filed_attempts ON records (attempts) WHERE filed = 1 AND attempts > 1;
     CREATE INDEX records_filed_blocked ON records ({BLOCKED}) WHERE filed = 1 AND {BLOCKED} > 0;
     """,
+    # The few that are taken off what waits for a person, without a look at each that waits.
+    "CREATE INDEX records_filed_released ON records (status) WHERE filed = 1 AND released = 1;",
 )
 """One script per version; `PRAGMA user_version` counts those applied."""
 
