@@ -9,6 +9,8 @@ type RawHeaders = tuple[tuple[bytes, bytes], ...]
 
 # RFC 9110 §7.6.1. What a `Connection` field names is added per message, every `Proxy-*` field by its prefix.
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})
+_OF_EVERY_HOP = frozenset({"host", "content-length"})
+"""What no `Connection` field takes away: without them a body would be read as the next request, or for another host."""
 
 
 def to_text(raw: bytes) -> str:
@@ -36,7 +38,7 @@ def end_to_end[T: (str, bytes)](headers: Iterable[tuple[T, T]]) -> tuple[tuple[T
 def _listed[T: (str, bytes)](fields: tuple[tuple[T, T], ...]) -> frozenset[str]:
     """The field names that the message's own `Connection` fields call hop-by-hop."""
     values = [_lower(value) for name, value in fields if _lower(name) == "connection"]
-    return frozenset(option.strip() for value in values for option in value.split(","))
+    return frozenset(option.strip() for value in values for option in value.split(",")) - _OF_EVERY_HOP
 
 
 def _lower(text: str | bytes) -> str:

@@ -78,6 +78,7 @@ ANSWERS: dict[str, bytes] = {
     "early-hints": _bodiless(b"103 Early Hints", b"Link: </a>") + _sized(b"final", b"X-Final: yes"),
     "processing": _bodiless(b"102 Processing") * 3 + _sized(b"final"),
     "stray-continue": _bodiless(b"100 Continue") + _sized(b"final"),
+    "length-of-one-hop": _sized(b"hello", b"Connection: Content-Length"),
     "hop-by-hop": _sized(b"ok", b"Connection: X-Private", b"X-Private: 1", b"Keep-Alive: timeout=5", b"X-End: 1"),
 }  # fmt: skip
 """What it can be asked for, byte for byte."""

@@ -55,7 +55,7 @@ def sized(body: bytes) -> tuple[bytes, ...]:
 
 def end_to_end(fields: Fields, *also: bytes) -> Fields:
     listed = {w.strip().lower() for n, v in fields if n.lower() == b"connection" for w in v.split(b",")}
-    dropped = ONE_HOP | MARKS | listed | set(also)
+    dropped = ONE_HOP | MARKS | (listed - {b"content-length"}) | set(also)
     return [(name, value) for name, value in fields if name.lower() not in dropped]
 
 

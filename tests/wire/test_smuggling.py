@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.wire.sidecars import Sidecar, running_for
 
 RULES = f'rules: [{{name: ruled, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}]'
 
+NUMBERS = itertools.count(1)
 BODY = b"5\r\nhello\r\n0\r\n\r\n"
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nHost: api.test\r\n\r\n"
 CHUNKED = b"Transfer-Encoding: chunked"
@@ -163,3 +165,26 @@ def test_a_coding_that_is_no_framing_is_not_taken_where_the_body_is_read(world: 
     passed, _ = answers_to(sidecar, coded.replace(b"where", b"free"))
     assert passed.status == 200
     assert origin.requests(b"/free/")[-1].body == packed
+
+
+@pytest.mark.parametrize("where", [b"ruled", b"free"])
+@pytest.mark.parametrize(
+    "named",
+    [b"content-length", b"close, Content-Length", b"keep-alive,\tCONTENT-LENGTH", b"host", b"transfer-encoding"],
+)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_what_frames_a_request_is_of_every_hop_whatever_connection_says(
+    world: tuple[Origin, Sidecar], named: bytes, where: bytes, chunked: bool
+) -> None:
+    """RFC 9110 §7.6.1 lets a sender name what is of one hop; without its length a body would be the next request."""
+    origin, sidecar = world
+    inner = SMUGGLED.replace(b"GET /smuggled", b"POST /ruled/smuggled")
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(inner), inner) if chunked else inner
+    framing = CHUNKED if chunked else b"Content-Length: %d" % len(inner)
+    before, path = len(origin.requests()), b"%b/%d" % (where, next(NUMBERS))
+    data = framed(b"Connection: " + named, framing, body=body).removesuffix(SMUGGLED)
+    answers = answers_to(sidecar, data.replace(b"where", path))
+    assert answers[0].status == 200
+    mine, *others = [one for one in origin.requests()[before:] if b"/end/" not in one.line]
+    assert (mine.body, others) == (inner, [])
+    assert [value for name, value in mine.fields if name.lower() == b"host"] == [HOST.encode()]
