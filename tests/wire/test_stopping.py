@@ -19,6 +19,8 @@ import pytest
 from tests.wire.raw import HOST, Answer, Origin, ask, post, read_answer, recorder, through, wait_until
 from tests.wire.sidecars import Sidecar, admin_of, running_for
 
+pytestmark = pytest.mark.slow
+
 RULES = f'rules: [{{name: ruled, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}]'
 QUIET, LONGER_THAN_QUIET = 1.0, 1.5
 """Seconds; a connection on which nothing is under way is closed after the first."""

@@ -13,6 +13,8 @@ from tests.wire.raw import HOST, Origin, ask, read_answer, recorder, through, wa
 from tests.wire.recorder import BIG
 from tests.wire.sidecars import Sidecar, running_for
 
+pytestmark = pytest.mark.slow
+
 RULES = f"""
 rules:
   - name: ruled

@@ -23,6 +23,8 @@ from tests.upstream import Upstream
 from tests.wire.sidecars import RULES, Sidecar, admin_of, ledger, running, start
 from tests.wire.test_operations import MORE_RULES, until
 
+pytestmark = pytest.mark.slow
+
 
 class Crew(Sidecar):
     """A parent with two workers, and its admin pages."""
