@@ -102,12 +102,13 @@ class _Parts:
         names, values = [part.name for part in parts], [part.value for part in parts]
         said = [part.said for part in parts]
         try:
-            key, left, notes = entries(names, values, self._view)
+            key, left, rests, notes = entries(names, values, self._view)
         except NothingLeft:
             return _all_counts(Said("multipart", tuple(said), ()))
         if key is not None:
             return Said("multipart", ("only", key), notes)
-        return Said("multipart", tuple(said[index] for index in left), notes)
+        kept = ((parts[index].headers, rests[index]) if index in rests else said[index] for index in left)
+        return Said("multipart", tuple(kept), notes)
 
 
 def _all_counts(said: Said) -> Said:
@@ -161,10 +162,11 @@ def _form(text: str, view: BodyView) -> Said:
     pairs = form_pairs(text)
     if pairs is None:
         raise ValueError("an escape is malformed")
-    key, left, notes = entries([name for name, _ in pairs], [value for _, value in pairs], view)
+    key, left, rests, notes = entries([name for name, _ in pairs], [value for _, value in pairs], view)
     if key is not None:
         return Said("form", ("only", key), notes)
-    return Said("form", sorted_pairs(pairs[index] for index in left), notes)
+    kept = ((pairs[index][0], rests.get(index, pairs[index][1])) for index in left)
+    return Said("form", sorted_pairs(kept), notes)
 
 
 def _xml(text: str, view: BodyView) -> Said:

@@ -53,4 +53,8 @@ def _line(entry: object) -> str:
             return "; ".join(
                 [*(f"{name}: {value}" for name, value in headers), f"size {size}", f"sha256 {sha256.hex()}"]
             )
+        case (str(name), ("json", str(rest))):
+            return f"{name}={rest}"
+        case (tuple(headers), ("json", str(rest))):
+            return "; ".join([*(f"{name}: {value}" for name, value in headers), rest])
     return str(entry)

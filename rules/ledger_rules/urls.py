@@ -78,7 +78,7 @@ def form_pairs(text: str) -> tuple[Pair, ...] | None:
     return tuple(pairs)
 
 
-def sorted_pairs(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+def sorted_pairs[Value](pairs: Iterable[tuple[str, Value]]) -> tuple[tuple[str, Value], ...]:
     """Return pairs sorted by name, order kept inside one name.
 
     `items[][price]`, `items[][quantity]` and `items[0]` count as one name: which element each belongs to is told by

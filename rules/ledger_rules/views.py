@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
+from ledger_rules import embedded
 from ledger_rules.jsonpaths import NOTHING, Location, Path, without
 
 
@@ -57,39 +58,40 @@ def reduced(document: Any, view: BodyView) -> tuple[Any, Notes]:
         return document, ()
     locations, notes = _located(document, view.ignore)
     left = without(document, locations)
-    if locations and not _says_something(left):
+    if locations and not embedded.says_something(left):
         raise NothingLeft
     return left, notes
 
 
-def entries(
-    names: Sequence[str], values: Sequence[Any], view: BodyView
-) -> tuple[list[list[Any]] | None, Sequence[int], Notes]:
-    """Return a business key, or else the indexes of the entries that count; and notes. Raises NothingLeft.
+class Entries(NamedTuple):
+    """What counts of named values: a business key, or else the entries at these indexes.
+
+    rests: of those of which a part is ignored, what is left.
+    """
+
+    key: list[list[Any]] | None
+    left: Sequence[int]
+    rests: Mapping[int, embedded.Rest]
+    notes: Notes
+
+
+def entries(names: Sequence[str], values: Sequence[Any], view: BodyView) -> Entries:
+    """Return what counts of named values. Raises NothingLeft.
 
     To JSONPath named values are an object of lists: `$.name` is every value of that name, `$.name[0]` the first.
     """
     if view.is_everything:
-        return None, range(len(names)), ()
+        return Entries(None, range(len(names)), {}, ())
     document = _lists(names, values)
     key, missing = business_key(document, view)
     if key is not None:
-        return key, (), missing
-    gone, notes = _located(document, view.ignore)
+        return Entries(key, (), {}, missing)
+    inside = embedded.reduced(names, values, view.ignore)
+    gone, notes = _located(document, view.ignore, inside.hits)
     left = _left(names, set(gone))
     if gone and not left:
         raise NothingLeft
-    return None, left, (*missing, *notes)
-
-
-def _says_something(document: Any) -> bool:
-    unseen = [document]
-    while unseen:
-        value = unseen.pop()
-        if not isinstance(value, dict | list):
-            return True
-        unseen += value.values() if isinstance(value, dict) else value
-    return False
+    return Entries(None, left, inside.rests, (*missing, *notes))
 
 
 def _lists(names: Sequence[str], values: Sequence[Any]) -> dict[str, list[Any]]:
@@ -109,11 +111,13 @@ def _left(names: Sequence[str], gone: set[Location]) -> list[int]:
     return left
 
 
-def _located(document: Any, paths: Sequence[Path]) -> tuple[list[Location], Notes]:
+def _located(document: Any, paths: Sequence[Path], hits: frozenset[str] = frozenset()) -> tuple[list[Location], Notes]:
+    """hits: the paths that found something elsewhere."""
     found: list[Location] = []
     notes: list[str] = []
     for path in paths:
         here = path.locations(document)
         found += here
-        notes.append(f"ignored {path.text}" if here else f"{path.text}, to be ignored, finds nothing")
+        ignored = here or path.text in hits
+        notes.append(f"ignored {path.text}" if ignored else f"{path.text}, to be ignored, finds nothing")
     return found, tuple(notes)

@@ -211,6 +211,27 @@ class TestTheRetryOfAnAgent:
         first, again = (operation("discord", url, body) for body in sent)
         assert first.id == again.id != operation("discord", url, {"content": "ho"}).id
 
+    def test_of_discord_carries_it_beside_a_file_in_a_field_of_its_own(self):
+        def sent(content: str, nonce: int, file: bytes = b"%PDF", boundary: str = "b"):
+            message = json.dumps({"content": content, "nonce": nonce, "enforce_nonce": True})
+            named = 'Content-Disposition: form-data; name="payload_json"', 'name="files[0]"; filename="a.pdf"'
+            parts = (
+                f"--{boundary}",
+                named[0],
+                "",
+                message,
+                f"--{boundary}",
+                f"Content-Disposition: form-data; {named[1]}",
+            )
+            body = "\r\n".join((*parts, "", file.decode(), f"--{boundary}--", "")).encode()
+            kind = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Authorization": "Bot t"}
+            url = "https://discord.com/api/v10/channels/1/messages"
+            return identify(the_rule("discord", url), to(url, body=body, headers=kind), SECRET).id
+
+        first = sent("hi", 1)
+        assert first == sent("hi", 18446744073709551615, boundary="c")
+        assert len({first, sent("ho", 1), sent("hi", 1, b"%PDF2")}) == 3
+
     def test_of_a_standard_webhook_has_a_new_timestamp_and_signature(self):
         url = "https://hooks.example.com/in"
 
