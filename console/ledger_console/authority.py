@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="ca",
-    help="The certificate authority that agents trust.",
+    help=(
+        "The certificate authority that agents trust.\n\n"
+        "\b\nExamples:\n  ledger ca show\n  ledger ca trust\n  ledger ca rotate"
+    ),
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

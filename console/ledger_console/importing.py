@@ -114,7 +114,13 @@ def _rows(file: str) -> tuple[int, Iterator[Batch]]:
 
 
 def _broken(what: str, number: int, file: str, error: BaseException) -> Problem:
-    said = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)[:120]
+    if isinstance(error, KeyError):
+        said = f"{error.args[0]} is missing"
+    elif isinstance(error, ValueError):
+        said = str(error)[:120]
+    else:
+        # In Python's words, which are about our code.
+        said = "its values are not those of one"
     if number == 1:
         todo = "nothing was imported; give what `ledger export --whole` wrote"
     else:

@@ -17,12 +17,13 @@ from ledger_console.loading import loading
 class Lazy:
     """Where a command is. name: a function, or the Typer of a group. told: its line in the list of commands.
 
-    settings: of its context, see typer.
+    part: of that list. settings: of its context, see typer.
     """
 
     module: str
     name: str
     told: str
+    part: str
     settings: dict[str, Any] = field(default_factory=dict)
 
 
@@ -34,6 +35,15 @@ class Lazily(TyperGroup):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self.commands = _Commands(self.table)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list of commands for help, part by part: what each is told by needs none of them imported."""
+        width = max(map(len, self.table))
+        for part in dict.fromkeys(lazy.part for lazy in self.table.values()):
+            with formatter.section(part):
+                formatter.write_dl(
+                    [(f"{n:<{width}}", lazy.told) for n, lazy in self.table.items() if lazy.part == part]
+                )
 
 
 class _Commands(MutableMapping[str, Any]):

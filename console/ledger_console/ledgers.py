@@ -129,9 +129,8 @@ def followed(where: Place) -> SqliteView:
 
 def awaited(where: Place) -> bool:
     """Whether there is no ledger yet, and may be one. Raises Problem where there never can be."""
+    _must_be_no_folder(where)
     path = Path(where.path)
-    if path.is_dir():
-        raise Problem(f"{where.path} is a folder; give the path of a ledger", USAGE)
     if not path.parent.is_dir():
         raise Problem(f"there is no folder {path.parent}, so there can be no ledger in it", USAGE)
     with contextlib.suppress(FileNotFoundError):
@@ -243,9 +242,15 @@ def writable(where: Place) -> bool:
 
 
 def _must_exist(where: Place) -> None:
+    _must_be_no_folder(where)
     if not Path(where.path).exists():
         made = "`ledger run` and the first guarded call make one, --db or LEDGER_DB names another"
         raise Problem(f"there is no ledger at {where.path}; {made}")
+
+
+def _must_be_no_folder(where: Place) -> None:
+    if Path(where.path).is_dir():
+        raise Problem(f"{where.path} is a folder; give the path of a ledger", USAGE)
 
 
 def _must_be_writable(where: Place) -> None:

@@ -37,27 +37,28 @@ class _Ledger(Lazily):
             "ledger_console.sidecar",
             "run",
             "Run a command behind a sidecar of its own",
+            "Run",
             {"allow_interspersed_args": False},
         ),
-        "proxy": Lazy("ledger_console.sidecar", "proxy", "Run a sidecar for agents that are started elsewhere"),
-        "env": Lazy("ledger_console.env", "env", "Print the variables that such an agent needs"),
-        "doctor": Lazy("ledger_console.doctor", "doctor", "Say what is wrong here, and prove exactly-once live"),
-        "show": Lazy("ledger_console.show", "show", "List the records, or show one"),
-        "tail": Lazy("ledger_console.tail", "tail", "Show what happens, as it happens"),
-        "stats": Lazy("ledger_console.stats", "stats", "Totals, and the share that were duplicates"),
-        "unknown": Lazy("ledger_console.unknown", "unknown", "List what waits for a person, with what to type"),
-        "dashboard": Lazy("ledger_console.dashboard.command", "dashboard", "All of it in a browser, live"),
-        "resolve": Lazy("ledger_console.settle", "resolve", "Say whether an unknown's effect happened"),
-        "retry": Lazy("ledger_console.settle", "retry", "Let the next attempt run"),
-        "clear": Lazy("ledger_console.clear", "clear", "Remove records, after asking"),
-        "export": Lazy("ledger_console.export", "export", "Write the records as JSON Lines or CSV"),
-        "import": Lazy("ledger_console.importing", "import_", "Take over records of another ledger"),
-        "backup": Lazy("ledger_console.upkeep", "backup", "Copy a ledger that is in use"),
-        "purge": Lazy("ledger_console.upkeep", "purge", "Remove what ended long ago"),
-        "vacuum": Lazy("ledger_console.upkeep", "vacuum", "Give the space of removed records back"),
-        "encrypt": Lazy("ledger_console.upkeep", "encrypt", "Encrypt what is kept, or change the key"),
-        "rules": Lazy("ledger_console.rules", "app", "Check, explain and test rules"),
-        "ca": Lazy("ledger_console.authority", "app", "The certificate authority that agents trust"),
+        "proxy": Lazy("ledger_console.sidecar", "proxy", "Run a sidecar for agents that are started elsewhere", "Run"),
+        "env": Lazy("ledger_console.env", "env", "Print the variables that such an agent needs", "Run"),
+        "doctor": Lazy("ledger_console.doctor", "doctor", "Say what is wrong here, and prove exactly-once live", "Run"),
+        "rules": Lazy("ledger_console.rules", "app", "Check, explain and test rules", "Run"),
+        "ca": Lazy("ledger_console.authority", "app", "The certificate authority that agents trust", "Run"),
+        "show": Lazy("ledger_console.show", "show", "List the records, or show one", "Look"),
+        "tail": Lazy("ledger_console.tail", "tail", "Show what happens, as it happens", "Look"),
+        "stats": Lazy("ledger_console.stats", "stats", "Totals, and the share that were duplicates", "Look"),
+        "unknown": Lazy("ledger_console.unknown", "unknown", "List what waits for a person, with what to type", "Look"),
+        "dashboard": Lazy("ledger_console.dashboard.command", "dashboard", "All of it in a browser, live", "Look"),
+        "resolve": Lazy("ledger_console.settle", "resolve", "Say whether an unknown's effect happened", "Settle"),
+        "retry": Lazy("ledger_console.settle", "retry", "Let the next attempt run", "Settle"),
+        "clear": Lazy("ledger_console.clear", "clear", "Remove records, after asking", "Settle"),
+        "export": Lazy("ledger_console.export", "export", "Write the records as JSON Lines or CSV", "Keep"),
+        "import": Lazy("ledger_console.importing", "import_", "Take over records of another ledger", "Keep"),
+        "backup": Lazy("ledger_console.upkeep", "backup", "Copy a ledger that is in use", "Keep"),
+        "purge": Lazy("ledger_console.upkeep", "purge", "Remove what ended long ago", "Keep"),
+        "vacuum": Lazy("ledger_console.upkeep", "vacuum", "Give the space of removed records back", "Keep"),
+        "encrypt": Lazy("ledger_console.upkeep", "encrypt", "Encrypt what is kept, or change the key", "Keep"),
     }
 
 
@@ -71,6 +72,8 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
+    # For every command: a context has them from the one that it is in.
+    context_settings={"help_option_names": ["-h", "--help"]},
     # Plain help: rich would cost a tenth of a second on every usage error.
     rich_markup_mode=None,
 )
@@ -95,11 +98,23 @@ def _root(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code: 0 done, 1 failed, 2 usage; `run` passes its child's through."""
+    _with_streams()
     for stream in (sys.stdout, sys.stderr):
         # Recorded text may not fit the terminal's encoding; it is spelled out then, never an error.
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
             reconfigure(errors="backslashreplace")
     return _exit_code(lambda: app(args=argv, prog_name="ledger", standalone_mode=False))
+
+
+def _with_streams() -> None:
+    """Where a shell's `>&-` left no stream, nothing is read or written; and no file of ours gets its number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            found = os.open(os.devnull, os.O_RDWR)
+            if found != number:
+                os.dup2(found, number)
+                os.close(found)
+            setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115  for as long as the process runs
 
 
 def _exit_code(command: Callable[[], Any]) -> int:

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 HOW = "ledger rules explain F -- POST https://api.example.com/orders -H 'Name: value' -d BODY, or F -- curl ..."
 
 app = typer.Typer(
-    help="Check, explain and test rules.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+    help=(
+        "Check, explain and test rules.\n\n"
+        "\b\nExamples:\n  ledger rules check ledger.yaml\n  ledger rules packs stripe\n"
+        "  ledger rules explain -- POST https://api.stripe.com/v1/charges -d amount=4900"
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 
 File = Annotated[

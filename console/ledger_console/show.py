@@ -127,7 +127,8 @@ def _first(store: ledgers.Reader, query: Query, limit: int, where: ledgers.Place
         return
     _table(shown)
     if len(shown) < len(records):
-        screen.aside(f"Only the {_first_of(query)} {limit} are shown; --limit 0 shows all, and this goes on:")
+        count = f"{limit} are" if limit > 1 else "one is"
+        screen.aside(f"Only the {_first_of(query)} {count} shown; --limit 0 shows all, and this goes on:")
         screen.aside(f"  --before {cursor(shown[-1], query.sort)}")
     _settling([*filter(waits, shown)], where)
 

@@ -56,7 +56,7 @@ def tail(
     \b
     Examples:
       ledger tail
-      ledger tail --tool stripe.charges --status unknown
+      ledger tail --tool stripe/create --status unknown
       ledger tail --json --no-follow -n 1000
     """
     from ledger.ports import Query

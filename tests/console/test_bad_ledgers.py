@@ -112,6 +112,7 @@ def test_a_ledger_that_another_process_locks_is_waited_for_and_left_alone(
     asked = [line for line in said.err.splitlines() if not line.startswith(("Kept: ", "This removes "))]
     assert (said.code, said.out, len(asked)) == (1, "", 1), said
     assert "ledger.db is locked by another process" in asked[0]
+    assert "try again when that has ended" in asked[0]
     assert ledger("export", "--whole").out == before
 
 

@@ -112,6 +112,14 @@ def test_a_wrong_file_makes_no_ledger(ledger: Ledger, tmp_path: Path, text: byte
     assert not (tmp_path / "new.db").exists()
 
 
+def test_an_export_that_is_not_whole_is_told_apart(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("a1")
+    assert ledger("export", "-o", "part.jsonl").code == 0
+    said = ledger("import", "part.jsonl", "--db", "new.db")
+    why = "line 1 of part.jsonl is no whole record (its values are not those of one)"
+    assert said == (1, "", f"ledger: {why}; nothing was imported; give what `ledger export --whole` wrote\n")
+
+
 def test_many_batches(agent: Agent, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing, "AT_ONCE", 3)
     for n in range(10):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +17,11 @@ from typing import Any
 import pytest
 import typer
 
+from ledger.ports import Query
+from ledger.stores.sqlite import SqliteStore
 from ledger_console import main as console
+from ledger_rules import loader
+from tests.commands import check_command
 from tests.console.conftest import Agent, Ledger
 
 READERS = ("show", "tail", "stats", "clear")
@@ -61,8 +68,9 @@ def test_a_damaged_ledger_is_one_line(agent: Agent, ledger: Ledger, command: lis
 
 
 def test_a_directory_is_no_ledger(ledger: Ledger, tmp_path: Path) -> None:
-    said = ledger("show", f"{tmp_path}/")
-    assert (said.code, said.err.count("\n")) == (1, 1)
+    for command in ("show", "stats", "tail", "unknown", "clear", "vacuum"):
+        said = ledger(command, f"{tmp_path}/")
+        assert (said.code, said.err) == (2, f"ledger: {tmp_path}/ is a folder; give the path of a ledger\n"), command
 
 
 def test_where_the_ledger_is_comes_from_the_nearest(
@@ -197,9 +205,55 @@ def _commands(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
 
 
 def test_the_help_of_every_command_has_examples() -> None:
-    found = [one for _, one in _commands(typer.main.get_command(console.app)) if not hasattr(one, "commands")]
+    found = list(_commands(typer.main.get_command(console.app)))
     assert len(found) > 25
-    assert [command.name for command in found if "Examples:" not in (command.help or "")] == []
+    assert [words for words, command in found if "Examples:" not in (command.help or "")] == []
+
+
+def test_every_example_in_a_help_is_a_command_line() -> None:
+    """And names a rule that there is, where it names one."""
+    examples = [
+        re.sub(r"^([A-Z_]+=\S+ )*(eval \"\$\()?", "", line.strip())
+        for _, command in _commands(typer.main.get_command(console.app))
+        for line in (command.help or "").partition("Examples:")[2].splitlines()
+        if line.strip()
+    ]
+    assert len(examples) > 50
+    rules = {rule.name for rule in loader.default().rules}
+    for line in examples:
+        typed = re.split(r"\)\"$| [|>] ", line)[0]
+        check_command(typed)
+        words = shlex.split(typed)
+        if "--tool" in words and "/" in (tool := words[words.index("--tool") + 1]):
+            assert tool in rules, line
+
+
+def test_help_is_also_asked_for_shortly(ledger: Ledger) -> None:
+    for words in ([], ["show"], ["rules"], ["ca", "show"]):
+        assert ledger(*words, "-h") == ledger(*words, "--help")
+
+
+def test_the_list_of_commands_is_in_parts(ledger: Ledger) -> None:
+    """As docs/console.md has them."""
+    said = ledger("--help").lines
+    parts = [line.rstrip(":") for line in said if line and not line.startswith((" ", "Usage", "Options"))]
+    assert parts == ["Run", "Look", "Settle", "Keep"]
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("command", ["show", "stats --json", "clear", "show no-such-record"])
+def test_without_a_stream_there_is_no_bug(agent: Agent, command: str, closed: str) -> None:
+    """A shell's `>&-`, and what some supervisors start: the file that is opened first must not become stdout."""
+    agent.ask("a1")
+    agent.close()
+    line = f"{sys.executable} -m ledger_console {command} --db ./ledger.db {closed}"
+    done = subprocess.run(
+        line, check=False, shell=True, cwd=agent.path.parent, capture_output=True, text=True, timeout=60
+    )
+    assert "bug" not in done.stderr
+    assert done.returncode == {"clear": 2, "show no-such-record": 1}.get(command, 0)
+    with contextlib.closing(SqliteStore(agent.path)) as store:
+        assert [r.id for r in store.page(Query())] == ["a1"]
 
 
 def test_every_help_is_plain_and_cuts_nothing(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ def ours(error: sqlite3.Error | OSError, path: str) -> LedgerError:
         return StoreUnavailable(f"the ledger {path} cannot be used: {error.strerror or error}")
     text = " ".join(str(error).split())  # SQLite quotes a damaged schema over several lines
     if "locked" in text or "busy" in text:
-        return StoreBusy(f"the ledger {path} is locked by another process: {text}")
+        return StoreBusy(f"the ledger {path} is locked by another process ({text}); try again when that has ended")
     if "not a database" in text or "malformed" in text:
         return NotALedger(f"{path} is not a readable ledger ({text}); give another --db, or restore a copy")
     return StoreUnavailable(f"the ledger {path} cannot be used: {text}")
