@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, StrEnum
+from typing import Any
 
 from ledger.lifecycle import Claimant
 from ledger.policy import Policy
@@ -73,6 +74,7 @@ class Attempt:
     draft: the row to insert if nobody has seen it. remark: what goes into the event of an answer from a
         record, if anything.
     forced: a person wants it executed whatever the record says.
+    about: makes what the draft tells of the request, where it is inserted; most duplicates never are.
     """
 
     draft: Record
@@ -81,6 +83,7 @@ class Attempt:
     arrived: Instant
     remark: Callable[[Record], str | None] | None = None
     forced: bool = False
+    about: Callable[[], dict[str, Any]] | None = None
 
 
 @value

@@ -205,9 +205,10 @@ class Claimant:
     key: str | None = None
 
 
-def first_claim(draft: Record, by: Claimant, now: Instant) -> Change:
-    """The insert of an operation nobody has seen; `draft` carries its identity."""
-    return _change(_FIRST, draft, None, now, {"created": now}, by)
+def first_claim(draft: Record, by: Claimant, now: Instant, about: dict[str, Any] | None = None) -> Change:
+    """The insert of an operation nobody has seen; `draft` carries its identity. about: in place of the draft's."""
+    fields: dict[str, Any] = {"created": now} if about is None else {"created": now, "about": about}
+    return _change(_FIRST, draft, None, now, fields, by)
 
 
 def claim(

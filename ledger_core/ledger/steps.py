@@ -215,7 +215,8 @@ def begin(attempt: Attempt, now: Instant, known: bool = False) -> Claim | Look:
     """The first step of every call. known: a hint, never trusted, that a record is there: look before claiming."""
     if known:
         return Look(attempt)
-    return Claim(attempt, lifecycle.first_claim(attempt.draft, attempt.by, now))
+    about = None if attempt.about is None else attempt.about()
+    return Claim(attempt, lifecycle.first_claim(attempt.draft, attempt.by, now, about))
 
 
 def _finishing(record: Record, outcome: Outcome, now: Instant) -> Change:

@@ -159,12 +159,12 @@ class Workings:
             "id": before or fingerprint.identify(tool, fn, wf, normal, key),
             "wf": wf,
             "caller": self._caller.value(),
-            "about": _about(tool, function, arguments, key),
         })  # fmt: skip
         verify = None if told.verify is None else partial(told.verify, *args, **kwargs)
         # No nonce: a function has no upstream that would honour a key of ours.
         by = Claimant(owners.new_token())
-        return engine, Intent(draft, told.policy, by, clock.now(), None, forced, tool.identity, blocked, verify)
+        about = partial(_about, tool, function, arguments, key)
+        return engine, Intent(draft, told.policy, by, clock.now(), None, forced, about, tool.identity, blocked, verify)
 
     @staticmethod
     def _recorded_by_ledger_once(
