@@ -182,8 +182,8 @@ class Record:
 
     @classmethod
     def of_fields(cls, fields: dict[str, Any], kept: Callable[[], Result | None]) -> Record:
-        """The record that has exactly these fields, each given but `result`; for stores, which read them by the
-        thousand.
+        """The record that has exactly these fields, for stores, which read them by the thousand. What has a default
+        may be left out of them, and `result` is.
 
         kept: gives the result once somebody asks for it, as few do; what it raises, they get.
         """

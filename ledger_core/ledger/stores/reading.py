@@ -37,7 +37,9 @@ def look(db: sqlite3.Connection, record: Record) -> Record | None:
 
     Its result is read when it is asked for: see `Record.of_fields`.
     """
-    found = get(db, record.id)
+    found = _found(db, schema.GET_SHORT, record.id) if record.content_id is None else None
+    if found is None:
+        found = get(db, record.id)
     if found is None and record.payload_id is not None:
         found = _found(db, schema.OPEN_PAYLOAD, record.payload_id)
     if found is None and record.content_id is not None:

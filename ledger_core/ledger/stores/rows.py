@@ -23,7 +23,17 @@ OWNED = ("status", "spent", "released", "touched", "touched_mono", "touched_boot
 """Those of `STATE` that the owner of a claim changes: what it came to, and the head of an answer that streams."""
 COUNTERS = ("attempts", "runs", "failed", "unknown", "replayed", "refused", "held", "conflicts")
 COLUMNS = (*FIXED, *STATE, *COUNTERS)
-"""In this order `_record_from` takes them apart."""
+"""In this order they are written."""
+SHORT = (
+    "id", "tool", "wf", "caller", "created", "status", "owner", "epoch", "generation", "lease", "timeout", "window",
+    "spent", "released", "touched", "touched_mono", "touched_boot", "began", "began_mono", "began_boot", "about",
+    "attempts", "runs", "replayed", "refused",
+)  # fmt: skip
+"""What there is to read of most calls: in `MORE` they are as every record starts."""
+MORE = (
+    "kind", "rule", "version", "content_id", "payload_id", "payload", "resent", "upstream_key", "error", "note",
+    "failed", "unknown", "held", "conflicts",
+)  # fmt: skip
 _NO_COUNTS = (0,) * len(COUNTERS)
 COUNTED = ("actions", *COUNTERS)
 """What a journal line adds to the sums; `actions` is the number of records."""
@@ -98,7 +108,7 @@ def result_row(r: Record, cipher: Cipher | None = None) -> tuple[Any, ...] | Non
 
 
 def record_from(row: Sequence[Any], cipher: Cipher | None = None) -> Record:
-    """A record from `COLUMNS`, optionally followed by a result's meta and body.
+    """A record from `SHORT`, or from that and `MORE`, optionally followed by a result's meta and body.
 
     Its result raises ResultSealed when it is asked for. Raises StoreUnavailable for a row that is none: nobody wrote
     it so.
@@ -112,28 +122,33 @@ def record_from(row: Sequence[Any], cipher: Cipher | None = None) -> Record:
 def _record_from(row: Sequence[Any], cipher: Cipher | None) -> Record:
     # Spelled out: a dict by its columns' names, corrected where a field is not its column, takes twice as long.
     (
-        id, kind, tool, rule, wf, version, created,
-        caller, content_id, payload_id, payload,
-        status, owner, epoch, generation, lease, timeout, window, spent, resent, released,
-        upstream_key, touched, touched_mono, touched_boot, began, began_mono, began_boot,
-        error, note, about,
-        attempts, runs, failed, unknown, replayed, refused, held, conflicts,
-        *result,
+        id, tool, wf, caller, created, status, owner, epoch, generation, lease, timeout, window,
+        spent, released, touched, touched_mono, touched_boot, began, began_mono, began_boot, about,
+        attempts, runs, replayed, refused,
+        *rest,
     ) = row  # fmt: skip
-    meta, body = result or (None, None)
-    return Record.of_fields({
-        "id": id, "tool": tool, "kind": _KINDS[kind], "rule": rule, "wf": wf, "caller": caller,
-        "content_id": content_id, "payload_id": payload_id, "payload": payload, "version": version,
+    fields = {
+        "id": id, "tool": tool, "wf": wf, "caller": caller, "created": Instant(created),
         "status": _STATUSES[status], "owner": owner, "epoch": epoch, "generation": generation,
-        "lease": lease, "timeout": timeout, "window": window, "spent": spent,
-        "resent": bool(resent), "released": bool(released), "upstream_key": upstream_key,
-        "created": Instant(created),
-        "touched": Instant(touched, touched_mono, touched_boot),
-        "began": Instant(began, began_mono, began_boot),
-        "attempts": attempts, "runs": runs, "failed": failed, "unknown": unknown,
-        "replayed": replayed, "refused": refused, "held": held, "conflicts": conflicts,
-        "error": error, "note": note, "about": loads(about) if about != "{}" else {},
-    }, partial(_result, meta, body, id, epoch, cipher))  # fmt: skip
+        "lease": lease, "timeout": timeout, "window": window, "spent": spent, "released": bool(released),
+        "touched": Instant(touched, touched_mono, touched_boot), "began": Instant(began, began_mono, began_boot),
+        "about": loads(about) if about != "{}" else {},
+        "attempts": attempts, "runs": runs, "replayed": replayed, "refused": refused,
+    }  # fmt: skip
+    if len(rest) >= len(MORE):
+        (
+            kind, rule, version, content_id, payload_id, payload, resent, upstream_key, error, note,
+            failed, unknown, held, conflicts,
+            *rest,
+        ) = rest  # fmt: skip
+        fields |= {
+            "kind": _KINDS[kind], "rule": rule, "version": version,
+            "content_id": content_id, "payload_id": payload_id, "payload": payload,
+            "resent": bool(resent), "upstream_key": upstream_key, "error": error, "note": note,
+            "failed": failed, "unknown": unknown, "held": held, "conflicts": conflicts,
+        }  # fmt: skip
+    meta, body = rest or (None, None)
+    return Record.of_fields(fields, partial(_result, meta, body, id, epoch, cipher))
 
 
 def _result(meta: Any, body: Any, id: str, epoch: int, cipher: Cipher | None) -> Result | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ledger.stores.rows import COLUMNS, COUNTED, COUNTERS, OWNED, STATE
+from ledger.records import Record
+from ledger.stores.rows import COLUMNS, COUNTED, COUNTERS, MORE, OWNED, SHORT, STATE
 
 APPLICATION_ID = 0x4C646772
 """PRAGMA application_id of a ledger: "Ldgr"."""
@@ -97,10 +98,19 @@ MIGRATIONS: tuple[str, ...] = (
 )
 """One script per version; `PRAGMA user_version` counts those applied."""
 
+
+def _literal(start: str | int | None) -> str:
+    """What a field is at first, as SQL: nothing, a text, or a number."""
+    if start is None:
+        return "NULL"
+    return f"'{start}'" if isinstance(start, str) else f"{start:d}"
+
+
 _OPEN = "status IN ('running', 'unknown')"
-_ALL = ", ".join(f"r.{c}" for c in COLUMNS)
-_WITH_RESULT = f"""SELECT {_ALL}, x.meta, x.body FROM records r
-    LEFT JOIN results x ON x.seq = r.seq AND x.epoch = r.epoch"""
+_SHORT = ", ".join(f"r.{c}" for c in SHORT)
+_ALL = ", ".join((_SHORT, *(f"r.{c}" for c in MORE)))
+_AND_RESULT = "x.meta, x.body FROM records r LEFT JOIN results x ON x.seq = r.seq AND x.epoch = r.epoch"
+_WITH_RESULT = f"SELECT {_ALL}, {_AND_RESULT}"
 
 VALUES = ", ".join("?" * len(COLUMNS))
 INSERT = f"INSERT INTO records ({', '.join(COLUMNS)}) VALUES ({VALUES}) ON CONFLICT (id) DO NOTHING"
@@ -126,6 +136,9 @@ PUT_EVENT = f"""INSERT INTO events (at, event, record, tool, wf, caller, detail,
 RENEW = """UPDATE records SET touched = ?, touched_mono = ?, touched_boot = ?
     WHERE id = ? AND owner = ? AND epoch = ? AND status = 'running'"""
 GET = f"{_WITH_RESULT} WHERE r.id = ?"
+_AT_START = " AND ".join(f"r.{c} IS {_literal(getattr(Record, c))}" for c in MORE)
+GET_SHORT = f"SELECT {_SHORT}, {_AND_RESULT} WHERE r.id = ? AND {_AT_START}"
+"""As GET, of a call that needs no more: each column costs more to hand over than its look here."""
 OPEN_PAYLOAD = f"{_WITH_RESULT} WHERE r.payload_id = ? AND r.{_OPEN} LIMIT 1"
 OPEN_CONTENT = f"{_WITH_RESULT} WHERE r.content_id = ? AND r.{_OPEN} LIMIT 1"
 IS_THERE = "SELECT 1 FROM records WHERE id = ?"
