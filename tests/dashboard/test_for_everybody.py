@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from ledger.records import Result, Status
+from ledger import lifecycle
+from ledger.records import EventType, Instant, Result, Status
 from ledger.steps import Outcome
 from tests.console.conftest import Agent
 from tests.dashboard import browsers
@@ -193,6 +194,36 @@ def test_on_a_phone_the_filters_leave_room_for_what_they_find(chromium: Browser,
     page.set_viewport_size({"width": 844, "height": 390})
     expect(status).to_be_visible()
     context.close()
+
+
+OVERLAPPING = """() => {
+  const seen = [...document.querySelectorAll(".ticks text")]
+    .map((text) => [text.textContent, text.getBoundingClientRect()])
+    .filter(([, box]) => box.width > 0).sort(([, one], [, other]) => one.left - other.left);
+  return seen.slice(1).filter(([, box], n) => box.left < seen[n][1].right).map(([text]) => text);
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 844, 1280])
+@pytest.mark.parametrize("moments", [(500, 508), (8000, 8600, 9000), (4800, 9830, 10500, 19100, 19600, 22900)])
+def test_no_two_times_under_an_axis_cover_each_other(
+    chromium: Browser, agent: Agent, moments: tuple[int, ...], width: int
+) -> None:
+    """moments: milliseconds after the claim."""
+    record = agent.ask("ab12", DONE).record
+    for after in moments:
+        at = Instant(record.created.wall + after / 1000, 0, "")
+        agent.store.append(lifecycle.answered(record, EventType.REPLAYED, at))
+    agent.store.flush()
+    with browsers.dashboard(agent.path) as running:
+        context = chromium.new_context(viewport={"width": width, "height": 844})
+        page = context.new_page()
+        page.goto(running.address)
+        for path in ("/operations/ab12", "/workflow?wf=default"):
+            page.goto(f"{running.url}{path}")
+            expect(page.locator(".ticks .first")).to_have_text("0 ms")
+            assert page.evaluate(OVERLAPPING) == [], path
+        context.close()
 
 
 # What has the focus: what it is called, and whether that is seen.

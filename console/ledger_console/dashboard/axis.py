@@ -13,10 +13,15 @@ _SHORTEST = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A label under the axis. at: per cent. offset: seconds since the first moment."""
+    """A label under the axis. at: per cent. offset: seconds since the first moment.
+
+    tight: beside the first or the last one, which stand inside the axis and not astride of their place: on a narrow
+    screen there is no room for it.
+    """
 
     at: float
     offset: float
+    tight: bool = False
 
 
 class Axis:
@@ -52,5 +57,6 @@ class Axis:
             last = moment == self._moments[-1]
             if chosen and (place - chosen[-1].at < apart or (not last and 100 - place < apart)):
                 continue
-            chosen.append(Tick(round(place, 3), moment - self._moments[0]))
+            tight = bool(chosen) and not last and not 1.5 * apart <= place <= 100 - 1.5 * apart
+            chosen.append(Tick(round(place, 3), moment - self._moments[0], tight))
         return chosen
