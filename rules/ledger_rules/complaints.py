@@ -34,6 +34,16 @@ _EXPECTED = {
 }
 
 
+_MEANT = {
+    **dict.fromkeys(("host", "hosts", "domain", "path", "port", "scheme"), ("url", "; write it as a part of 'url'")),
+    **dict.fromkeys(("uri", "endpoint"), ("url", "; write 'url'")),
+    "ttl": ("window", "; write 'window'"),
+}
+"""Other words for a key, and what to do."""
+_MOST_NAMED = 6
+"""A mapping of more keys is not told by them."""
+
+
 def validated(document: Document) -> RulesFile:
     """Return what a document says; raises RulesError, one line for each mistake."""
     try:
@@ -61,9 +71,9 @@ def lines(error: ValidationError, document: Document, model: type[BaseModel]) ->
     return sorted(dict.fromkeys(found), key=_position)
 
 
-def did_you_mean(found: str, known: Sequence[str]) -> str:
+def did_you_mean(found: str, known: Sequence[str], cutoff: float = 0.6) -> str:
     """Return `; did you mean 'x'?` for a near miss, else nothing."""
-    near = get_close_matches(found, known, n=1, cutoff=0.6)
+    near = get_close_matches(found, known, n=1, cutoff=cutoff)
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
@@ -93,28 +103,57 @@ def _line(detail: ErrorDetails, document: Document, model: type[BaseModel]) -> s
             return document.problem(loc, f"missing key '{detail['loc'][-1]}'" + (f" in '{key}'" if key else ""))
         case "literal_error":
             return _not_one_of(detail, loc, document)
+        case "list_type":
+            return document.problem(
+                loc, f"{key}: expected a list, found {found_at(document, loc)}{_as_list(document, loc)}"
+            )
+        case "model_type" | "model_attributes_type" if loc:
+            return document.problem(loc, f"{key}: expected a mapping{_of(model, loc)}found {found_at(document, loc)}")
         case "value_error":
             text = str(detail.get("ctx", {}).get("error", detail["msg"]))
         case kind:
             expected = _EXPECTED.get(kind)
             text = f"expected {expected.format(**detail.get('ctx', {}))}" if expected else detail["msg"]
     found = f"'{loc[-1]}'" if at_key else found_at(document, loc)
+    if not loc and found == "a list":
+        found += "; begin with 'rules:'"
     shown = "" if found in ("a mapping", "a list") and detail["type"] == "value_error" else f", found {found}"
     return document.problem(loc, f"{key}: {text}{shown}" if key else f"{text}{shown}", at_key=at_key)
+
+
+def _as_list(document: Document, loc: Loc) -> str:
+    """Say how a list is written, by what was written instead."""
+    if found_at(document, loc) == "nothing":
+        return ""
+    text = document.texts.get(loc)
+    if text is None:
+        return "; begin each entry with '- '"
+    plain = re.fullmatch(r"[\w$./\-]+", text)
+    return f"; write [{text}]" if plain else "; write ['" + text.replace("'", "''") + "']"
+
+
+def _of(model: type[BaseModel], loc: Loc) -> str:
+    """Say of which keys a mapping is, where they are few."""
+    known = _keys_within(model, loc)
+    return f" of {', '.join(known)}; " if 0 < len(known) <= _MOST_NAMED else ", "
 
 
 def _misspelt(detail: ErrorDetails, unknown: Sequence[tuple[int | str, ...]]) -> bool:
     """Say whether a key is only missing because it is misspelt beside: one mistake, one line."""
     loc = detail["loc"]
-    beside = (other for other in unknown if other[:-1] == loc[:-1])
-    return detail["type"] == "missing" and any(did_you_mean(str(key[-1]), [str(loc[-1])]) for key in beside)
+    beside = (str(other[-1]) for other in unknown if other[:-1] == loc[:-1])
+    return detail["type"] == "missing" and any(
+        did_you_mean(key, [str(loc[-1])]) or _MEANT.get(key, ("",))[0] == loc[-1] for key in beside
+    )
 
 
 def _unknown_key(loc: Loc, document: Document, model: type[BaseModel]) -> str:
     key = str(loc[-1])
     known = _known_keys(model, loc[:-1])
-    inside = _inside(model, loc[:-1], key)
-    hint = f"; it belongs under {inside}" if inside else did_you_mean(key, known)
+    meant, told = _MEANT.get(key, ("", ""))
+    inside = " or ".join(_inside(model, loc[:-1], key))
+    hint = told if meant in known else did_you_mean(key, known, cutoff=0.85)
+    hint = hint or (f"; it belongs under {inside}" if inside else did_you_mean(key, known))
     hint = hint or f"; expected one of {', '.join(known)}"
     return document.problem(loc, f"unknown key '{key}'{hint}", at_key=True)
 
@@ -151,10 +190,9 @@ def _known_keys(annotation: Any, loc: Loc) -> list[str]:
     return _known_keys(fields[str(loc[0])].annotation, loc[1:]) if loc else list(fields)
 
 
-def _inside(model: type[BaseModel], loc: Loc, key: str) -> str:
-    """Return which mapping a level further in has a key, or nothing where none or several have: a wrong indentation."""
-    found = [name for name in _known_keys(model, loc) if key in _keys_within(model, (*loc, name))]
-    return found[0] if len(found) == 1 else ""
+def _inside(model: type[BaseModel], loc: Loc, key: str) -> list[str]:
+    """Return which mappings a level further in have a key: a wrong indentation."""
+    return [name for name in _known_keys(model, loc) if key in _keys_within(model, (*loc, name))]
 
 
 def _keys_within(model: type[BaseModel], loc: Loc) -> list[str]:

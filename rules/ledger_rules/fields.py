@@ -127,7 +127,16 @@ def _upper(value: object) -> object:
 
 
 def _timeout(value: object) -> float | None:
-    return None if value == "never" else seconds(value)
+    try:
+        return None if value == "never" else seconds(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or never") from None
+
+
+def _conditions(value: object) -> object:
+    if isinstance(value, dict):
+        raise ValueError("expected a condition such as $.kind == 'pay', or a list of them")
+    return _listed(value)
 
 
 def _given(value: object) -> object:
@@ -217,7 +226,7 @@ KeyPart = Annotated[
 Conditions = Annotated[
     list[Annotated[Condition, text(Condition.parse)]],
     Field(min_length=1),
-    BeforeValidator(_listed),
+    BeforeValidator(_conditions),
     WithJsonSchema(_or_one(TEXT)),
 ]
 Url = Annotated[Template, text(Template.parse), WithJsonSchema({"type": "string", "pattern": "^(https?://|/)"})]

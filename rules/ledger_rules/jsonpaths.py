@@ -32,7 +32,11 @@ _OPAQUE = object()
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.A)
 _ASSIGNED = re.compile(r"(?<![=!<>])=(?!=)")
+_OTHERS_WORDS = {"and": "&&", "or": "||", "not": "!", "True": "true", "False": "false", "None": "null"}
+_WORD = re.compile(rf"(?<![.\w$@'\"])({'|'.join(_OTHERS_WORDS)})\b")
+"""Of other languages; as the name of a member each stands behind a dot or in quotes."""
 _REGULAR = re.compile(r"\b(match|search)\s*\(")
+_TOKEN = re.compile(r"TOKEN_([A-Z]+)")
 _LATER = ContextVar("later", default=False)
 
 
@@ -168,6 +172,8 @@ def _compile(query: str) -> JSONPath:
     bare = _QUOTED.sub("''", query)
     if (regular := _REGULAR.search(bare)) is not None:
         raise ValueError(f"{regular[1]}() is not to be had: a regular expression can take for ever; compare with ==")
+    if (word := _WORD.search(bare)) is not None:
+        raise ValueError(f"expected {_OTHERS_WORDS[word[1]]} in place of '{word[1]}'")
     if _ASSIGNED.search(bare):
         raise ValueError("expected == where two values are compared")
     if bare.count("..") > MAX_DESCENTS:
@@ -181,7 +187,7 @@ def _compile(query: str) -> JSONPath:
         compiled = _environment().compile(query)
     except (JSONPathError, ValueError, RecursionError) as error:
         # str() of these errors draws a picture of several lines, and can itself fail.
-        reason = str(error.args[0]) if error.args else "syntax error"
+        reason = _TOKEN.sub(lambda token: token[1].lower(), str(error.args[0])) if error.args else "syntax error"
         raise ValueError(f"expected an RFC 9535 JSONPath ({reason})") from None
     if not isinstance(compiled, JSONPath):
         raise ValueError("expected one RFC 9535 JSONPath")

@@ -16,6 +16,8 @@ _FORM = re.compile(r"(?P<scheme>https?)://(?P<host>\[[^\]]*\]|[^/:]*)(?::(?P<por
 MAX_SEGMENTS = 100
 _STRAY = re.compile(r"[\s{}\\<>^|`\"]")
 _NAMED = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]{0,49})\}")
+_ROUTE = re.compile(r":[A-Za-z_]\w*", re.A)
+"""What web frameworks call a segment that is named; here it would be a text that no path has."""
 
 
 class Place(NamedTuple):
@@ -195,6 +197,11 @@ def _segments(path: str) -> tuple[TextGlob | None, ...]:
         raise ValueError("expected a path without '..'")
     if len(segments) > MAX_SEGMENTS:
         raise ValueError(f"expected no more than {MAX_SEGMENTS} segments")
+    if colon := next((segment for segment in segments if _ROUTE.fullmatch(segment)), None):
+        name = colon[1:]
+        raise ValueError(
+            f"expected '{{{name}}}' for a whole segment in place of '{colon}' (%3A{name} is that text itself)"
+        )
     if any("**" in segment and segment != "**" for segment in segments):
         raise ValueError("expected '**' to be a whole path segment, such as /orders/**")
     return tuple(ANY_DEPTH if segment == "**" else _segment(segment) for segment in segments)

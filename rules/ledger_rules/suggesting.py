@@ -113,7 +113,12 @@ def as_yaml(proposals: Sequence[Proposal]) -> str:
 def _pattern(target: str) -> str:
     """The path, with `*` for segments that look like ids: `/orders/1234/refunds` is one endpoint."""
     path = split_target(target)[0]
-    return "/".join("*" if _ID.fullmatch(segment) else quote(segment, safe=_PLAIN) for segment in path.split("/"))
+    return "/".join("*" if _ID.fullmatch(segment) else _written(segment) for segment in path.split("/"))
+
+
+def _written(segment: str) -> str:
+    text = quote(segment, safe=_PLAIN)
+    return f"%3A{text[1:]}" if text.startswith(":") else text
 
 
 def _propose(method: str, url: str, group: Sequence[Observed]) -> Proposal:

@@ -23,7 +23,11 @@ MAX_DEPTH = 32
 
 _MEANT = {
     r"'\t'": "; indent with spaces, YAML takes no tabs",
-    "mapping values are not allowed": "; is this line indented as the one above it, and a text with ': ' in quotes?",
+    "cannot start any token": "; put a text that begins with it in quotes",
+    "while scanning an alias": "; put a text with * or & in quotes",
+    "mapping values are not allowed": (
+        "; is this line indented as the one above it, a text with ': ' in quotes, and a space after every other ':'?"
+    ),
     "expected <block end>": "; is this line indented as the others of its list or mapping?",
     "or ']', but got '['": "; put a JSONPath with brackets in quotes",
 }
@@ -135,6 +139,8 @@ class _Reader:
             place = f"{self._document.name}:{line}:{column}"
             if not isinstance(key_node, yaml.ScalarNode):
                 raise RulesError(f"{place}: expected a plain key, found a list or a mapping")
+            if key_node.tag == _CORE + "merge":
+                raise RulesError(f"{place}: merge keys are not read, found '{key}'; write its keys out")
             if key in data:
                 first = self._document.keys[(*loc, key)][0]
                 raise RulesError(f"{place}: duplicate key '{key}'; it is already given on line {first}")
@@ -146,6 +152,8 @@ class _Reader:
 def _scalar(node: yaml.ScalarNode) -> Any:
     kind = node.tag.removeprefix(_CORE)
     if kind not in ("int", "float", "bool", "null"):
+        return node.value
+    if ":" in node.value:  # to YAML 1.1, and to no one else, 1:30 is the number 90
         return node.value
     constructor = yaml.constructor.SafeConstructor()
     try:

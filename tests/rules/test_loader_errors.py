@@ -17,7 +17,7 @@ LINES = {
     "": "1:1: the file is empty; expected rules, packs or tools",
     "# only a comment\n": "1:1: the file is empty; expected rules, packs or tools",
     "version: 1": "1:1: expected 'rules', 'packs' or 'tools'; as it is, nothing would be guarded",
-    "- a": "1:1: expected a mapping, found a list",
+    "- a": "1:1: expected a mapping, found a list; begin with 'rules:'",
     "just text": "1:1: expected a mapping, found 'just text'",
     "version: 2\nrules: []": "1:10: version: expected 1, found '2'",
     "version: '1'\nrules: []": "1:10: version: expected 1, found '1'; leave the quotes out",
@@ -31,7 +31,7 @@ LINES = {
     ),
     "rules:\n  - name: a\n     match: {}": (
         "3:11: not valid YAML: mapping values are not allowed here"
-        "; is this line indented as the one above it, and a text with ': ' in quotes?"
+        "; is this line indented as the one above it, a text with ': ' in quotes, and a space after every other ':'?"
     ),
     RULE + "   window: 1h": (
         "4:4: not valid YAML: while parsing a block collection expected <block end>, but found '<block mapping start>'"
@@ -48,7 +48,7 @@ LINES = {
     "? [a]\n: b": "1:3: expected a plain key, found a list or a mapping",
     "rules: &a [*a]": "1:8: too many or too deeply nested values; are aliases nested?",
     # rules
-    "rules: {}": "1:8: rules: expected a list, found a mapping",
+    "rules: {}": "1:8: rules: expected a list, found a mapping; begin each entry with '- '",
     "rules: [{match: {url: 'https://x.com/'}}]": "1:9: missing key 'name' in 'rules'",
     "rules: [{name: a}]": "1:9: missing key 'match' in 'rules'",
     "rules: [{name: a b, match: {url: 'https://x.com/'}}]": (
@@ -81,7 +81,7 @@ LINES = {
         "did you mean 'respect'?"
     ),
     RULE + "    account: []": "4:14: account: expected at least 1 entry, found an empty list",
-    RULE + "    account: Authorization": "4:14: account: expected a list, found 'Authorization'",
+    RULE + "    account: Authorization": "4:14: account: expected a list, found 'Authorization'; write [Authorization]",
     RULE + "    upstream_key:": "4:18: upstream_key: expected a value, found nothing",
     RULE + "    upstream_key: {header: Idempotency-Key}": "4:19: missing key 'retention' in 'upstream_key'",
     **{
@@ -134,7 +134,9 @@ LINES = {
         "\"200 $.ok == false\", found 'nope'"
     ),
     "defaults: {on_unknown: verify}\nrules: []": "1:24: on_unknown: expected one of hold, resend, found 'verify'",
-    "rules: [{name: a, match: {url: 'https://x.com/', body: {}}}]": "1:56: body: expected a list, found a mapping",
+    "rules: [{name: a, match: {url: 'https://x.com/', body: {}}}]": (
+        "1:56: body: expected a condition such as $.kind == 'pay', or a list of them"
+    ),
     "rules: [{name: a, match: {url: 'https://x.com/', body: $.kind = 'pay'}}]": (
         "1:56: body: expected == where two values are compared, found '$.kind = 'pay''"
     ),
