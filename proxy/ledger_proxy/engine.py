@@ -14,7 +14,7 @@ import ledger_proxy.light  # noqa: F401 - before mitmproxy
 
 # isort: split
 from mitmproxy import addonmanager, hooks, options
-from mitmproxy.addons import core, disable_h2c, proxyserver, upstream_auth
+from mitmproxy.addons import core, proxyserver, upstream_auth
 from mitmproxy.connection import Connection, ConnectionState
 from mitmproxy.master import Master
 from mitmproxy.proxy import events, mode_servers
@@ -91,7 +91,6 @@ class Engine:
         server, front = proxyserver.Proxyserver(), FrontTls(settings.peers, ready.roots)
         master.addons.add(  # type: ignore[no-untyped-call]
             core.Core(),
-            disable_h2c.DisableH2C(),
             server,
             *gates,
             redirected.Patient(),

@@ -55,6 +55,8 @@ _REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^ \t\r\n]+ HTTP/1\.[
 # RFC 9112 §5.1: a field name is a token, and a colon stands directly behind it.
 _BAD_FIELD = re.compile(rb"\n(?![!#$%&'*+\-.^_`|~0-9A-Za-z]+:)[^\r\n]")
 _HOST = re.compile(rb"\nhost[ \t]*:", re.IGNORECASE)
+# What these carry is HTTP again (RFC 7540 §3.2, RFC 9110 §7.8, RFC 2817).
+_MORE_HTTP = re.compile(rb"(?:^|,)[ \t]*(?:h2c?|http|tls)[ \t]*(?:[/,]|$)", re.IGNORECASE)
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
 _quiet_since: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
 _ONE_HOP = frozenset((b"connection", b"keep-alive", b"te", b"trailer", b"proxy-connection", b"proxy-authorization"))
@@ -187,7 +189,7 @@ class Client(_http1.Http1Client):
         yield from super().mark_done(request=request, response=response)
 
     def send(self, event: Any) -> Commands:
-        """Write no field that is of one hop, unless it asks for another protocol."""
+        """Write no field that is of one hop, unless it asks for another protocol than HTTP."""
         if isinstance(event, RequestHeaders):
             event = RequestHeaders(event.stream_id, _request(event.request), event.end_stream)
         yield from super().send(event)
@@ -302,13 +304,11 @@ def _hanging_up(command: commands.Command) -> commands.Command:
     return ReceiveHttp(ResponseProtocolError(error.stream_id, "the origin hung up", ErrorCode.CANCEL))
 
 
-def _upgrades(fields: Any) -> bool:
-    return any(name.lower() == b"upgrade" for name, _ in fields)
-
-
 def _request(request: http.Request) -> http.Request:
     fields = request.headers.fields
-    if _upgrades(fields) or not _has_one_hop(fields):
+    upgrade = b",".join(value for name, value in fields if name.lower() == b"upgrade")
+    # Requests inside of another HTTP would be seen by no rule; it is only an offer, which an origin need not see.
+    if (upgrade and not _MORE_HTTP.search(upgrade)) or not (upgrade or _has_one_hop(fields)):
         return request
     twin = request.copy()
     twin.headers = http.Headers(_kept(fields))

@@ -188,3 +188,19 @@ def test_what_frames_a_request_is_of_every_hop_whatever_connection_says(
     mine, *others = [one for one in origin.requests()[before:] if b"/end/" not in one.line]
     assert (mine.body, others) == (inner, [])
     assert [value for name, value in mine.fields if name.lower() == b"host"] == [HOST.encode()]
+
+
+@pytest.mark.parametrize("fields", [(), (b"Connection: Upgrade, HTTP2-Settings", b"HTTP2-Settings: AAMAAABkAAQAAP__")])
+@pytest.mark.parametrize("body", [b"", b"hello"])
+@pytest.mark.parametrize("asked", [b"h2c", b"H2C", b"h2", b"websocket, h2c", b"HTTP/2.0", b"http/3, x", b"TLS/1.2"])
+def test_no_connection_turns_into_one_whose_requests_no_rule_sees(
+    world: tuple[Origin, Sidecar], asked: bytes, body: bytes, fields: tuple[bytes, ...]
+) -> None:
+    """An upgrade to another HTTP, or to HTTP inside of something else, is not passed on; it is only an offer."""
+    origin, sidecar = world
+    before = len(origin.requests())
+    data = framed(*fields, b"Upgrade: " + asked, b"Content-Length: %d" % len(body), body=body).removesuffix(SMUGGLED)
+    assert [answer.status for answer in answers_to(sidecar, data.replace(b"where", b"free"))] == [200, 200]
+    (mine,) = [one for one in origin.requests()[before:] if b"/end/" not in one.line]
+    assert mine.body == body
+    assert not {b"upgrade", b"connection", b"http2-settings"} & {name.lower() for name, _ in mine.fields}
