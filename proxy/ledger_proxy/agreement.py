@@ -54,5 +54,9 @@ def _parts(value: str) -> tuple[str, str]:
 
 
 def may_name_a_host(data: bytes) -> bool:
-    """Whether a connection that begins so may be TLS or HTTP; anything else names no host, and no rule can mean it."""
+    """Whether a connection that begins so may be TLS or HTTP; anything else names no host, and no rule can mean it.
+
+    Servers skip empty lines before a request (RFC 9112 §2.2).
+    """
+    data = data.lstrip(b"\r\n")
     return not data or data[:1] == b"\x16" or _METHOD.match(data) is not None

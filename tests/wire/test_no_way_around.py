@@ -6,6 +6,7 @@ import base64
 import socket
 import ssl
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +20,8 @@ from ledger_proxy.settings import Settings
 from ledger_proxy.shortcut import Shortcut
 from ledger_rules.ruleset import Ruleset
 from tests.upstream import Upstream
-from tests.wire.raw import ask
-from tests.wire.sidecars import Sidecar
+from tests.wire.raw import ADDRESS, ask, outcome, post, recorder
+from tests.wire.sidecars import Sidecar, running_for
 
 HOST = "api.stripe.com"
 CHARGE = f"POST /ok/charges HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 8\r\n\r\namount=1".encode()
@@ -54,6 +55,32 @@ def test_however_a_head_begins_to_arrive_its_request_is_claimed(
 
     assert outcomes == [(200, b"executed"), (200, b"replayed")]
     assert len(upstream.effects()) == 1
+
+
+@pytest.mark.parametrize("first", [b"", b"\r\n", b"\n", b"\r\n\r\n", b"P"])
+def test_empty_lines_before_a_request_hide_no_name(tmp_path: Path, first: bytes) -> None:
+    """RFC 9112 §2.2 has servers skip them. The client gives an address that no resolver knows as the host's."""
+    rules = 'rules: [{name: ruled, match: {method: POST, url: "http://*.wild.test/**"}}]'
+    with recorder(tmp_path / "o", tls=False) as origin:
+        ways = [word for name in ("a.wild.test", ADDRESS) for word in ("--resolve", origin.resolve(name))]
+        with running_for(tmp_path / "s", origin, rules, "--mode", "socks5", *ways) as sidecar:
+            for wanted in (b"executed", b"replayed"):
+                with by_address(sidecar) as client:
+                    client.sendall(first)
+                    time.sleep(0.2 if first else 0)  # as above
+                    asked = post("/plain", b"x", host="a.wild.test").removeprefix(first)
+                    assert outcome(ask(client, asked)) == wanted
+        assert len(origin.requests()) == 1
+
+
+def by_address(sidecar: Sidecar) -> socket.socket:
+    """A SOCKS tunnel to an address, as of a client that looked the name up itself."""
+    raw = socket.create_connection(("127.0.0.1", sidecar.port), 20)
+    raw.sendall(b"\x05\x01\x00")
+    assert raw.recv(2) == b"\x05\x00"
+    raw.sendall(b"\x05\x01\x00\x01" + socket.inet_aton(ADDRESS) + (80).to_bytes(2))
+    assert raw.recv(10)[:2] == b"\x05\x00"
+    return raw
 
 
 def test_what_is_not_http_does_not_reach_a_ruled_host(sidecar: Sidecar, upstream: Upstream) -> None:
