@@ -14,8 +14,10 @@ import pytest
 
 from ledger import Guard
 from ledger.errors import LedgerError, NotALedger
+from ledger.ports import Query
 from ledger.stores import files
 from ledger.stores.sqlite import SqliteStore
+from ledger.stores.sqlite_view import SqliteView
 
 CALLS = 40
 TRIALS = 500 if os.environ.get("LEDGER_CAMPAIGN") == "1" else 50
@@ -130,3 +132,28 @@ def test_an_index_that_misses_a_record_is_told_at_once(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(id.encode(), b"f" + id[1:].encode(), 1))
     with pytest.raises(NotALedger, match="damaged"):
         SqliteStore(path)
+
+
+def test_a_schema_that_is_no_text_any_more_is_told_in_one_line(tmp_path: Path) -> None:
+    """SQLite quotes what it cannot read, and Python cannot read what it quotes."""
+    path = tmp_path / "schema.db"
+    path.write_bytes(World(tmp_path).whole().replace(b"CREATE TABLE records", b"CREATE T\xef\x01LE records"))
+    with pytest.raises(NotALedger, match=r"not a readable ledger .*T\\xef.*restore a copy") as told:
+        SqliteStore(path)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM filed", "UPDATE filed SET upto = 'x'"])
+def test_what_only_screens_need_keeps_no_duplicate_from_its_answer(tmp_path: Path, damage: str) -> None:
+    world = World(tmp_path)
+    path = tmp_path / "filed.db"
+    path.write_bytes(world.whole())
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute(damage)
+        db.commit()
+    assert world.asked(path) == [world.answer(n) for n in range(CALLS)]
+    assert world.effects == {}
+    assert world.said == []
+    with contextlib.closing(SqliteView(path)) as view:
+        assert len(view.page(Query())) == CALLS
+        assert view.stats(Query())["attempts"] == 2 * CALLS

@@ -37,15 +37,19 @@ class translated:  # small letters: used like the functions of contextlib, which
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, sqlite3.Error | OSError):
+        if isinstance(error, sqlite3.Error | OSError | UnicodeDecodeError):
             raise ours(error, self.path) from error
 
 
-def ours(error: sqlite3.Error | OSError, path: str) -> LedgerError:
-    """What an error of SQLite or of the file system means for a ledger."""
+def ours(error: sqlite3.Error | OSError | UnicodeDecodeError, path: str) -> LedgerError:
+    """What an error of SQLite or of the file system means for a ledger.
+
+    A UnicodeDecodeError is one of SQLite's, too: it quotes the damaged bytes of a schema, and Python cannot read that.
+    """
     if isinstance(error, OSError):
         return StoreUnavailable(f"the ledger {path} cannot be used: {error.strerror or error}")
-    text = " ".join(str(error).split())  # SQLite quotes a damaged schema over several lines
+    said = error.object.decode("utf-8", "backslashreplace") if isinstance(error, UnicodeDecodeError) else str(error)
+    text = " ".join(said.split())  # SQLite quotes a damaged schema over several lines
     if "locked" in text or "busy" in text:
         return StoreBusy(f"the ledger {path} is locked by another process ({text}); try again when that has ended")
     if "not a database" in text or "malformed" in text:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from ledger.errors import StoreUnavailable
 from ledger.stores.counting import NOT_ACTIVITY
 from ledger.stores.rows import COUNTED
 from ledger.stores.schema import SPANS
@@ -66,7 +67,10 @@ def _span(db: sqlite3.Connection, what: str) -> tuple[int, int]:
 
 
 def _upto(db: sqlite3.Connection, what: str) -> int:
-    return int(db.execute(_UPTO, (what,)).fetchone()[0])
+    for (upto,) in db.execute(_UPTO, (what,)):
+        if isinstance(upto, int):
+            return upto
+    raise StoreUnavailable("where the filing stands is damaged on the disk; check it, and restore a copy")
 
 
 def _last(db: sqlite3.Connection, what: str) -> int:
