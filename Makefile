@@ -3,8 +3,9 @@
 .PHONY: help demo test check bench screenshots clean env env-test env-check
 
 python := .venv/bin/python
+pytest := $(python) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 # What has a long form, or costs one sidecar for many cases; everything else `make test` runs as it is.
-wire := backup broken_origins clock_jumps crashes fidelity four_processes http_cache pressure recovery smuggling streaming upstream_faults
+wire := backup broken_origins clock_jumps crashes fidelity four_processes http_cache pressure recovery smuggling streaming two_ways upstream_faults
 long := $(wire:%=tests/wire/test_%.py) tests/core/test_model.py tests/core/test_bit_rot.py tests/test_planted_bugs.py
 # What was cached, compiled or measured; never a ledger.
 litter := .tools .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .demo dist
@@ -16,10 +17,10 @@ demo: env ## the main job: a retry storm reaches Stripe once (under a minute)
 	@$(python) examples/demo.py
 
 test: env-test ## every test this machine can run; the summary names what was skipped
-	@$(python) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+	@$(pytest)
 
 test-wire: env ## the long forms: 2 GB streams, 1,000 half-open connections, every planted bug (bounded to 15 minutes)
-	@LEDGER_CAMPAIGN=1 timeout 900 $(python) -m pytest $(long)
+	@LEDGER_CAMPAIGN=1 timeout 900 $(pytest) $(long)
 
 check: env-check ## linters, types, import contracts, sizes, the Dockerfile
 	@scripts/check

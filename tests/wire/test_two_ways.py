@@ -172,6 +172,7 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Way, Way]]:
         yield made[0], made[1]
 
 
+@pytest.mark.slow
 def test_whatever_is_sent_both_ways_do_and_say_the_same(ways: tuple[Way, Way]) -> None:
     short, long = ways
 
