@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from pathlib import Path
 from typing import cast
+
+logger = logging.getLogger(__name__)
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 PORT = 53
@@ -19,6 +23,8 @@ _AT_ONCE = 256
 _LONGEST = 1 << 16
 _TRANSACTION = 2
 """Bytes of a message's id (RFC 1035 §4.1.1)."""
+_HEADER, _FAILED = 12, 0x0F
+"""Bytes before the question; bits of the fourth that say why there is no answer."""
 
 
 def resolvers(text: str) -> list[str]:
@@ -36,10 +42,11 @@ def here() -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def serving(sockets: Iterable[socket.socket]) -> AsyncIterator[None]:
-    """Answer what is asked on these for the block."""
+async def serving(sockets: Iterable[socket.socket], led: Iterable[str] = ()) -> AsyncIterator[None]:
+    """Answer what is asked on these for the block. led: names whose connections `--resolve` leads elsewhere."""
     loop = asyncio.get_running_loop()
-    ends = [(await loop.create_datagram_endpoint(_Questions, sock=one))[0] for one in sockets]
+    questions = partial(_Questions, set(led))
+    ends = [(await loop.create_datagram_endpoint(questions, sock=one))[0] for one in sockets]
     try:
         yield
     finally:
@@ -50,7 +57,8 @@ async def serving(sockets: Iterable[socket.socket]) -> AsyncIterator[None]:
 class _Questions(asyncio.DatagramProtocol):
     """Passes each on in a task of its own; what is asked beyond a bound is lost, as UDP may lose it."""
 
-    def __init__(self) -> None:
+    def __init__(self, led: set[str]) -> None:
+        self._led = led
         self._asking: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -71,7 +79,29 @@ class _Questions(asyncio.DatagramProtocol):
             with contextlib.suppress(OSError, TimeoutError):
                 answer = await _ask(resolver, question)
                 self._transport.sendto(answer, asker)
-                return
+                if not answer[3:4] or not answer[3] & _FAILED:
+                    return
+                break
+        self._unknown(name_in(question))
+
+    def _unknown(self, name: str) -> None:
+        """Say once why a command finds no way to a host that `--resolve` names: it needs an address to begin with."""
+        if name in self._led:
+            self._led.discard(name)
+            logger.warning(
+                "%s is in --resolve, but this machine's resolver knows no address of it for the command to connect to; "
+                "give it any in DNS, or one that is not of this machine in /etc/hosts: --resolve then leads from there",
+                name,
+            )
+
+
+def name_in(question: bytes) -> str:
+    """The name that a message asks for, in lower case; empty where it cannot be read (RFC 1035 §4.1.2)."""
+    labels, rest = [], question[_HEADER:]
+    while rest and (size := rest[0]):
+        labels.append(rest[1 : size + 1])
+        rest = rest[size + 1 :]
+    return b".".join(labels).decode("latin-1").lower()
 
 
 async def _ask(resolver: str, question: bytes) -> bytes:

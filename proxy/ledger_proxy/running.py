@@ -80,7 +80,7 @@ async def _run(settings: Settings, command: Sequence[str], enclosed: bool) -> in
     async with contextlib.AsyncExitStack() as stack:
         within = await stack.enter_async_context(enclosure()) if enclosed else None
         if within is not None:
-            await stack.enter_async_context(serving(within.names))
+            await stack.enter_async_context(serving(within.names, (host for host, _ in settings.resolve)))
             settings = replace(settings, mode=TRANSPARENT, handed=Handed(within.descriptors()))
         ready = await stack.enter_async_context(prepared(settings))
         url = None if within else ready.url

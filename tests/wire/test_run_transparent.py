@@ -143,6 +143,20 @@ except socket.gaierror:
     assert ended.stdout.splitlines() == [RULED[0], str(sorted(OTHER)), "own", "no such name"], ended.stderr
 
 
+def test_a_name_that_is_led_elsewhere_still_needs_an_address(net: Network, tmp_path: Path) -> None:
+    """Where it has one, that is not where its requests go (here to a server of another name, which is refused); where
+    it has none, it is said what is missing, once.
+    """
+    led = (f"{name}:443:{OTHER[0]}:443" for name in ("api.stripe.com", "nowhere.example"))
+    options = tuple(word for one in led for word in ("--resolve", one))
+    script = f"{CURL} -d amount=7 https://api.stripe.com/ok/led/charges; {CURL} -k https://Nowhere.example/; exit 3"
+    ended = run(net, tmp_path, "sh", "-c", script, options=options)
+    assert (ended.returncode, ended.stdout.split()) == (3, ["502", "failed", "000"]), ended.stderr
+    assert net.effects("/ok/led/charges") == 0
+    assert ended.stderr.count("nowhere.example is in --resolve, but this machine's resolver knows no address") == 1
+    assert "api.stripe.com is in" not in ended.stderr
+
+
 def test_the_child_is_who_it_was_and_its_end_is_passed_on(net: Network, tmp_path: Path) -> None:
     script = "id -u; pwd; echo $HOME; grep -c '^SigIgn:.*1000$' /proc/self/status; exit 7"
     ended = run(net, tmp_path, "sh", "-c", script, env={"HOME": "/somewhere"})
