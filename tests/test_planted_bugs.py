@@ -32,8 +32,8 @@ class Bug:
 BUGS = {
     "the effect comes before its claim": Bug(
         "ledger_core/ledger/steps.py",
-        "return Claim(attempt, lifecycle.first_claim(attempt.draft, attempt.by, now))",
-        "return Execute(attempt, lifecycle.first_claim(attempt.draft, attempt.by, now).record)",
+        "return Claim(attempt, lifecycle.first_claim(attempt.draft, attempt.by, now, about))",
+        "return Execute(attempt, lifecycle.first_claim(attempt.draft, attempt.by, now, about).record)",
         f"{WIRE}::test_a_retry_gets_the_recorded_answer",
     ),
     "no compare-and-swap": Bug(
