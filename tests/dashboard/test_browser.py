@@ -97,7 +97,7 @@ def test_it_happened(seen: Seen, shown: Dashboard, agent: Agent) -> None:
     _settles(page, "It happened…", "It happened")
     expect(page.locator(".flash")).to_contain_text("Settled")
     expect(page.locator(".flash a")).to_have_count(0)
-    expect(page.locator(".story")).to_contain_text("by=ada")
+    expect(page.locator(".story")).to_contain_text("on the statement; by ada")
     assert agent.ask("cd34", wf="order-1").answer == "replayed"
 
 
