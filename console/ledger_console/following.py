@@ -1,4 +1,4 @@
-"""The journal of a ledger as it grows, also when another file takes the ledger's place. Prints no event."""
+"""A ledger as it grows, and its journal, also when another file takes the ledger's place. Prints no event."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def journal(where: ledgers.Place, query: Query, lines: int, follow: bool) -> Gen
     """
     # Nothing of it is past: who waits for a ledger is told all of it.
     waited = follow and ledgers.awaited(where)
-    view = _successor(where) if waited else ledgers.followed(where)
+    view = successor(where) if waited else ledgers.followed(where)
     try:
         left = yield from _read(view, query, 0 if waited else max(0, view.last_seq() - lines), follow)
         while follow:
             # Closed first: SQLite would share the old file's log with the new one.
             view.close()
-            old, view = view, _successor(where)
+            old, view = view, successor(where)
             # Without a writer anywhere a file was read as it stood, and somebody writes to it again.
             same = old.frozen and old.file == view.file
             if not same:
@@ -58,7 +58,7 @@ def _read(view: SqliteView, query: Query, seen: int, follow: bool) -> Generator[
     at = time.time()
     while True:
         # All before the journal: what is committed in between is seen as a change, and read again.
-        now, current, version = time.time(), view.current(), _version(view)
+        now, current, version = time.time(), view.current(), version_of(view)
         at = now if current else at
         end = view.last_seq()
         while batch := view.events(seen, BATCH, query):
@@ -68,18 +68,18 @@ def _read(view: SqliteView, query: Query, seen: int, follow: bool) -> Generator[
         seen = max(seen, end)
         if not (follow and current):
             return _Left(seen, at)
-        while view.current() and _version(view) == version:
+        while view.current() and version_of(view) == version:
             time.sleep(POLL_SECONDS)
 
 
-def _version(view: SqliteView) -> int:
+def version_of(view: SqliteView) -> int:
     """As `data_version`, waiting as long as it takes for whoever locks the whole file."""
     while True:
         with contextlib.suppress(StoreBusy):
             return view.data_version()
 
 
-def _successor(where: ledgers.Place) -> SqliteView:
+def successor(where: ledgers.Place) -> SqliteView:
     """The ledger that is at the place now, waited for."""
     said = ""
     while True:

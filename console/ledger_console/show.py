@@ -180,7 +180,8 @@ def _table(records: Sequence[Record], header: bool = True) -> None:
 
 def _one(store: ledgers.Reader, record: Record, where: ledgers.Place, json: bool) -> None:
     if json:
-        screen.json_line(record.as_dict())
+        timeline = [event.as_dict() for event in store.timeline(record.id)]
+        screen.json_line({**record.as_dict(), "timeline": timeline})
         return
     from ledger_console.record import tell
 

@@ -75,14 +75,14 @@ def stats(
 
     query = Query(wf, tool, status, caller, since=moment("--since", since), until=moment("--until", until))
     where = ledgers.only_place(db, word)
+    show = _show(where, query, by, json)
+    if watch:
+        _watch(where, show, json)
+        return
     with ledgers.reading(where) as store:
-        show = _show(where, query, by, json)
-        if not watch:
-            show(store)
-            if by is None and not json and query == Query():
-                _last(store)
-            return
-        _watch(store, show, json)
+        show(store)
+        if by is None and not json and query == Query():
+            _last(store)
 
 
 def _show(where: ledgers.Place, query: Query, by: Dimension | None, json: bool) -> Callable[[ledgers.Reader], None]:
@@ -104,17 +104,26 @@ def _observed(where: ledgers.Place, query: Query) -> Observed:
     return {"attempts": totals["attempts"], "prevented": totals["blocked"]}
 
 
-def _watch(store: ledgers.Reader, show: Callable[[ledgers.Reader], None], json: bool) -> None:
+def _watch(where: ledgers.Place, show: Callable[[ledgers.Reader], None], json: bool) -> None:
+    """Until Ctrl-C. A ledger that is removed or replaced is waited for, as by `tail`."""
+    from ledger_console.following import successor, version_of
+
+    view = ledgers.followed(where)
     try:
         while True:
-            version = store.data_version()
+            shown = version_of(view)
             if screen.fancy() and not json:
                 screen.clear()
-            show(store)
-            while store.data_version() == version:
+            show(view)
+            while view.current() and version_of(view) == shown:
                 time.sleep(0.2)
+            if not view.current():
+                view.close()
+                view = successor(where)
     except KeyboardInterrupt:
         return
+    finally:
+        view.close()
 
 
 def _named(totals: Mapping[str, int]) -> dict[str, int]:

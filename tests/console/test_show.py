@@ -229,3 +229,10 @@ def test_without_the_key_all_is_told_but_the_answer(ledger: Ledger, monkeypatch:
     assert "is encrypted: set LEDGER_ENCRYPTION_KEY or LEDGER_ENCRYPTION_KEY_FILE" in said.lines[-1]
     monkeypatch.setenv("LEDGER_ENCRYPTION_KEY", key)
     assert "receipt-7" in ledger("show", "ab12").lines[-1]
+
+
+def test_a_script_is_told_the_timeline_of_the_one_it_names(agent: Agent, ledger: Ledger) -> None:
+    agent.ask("ab12", times=2)
+    (record,) = ledger("show", "ab12", "--json").json
+    assert [event["event"] for event in record["timeline"]] == ["claimed", "succeeded", "replayed"]
+    assert {event["record"] for event in record["timeline"]} == {"ab12"}

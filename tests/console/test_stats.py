@@ -134,3 +134,17 @@ def test_who_watches_on_a_terminal_has_one_screen(agent: Agent) -> None:
         assert stats.sees("75.0%")
         assert stats.interrupted() == 0
     assert "Traceback" not in stats.seen
+
+
+def test_who_watches_goes_on_with_the_ledger_that_took_the_place(agent: Agent) -> None:
+    agent.ask("a1")
+    with running("stats", "--watch", "--json", terminal=False) as stats:
+        assert stats.sees('"attempts": 1,')
+        agent.close()
+        for file in agent.path.parent.glob("ledger.db*"):
+            file.unlink()
+        other = Agent(agent.path)
+        other.ask("b2", times=7)
+        other.close()
+        assert stats.sees('"attempts": 7,')
+        assert stats.interrupted() == 0
