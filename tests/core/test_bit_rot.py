@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from ledger import Guard
-from ledger.errors import LedgerError, NotALedger
-from ledger.ports import Query
+from ledger.errors import LedgerError, NotALedger, StoreUnavailable
+from ledger.ports import Dimension, Query
 from ledger.stores import files
 from ledger.stores.sqlite import SqliteStore
 from ledger.stores.sqlite_view import SqliteView
@@ -157,3 +157,63 @@ def test_what_only_screens_need_keeps_no_duplicate_from_its_answer(tmp_path: Pat
     with contextlib.closing(SqliteView(path)) as view:
         assert len(view.page(Query())) == CALLS
         assert view.stats(Query())["attempts"] == 2 * CALLS
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["event = 'sucgeeded'", """detail = '{"epoch": '""", "detail = CAST(X'7bff7d' AS TEXT)"],
+    ids=["no event", "no JSON", "no text"],
+)
+def test_a_damaged_line_of_the_journal_is_told_and_keeps_no_duplicate_from_its_answer(
+    tmp_path: Path, damage: str
+) -> None:
+    world = World(tmp_path)
+    path = tmp_path / "journal.db"
+    path.write_bytes(world.whole())
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        (record,) = db.execute("SELECT record FROM events WHERE seq = 1").fetchone()
+        db.execute(f"UPDATE events SET {damage} WHERE seq = 1")
+        db.commit()
+    with contextlib.closing(SqliteView(path)) as view, contextlib.closing(SqliteStore(path)) as store:
+        for reader in (view, store):
+            for read in (reader.events, lambda reader=reader: reader.timeline(record)):
+                with pytest.raises(StoreUnavailable, match=r"line 1 of the journal is damaged|cannot be used: Could"):
+                    read()
+            assert len(reader.page(Query())) == CALLS
+    assert world.asked(path) == [world.answer(n) for n in range(CALLS)]
+    assert world.effects == {}
+
+
+def test_whatever_is_damaged_a_screen_shows_or_says_it(tmp_path: Path) -> None:
+    """In words of ours: any other error is a bug to who reads it."""
+    whole, dice = World(tmp_path).whole(), random.Random(SEED)
+    told = Counter[str]()
+    for trial in range(TRIALS):
+        path = tmp_path / f"{trial}.db"
+        path.write_bytes(damaged(whole, dice))
+        try:
+            with contextlib.closing(SqliteView(path)) as view:
+                told.update(_look(view))
+        except LedgerError:
+            told["refused"] += 1
+    assert min(told["refused"], told["shown"]) > TRIALS / 10
+
+
+def _look(view: SqliteView) -> Iterator[str]:
+    everything = Query()
+    looks = (
+        lambda: [found.whole() for r in view.page(everything) if (found := view.get(r.id)) is not None],
+        lambda: [view.timeline(r.id) for r in view.page(everything)],
+        lambda: view.events(query=everything),
+        lambda: view.scan(everything, 10),
+        lambda: view.stats(everything),
+        lambda: view.breakdown(everything, Dimension.TOOL),
+        lambda: view.activity(everything, 300),
+    )
+    for look in looks:
+        try:
+            look()
+        except LedgerError:
+            yield "refused"
+        else:
+            yield "shown"

@@ -116,7 +116,7 @@ def record_from(row: Sequence[Any], cipher: Cipher | None = None) -> Record:
     try:
         return _record_from(row, cipher)
     except _NO_ROW:
-        raise _damaged(row[0]) from None
+        raise _damaged(f"record {row[0]!r}") from None
 
 
 def _record_from(row: Sequence[Any], cipher: Cipher | None) -> Record:
@@ -155,11 +155,11 @@ def _result(meta: Any, body: Any, id: str, epoch: int, cipher: Cipher | None) ->
     try:
         return None if meta is None else result_from(meta, body, id, epoch, cipher)
     except _NO_ROW:
-        raise _damaged(id) from None
+        raise _damaged(f"record {id!r}") from None
 
 
-def _damaged(id: object) -> StoreUnavailable:
-    return StoreUnavailable(f"record {id!r} is damaged on the disk; check it, and restore a copy")
+def _damaged(what: str) -> StoreUnavailable:
+    return StoreUnavailable(f"{what} is damaged on the disk; check it, and restore a copy")
 
 
 _NO_ROW = (KeyError, TypeError, ValueError, AttributeError)
@@ -169,6 +169,9 @@ _STATUSES = {status.value: status for status in Status}
 
 
 def event_from(row: Sequence[Any]) -> Event:
-    """An event from (seq, at, event, record, tool, wf, caller, detail)."""
+    """An event from (seq, at, event, record, tool, wf, caller, detail). Raises StoreUnavailable, as `record_from`."""
     seq, at, event, record, tool, wf, caller, detail = row
-    return Event(EventType(event), record, tool, wf, at, caller, loads(detail), seq)
+    try:
+        return Event(EventType(event), record, tool, wf, at, caller, loads(detail), seq)
+    except _NO_ROW:
+        raise _damaged(f"line {seq} of the journal") from None

@@ -127,7 +127,8 @@ class SqliteView:
                 self._db.execute("BEGIN")
                 yield self._db
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+                # Python's own, of a text that is none, have no code.
+                if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
                     raise
                 took = f"reading {self.path} took longer than {self._seconds:g} s and was stopped"
                 raise ReadTooLong(f"{took}; ask for less") from error
