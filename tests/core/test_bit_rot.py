@@ -157,6 +157,9 @@ def test_what_only_screens_need_keeps_no_duplicate_from_its_answer(tmp_path: Pat
     with contextlib.closing(SqliteView(path)) as view:
         assert len(view.page(Query())) == CALLS
         assert view.stats(Query())["attempts"] == 2 * CALLS
+    with contextlib.closing(SqliteStore(path)) as store:
+        store.delete(store.page(Query(limit=1))[0].id)
+        assert len(store.page(Query())) == CALLS - 1, "what is removed takes nothing else along"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ _COUNTED = ", ".join(COUNTED)
 _SUMS = ", ".join(f"sum({c})" for c in COUNTED)
 _ADD = ", ".join(f"{c} = {c} + excluded.{c}" for c in COUNTED)
 _UPTO = "SELECT upto FROM filed WHERE what = ?"
+# Of what a disk made a text no number is made: all that is not filed would seem to be.
+_TAKEN_BACK = "UPDATE filed SET upto = min(upto, ?) WHERE what = ? AND typeof(upto) = 'integer'"
 _SPAN = "seq > ? AND seq <= ?"
 _KEPT = (
     f"""INSERT INTO totals SELECT wf, tool, {_SUMS} FROM events WHERE {_SPAN} GROUP BY wf, tool
@@ -58,7 +60,7 @@ def file_some(db: sqlite3.Connection) -> bool:
 def taken_back(db: sqlite3.Connection) -> None:
     """After rows were deleted: SQLite gives the seq of a deleted last row again, and that row is not filed."""
     for what in ("records", "events"):
-        db.execute("UPDATE filed SET upto = min(upto, ?) WHERE what = ?", (_last(db, what), what))
+        db.execute(_TAKEN_BACK, (_last(db, what), what))
 
 
 def _span(db: sqlite3.Connection, what: str) -> tuple[int, int]:
