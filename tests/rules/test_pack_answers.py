@@ -54,6 +54,11 @@ GRAPHQL_ANSWERS = {
         "unknown",
     ),
     "a comment is added": (ADDED, {"data": {"addComment": {"clientMutationId": None}}}, "success"),
+    "of one of two comments nothing is told": (
+        ADDED,
+        {"data": {"a": None, "b": None}, "errors": errors(("NOT_FOUND", ["a"]))},
+        "unknown",
+    ),
     "there is nothing to comment on": (
         ADDED,
         {"data": {"addComment": None}, "errors": errors(("NOT_FOUND", ["addComment"]))},
