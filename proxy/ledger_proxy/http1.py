@@ -58,6 +58,7 @@ _HOST = re.compile(rb"\nhost[ \t]*:", re.IGNORECASE)
 # What these carry is HTTP again (RFC 7540 §3.2, RFC 9110 §7.8, RFC 2817).
 _MORE_HTTP = re.compile(rb"(?:^|,)[ \t]*(?:h2c?|http|tls)[ \t]*(?:[/,]|$)", re.IGNORECASE)
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
+_SWITCHED = re.compile(rb"HTTP/1\.[01] 101")
 _quiet_since: WeakKeyDictionary[Connection, float] = WeakKeyDictionary()
 _ONE_HOP = frozenset((b"connection", b"keep-alive", b"te", b"trailer", b"proxy-connection", b"proxy-authorization"))
 
@@ -176,6 +177,10 @@ class Client(_http1.Http1Client):
         if len(self.buf) > MAX_HEAD and not _END_OF_HEAD.search(bytes(self.buf)):
             self.buf.maybe_extract_at_most(len(self.buf))
             self.buf += b"the head is too long\n\n"
+        if self.request and _SWITCHED.match(bytes(self.buf)) and "upgrade" not in self.request.headers:
+            # What the agent says next would be passed on unread, ruled or not (RFC 9110 §7.8 forbids the origin this).
+            self.buf.maybe_extract_at_most(len(self.buf))
+            self.buf += b"it switched protocols unasked\n\n"
         if isinstance(event, events.ConnectionClosed):
             for command in super().read_headers(event):
                 yield _hanging_up(command)
