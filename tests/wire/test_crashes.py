@@ -87,3 +87,5 @@ def test_agents_that_hang_up_at_random_moments_find_one_outcome_each(sidecar: Si
     assert "replayed" in {a.headers["ledger-outcome"] for a in answers}, "some of them left after it was sent"
     assert upstream.doubles("sha256") == {}
     assert len(upstream.effects()) == HANG_UPS
+    assert {(r["status"], r["runs"]) for r in sidecar.records()} == {("success", 1)}
+    assert len(sidecar.records()) == HANG_UPS
