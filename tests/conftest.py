@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from hypothesis import settings
 
@@ -15,8 +13,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that hold something slow come first: begun last, each would leave the others with nothing to do."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: most tests wait for processes of their own, for a fifth of their time for none."""
-    return (os.cpu_count() or 1) + 1
