@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -92,7 +93,7 @@ def test_a_sidecar_says_it_on_its_log_and_in_the_journal(tmp_path: Path, upstrea
         said = sidecar.process.communicate(timeout=30)[1]
     assert said.count("came before under another credential") == 1
     assert "came before under another credential" in warning["detail"]["remark"]
-    assert "A warning  (remark=" in shown
+    assert re.search(r"A warning\b.*\n?.*came before under another credential", shown), shown
     assert "secret" not in said + shown
     assert len(upstream.effects()) == 3
     stats = json.loads(ledger("stats", "--db", sidecar.db, "--json").stdout)
