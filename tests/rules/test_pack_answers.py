@@ -53,6 +53,11 @@ GRAPHQL_ANSWERS = {
         {"data": {"a": NO_ERRORS, "b": None}, "errors": [{"extensions": {"code": "THROTTLED"}}]},
         "unknown",
     ),
+    "two errors are about one of two comments": (
+        ADDED,
+        {"data": {"a": None, "b": None}, "errors": errors(("NOT_FOUND", ["a"]), ("FORBIDDEN", ["a"]))},
+        "unknown",
+    ),
     "a comment is added": (ADDED, {"data": {"addComment": {"clientMutationId": None}}}, "success"),
     "of one of two comments nothing is told": (
         ADDED,
