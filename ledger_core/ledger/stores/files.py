@@ -20,7 +20,7 @@ CHECKED = 4 << 20
 """Bytes of a file that is checked whole whenever it is opened; a larger one would take too long (`ledger doctor`)."""
 PAGE_BYTES = 2048
 """Of a new ledger. The log is written in whole pages, six or seven of them for a call, in each of which a few hundred
-bytes change: with SQLite's usual 4096 a durable first call takes a tenth longer. An answer of a megabyte is written
+bytes change: with SQLite's usual 4096 a durable first call took 2 to 10 % longer. An answer of a megabyte is written
 sooner in those, but few effects answer so much."""
 _NOT_SYNCED = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
 
