@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ledger.policy import OnUnknown
@@ -99,12 +99,9 @@ def _counted(found: Iterable[Field], rule: Rule) -> tuple[Field, ...]:
     return tuple(f for f in found if f.place not in ignored and (f.place == _KEY or not f.place.startswith("header.")))
 
 
-def _told(rule: Rule, request: Request, noise: Iterable[Field]) -> str:
+def _told(rule: Rule, request: Request, noise: Sequence[Field]) -> str:
     named = ", ".join(f"{f.place} ({f.shape.value})" for f in noise)
-    lines = dict.fromkeys(_line(f) for f in noise)
-    advice = f"add to rule '{rule.name}': {'; '.join(line for line in lines if line)}"
-    if rule.policy.on_unknown is OnUnknown.RESEND:
-        advice += ", with on_unknown: hold"
+    advice = f"in rule '{rule.name}' say {' and '.join(_lines(rule, noise))}"
     where = f"{request.method} {request.host}{split_target(request.target)[0]}"
     return (
         f"{where} came {TIMES} times within seconds and differed only in {named}. If these were attempts of one "
@@ -112,8 +109,12 @@ def _told(rule: Rule, request: Request, noise: Iterable[Field]) -> str:
     )
 
 
-def _line(field: Field) -> str | None:
-    if field.place == _KEY:
-        return "idempotency_key: ignore-generated"
-    ignore = to_ignore(field)
-    return f"fingerprint: {{{ignore}}}" if ignore else None
+def _lines(rule: Rule, noise: Sequence[Field]) -> Iterator[str]:
+    """The keys of the rule, as they would have to be."""
+    if any(f.place == _KEY for f in noise):
+        yield "idempotency_key: ignore-generated"
+    ignore = to_ignore(noise, rule.fingerprint)
+    if ignore:
+        yield ignore
+    if rule.policy.on_unknown is OnUnknown.RESEND:
+        yield "on_unknown: hold"

@@ -46,9 +46,7 @@ Mode = Literal["enforce", "observe"]
 class Strict(BaseModel):
     """The base of all: unknown keys and wrong types are errors."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True, defer_build=True
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True, defer_build=True)
 
 
 class GraphqlSpec(Strict):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ledger_rules.rule import Fingerprint
 from ledger_rules.shapes import VOLATILE, Field
 
 _AT_MOST = 4
@@ -34,10 +36,17 @@ def variation(one: Sequence[Field], other: Sequence[Field]) -> Variation | None:
     return Variation(differing)
 
 
-def to_ignore(field: Field) -> str | None:
-    """The line of a rule's `fingerprint` that leaves this field out; None for headers, which do not count anyway."""
-    if field.place.startswith("$"):
-        return f'body: {{ignore: ["{field.place}"]}}'
-    if field.place.startswith("query."):
-        return f"query: {{ignore: [{field.place.removeprefix('query.')}]}}"
-    return None
+def to_ignore(fields: Iterable[Field], prints: Fingerprint) -> str | None:
+    """A rule's `fingerprint` that leaves these fields out as well; None for headers alone, which do not count anyway.
+
+    prints: the rule's own. What it ignores already is in it: a key that stands there twice is an error.
+    """
+    places = [f.place for f in fields]
+    body = _names([path.text for path in prints.body.ignore], [p for p in places if p.startswith("$")])
+    query = _names(sorted(prints.query_ignore), [p.removeprefix("query.") for p in places if p.startswith("query.")])
+    found = [f"{part}: {{ignore: {names}}}" for part, names in (("body", body), ("query", query)) if names]
+    return f"fingerprint: {{{', '.join(found)}}}" if found else None
+
+
+def _names(ignored: list[str], more: list[str]) -> str | None:
+    return json.dumps([*ignored, *more], ensure_ascii=False) if more else None
