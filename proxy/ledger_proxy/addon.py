@@ -17,7 +17,6 @@ from aiohttp.streams import StreamReader
 from mitmproxy import connection, http
 
 from ledger_proxy import answers, rings
-from ledger_proxy.connecting import BY_ADDRESS
 from ledger_proxy.destinations import is_address
 from ledger_proxy.exchange import Caller
 from ledger_proxy.fronting import front
@@ -36,6 +35,7 @@ from ledger_rules.operation import LEDGER_HEADERS
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
 from ledger_rules.ruleset import Ruleset, decide
+from ledger_rules.urls import normal_host
 
 logger = logging.getLogger(__name__)
 
@@ -238,7 +238,7 @@ class Gate:
             flow.request.host_header = self._origin.host_port_subcomponent or ""
             # What clients call the sidecar names nobody to the origin.
             flow.request.authority = ""
-        elif client.proxy_mode.type_name in BY_ADDRESS and not client.tls and is_address(target.host):
+        elif not client.tls and not flow.request.authority and is_address(target.host):
             name = named.lower().removesuffix(f":{target.port}")
             target.host, _ = self._reception.meant(client, (target.host, target.port), name)
 
@@ -288,4 +288,4 @@ def _settled(flow: http.HTTPFlow) -> bool:
 def _request(flow: http.HTTPFlow, body: bytes) -> Request:
     r = flow.request
     headers = tuple((to_text(n), to_text(v)) for n, v in r.headers.fields)
-    return Request(r.method, r.scheme, r.host.lower(), r.port, r.path, headers, body)
+    return Request(r.method, r.scheme, normal_host(r.host), r.port, r.path, headers, body)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ledger_proxy.settings import Address
 from ledger_rules.request import Request
+from ledger_rules.urls import normal_host
 
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+( |$)")
 
@@ -18,11 +19,17 @@ def agrees(request: Request, sni: str | None, target: str = "") -> bool:
     final dot of a name is the root's, and no other host.
     """
     names = _hosts(request)
-    host = request.host.removesuffix(".")
-    if sni is not None and sni.lower().removesuffix(".") != host:
+    if sni is not None and normal_host(sni) != normal_host(request.host):
         return False
     said = [*names, target] if target else names
-    return len(names) <= 1 and all(_host_agrees(name, (host, request.port), request.scheme) for name in said)
+    return len(names) <= 1 and all(names_host_of(request, name) for name in said)
+
+
+def names_host_of(request: Request, value: str) -> bool:
+    """Say whether a Host field's value is the host and port that a request goes to, in whatever spelling."""
+    host, port = _parts(value)
+    wanted = port or {"https": "443", "http": "80"}.get(request.scheme, "")
+    return host == normal_host(request.host) and wanted == str(request.port)
 
 
 def named(request: Request, target: str = "") -> Iterator[Address]:
@@ -36,12 +43,6 @@ def _hosts(request: Request) -> list[str]:
     return [value for name, value in request.headers if name.lower() == "host"]
 
 
-def _host_agrees(value: str, target: Address, scheme: str) -> bool:
-    host, port = _parts(value)
-    wanted = port or {"https": "443", "http": "80"}.get(scheme, "")
-    return host == target[0] and wanted == str(target[1])
-
-
 def _parts(value: str) -> tuple[str, str]:
     """Host and port of a Host field, an IPv6 address without its brackets; no port where none is said."""
     text = value.lower().strip()
@@ -50,7 +51,7 @@ def _parts(value: str) -> tuple[str, str]:
         host, port = text, ""
     if host.startswith("[") and host.endswith("]") and ":" in host:
         return host[1:-1], port
-    return host.removesuffix("."), port
+    return normal_host(host), port
 
 
 def may_name_a_host(data: bytes) -> bool:

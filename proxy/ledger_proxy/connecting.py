@@ -27,6 +27,7 @@ from ledger_proxy.limits import HEAD_SECONDS, MAX_CONNECTIONS, Patience
 from ledger_proxy.nameless import RuledAddresses
 from ledger_proxy.nameserving import PORT, here
 from ledger_proxy.redirected import RedirectedMode
+from ledger_proxy.resolver import led
 from ledger_proxy.settings import Address, Settings
 from ledger_rules.ruleset import Ruleset
 
@@ -54,6 +55,7 @@ class Connections:
         self._saying: set[str] = set()
         self._turned_away: set[int] = set()
         self._settings, self._rules = settings, settings.rules
+        self._led_ports = frozenset(port for _, port in settings.resolve)
         self._auth, self._origin = settings.auth, settings.mode.origin
         self._default = Caller(settings.workflow, settings.caller)
         self._callers: dict[str, Caller] = {}
@@ -91,7 +93,7 @@ class Connections:
     async def http_connect(self, flow: http.HTTPFlow) -> None:
         self.patience.expect(flow.client_conn.id, time.monotonic() + HEAD_SECONDS)
         host, port = flow.request.host, flow.request.port
-        direct = self._settings.upstream_proxy is None and (host.lower(), port) not in self._settings.resolve
+        direct = self._settings.upstream_proxy is None and led(self._settings.resolve, host, port) is None
         caller = self.who(flow.client_conn, flow.request.headers.get("Proxy-Authorization"))
         if caller is None:
             flow.response = front(answers.problem(answers.AUTHENTICATE))
@@ -124,9 +126,8 @@ class Connections:
         tunnelled = len(context.layers) > (0 if by_address else 2)
         if not tunnelled or address is None:
             return
-        data = nextlayer.data_client()
-        # A client may have looked a ruled name up itself: then what it says inside tells.
-        told_inside = by_address and is_address(address[0]) and self._may_name(address[1], data)
+        # A client may have looked a name up itself: then what it says inside tells.
+        told_inside = is_address(address[0]) and self._may_name(address[1], nextlayer.data_client())
         if by_address and not told_inside and self._closed(address):
             context.server.error = _REFUSED
             self._tunnel(nextlayer)
@@ -136,7 +137,8 @@ class Connections:
             self._tunnel(nextlayer)
 
     def _may_name(self, port: int, data: bytes) -> bool:
-        return (port in self._rules.ports or self.destinations.by_name) and may_name_a_host(data)
+        said = port in self._rules.ports or port in self._led_ports or self.destinations.by_name
+        return said and may_name_a_host(data)
 
     def _loop(self, client: connection.Client) -> str | None:
         """Why a redirected connection is not taken that this sidecar, or another worker of it, has opened itself."""
@@ -164,9 +166,8 @@ class Connections:
     def meant(self, address: Address, name: str) -> Address:
         """Where a client goes that gives an address, and a name inside: to the name, where anything is said of it."""
         named = (name, address[1])
-        if name and (self._rules.intercepts(*named) or self._closed(named) or self._closed(address)):
-            return named
-        return address
+        said = self._rules.intercepts(*named) or led(self._settings.resolve, *named) or self._closed(named)
+        return named if name and (said or self._closed(address)) else address
 
     def says(self, client: connection.Client, name: str) -> None:
         """A client named a host in plain text."""
@@ -229,7 +230,7 @@ class Connections:
         self._named[data.server.id] = address
         try:
             await self._require_name(data.client, address)
-            reached = self._settings.resolve.get((address[0].lower(), address[1]), address)
+            reached = led(self._settings.resolve, *address) or address
             data.server.address = await self.destinations.reach(reached)
         except OSError as error:
             data.server.error = error.strerror or str(error)

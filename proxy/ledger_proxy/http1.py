@@ -37,8 +37,9 @@ from mitmproxy.proxy.layers.http._events import (
 )
 
 from ledger_proxy import splicing
-from ledger_proxy.headers import end_to_end
+from ledger_proxy.headers import end_to_end, to_text
 from ledger_proxy.limits import FRESH_IDLE, HEAD_SECONDS, Patience
+from ledger_proxy.plain import is_host
 
 MAX_HEAD = 65_536
 """Bytes of one head, or of what stands between two chunks."""
@@ -54,7 +55,7 @@ _BAD_IN_HEAD = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|\n[ \t]")
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [^ \t\r\n]+ HTTP/1\.[01]\r?\n")
 # RFC 9112 §5.1: a field name is a token, and a colon stands directly behind it.
 _BAD_FIELD = re.compile(rb"\n(?![!#$%&'*+\-.^_`|~0-9A-Za-z]+:)[^\r\n]")
-_HOST = re.compile(rb"\nhost[ \t]*:", re.IGNORECASE)
+_HOST = re.compile(rb"\nhost[ \t]*:([^\r\n]*)", re.IGNORECASE)
 # What these carry is HTTP again (RFC 7540 §3.2, RFC 9110 §7.8, RFC 2817).
 _MORE_HTTP = re.compile(rb"(?:^|,)[ \t]*(?:h2c?|http|tls)[ \t]*(?:[/,]|$)", re.IGNORECASE)
 _INTERIM = re.compile(rb"HTTP/1\.[01] 1(?!01)\d\d[ \r\n]")
@@ -71,10 +72,12 @@ def fault_in(head: bytes) -> str | None:
         return "the head holds a control character or a folded line"
     if _BAD_FIELD.search(head):
         return "a field of the head is not `NAME: value`"
-    hosts = len(_HOST.findall(head))
+    hosts = _HOST.findall(head)
     needed = not head.startswith(b"CONNECT ") and b" HTTP/1.1" in head.partition(b"\n")[0]
-    if hosts > 1 or (needed and not hosts):
+    if len(hosts) > 1 or (needed and not hosts):
         return "a request has exactly one Host field"
+    if not all(is_host(to_text(host).strip(" \t")) for host in hosts):
+        return "the Host field is not `HOST` or `HOST:PORT`"
     return None
 
 

@@ -25,6 +25,7 @@ from ledger_proxy.http1 import MAX_AHEAD, MAX_HEAD
 from ledger_proxy.spool import IN_MEMORY
 from ledger_rules.request import Request
 from ledger_rules.rule import Rule
+from ledger_rules.urls import normal_host
 
 type Commands = Generator[commands.Command, None, None]
 
@@ -126,7 +127,7 @@ class Lane(layer.Layer):
         begins, ends = end.end(), end.end() + head.size
         whole = len(self._buf) >= ends
         body = bytes(self._buf[begins:ends]) if whole else b""
-        request = Request(head.method, "https", address[0].lower(), address[1], head.target, head.headers, body)
+        request = Request(head.method, "https", normal_host(address[0]), address[1], head.target, head.headers, body)
         candidates = self._admission.admit(self.context.client, request, whole)
         if not candidates:
             return None

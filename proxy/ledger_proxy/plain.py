@@ -17,6 +17,9 @@ _HEAD = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) (/[\x21-\x7e\x80-\xff]*) HTTP/1\.1\r\n"
     rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)+)\r\n"
 )
+# RFC 9112 §3.2 and RFC 9110 §7.2: nothing, an address, or a name as DNS has them; who reads the rest of what
+# RFC 3986 §3.2.2 lets a name hold (`%2e`, a comma) does not agree about it.
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+(%[\w.~-]+)?\]|([\w-]+(\.[\w-]+)*\.?)?)(:[0-9]*)?", re.ASCII)
 # A length that others may read in another base, or not at all, is not plain: zero-padded, signed, in other digits.
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,18}")
 _NOT_PLAIN = frozenset({"transfer-encoding", "expect", "upgrade", "trailer"})
@@ -50,10 +53,15 @@ def read_head(head: bytes, largest: int) -> Head | None:
         seen[key] = value
         headers.append((name, value))
     size, wanted = _size(seen, largest), seen.get("connection", "keep-alive").lower()
-    if "host" not in seen or size is None or wanted not in ("keep-alive", "close"):
+    if not is_host(seen.get("host", "?")) or size is None or wanted not in ("keep-alive", "close"):
         return None
     target = whole[2].decode("utf-8", "surrogateescape")
     return Head(to_text(whole[1]).upper(), target, tuple(headers), size, wanted == "close")
+
+
+def is_host(value: str) -> bool:
+    """Say whether a Host field may have this value."""
+    return _HOST.fullmatch(value) is not None
 
 
 def _size(seen: dict[str, str], largest: int) -> int | None:

@@ -1,12 +1,14 @@
-"""`--resolve HOST:PORT:ADDR:PORT`: where a host is really reached. Parsing only; no lookup happens here."""
+"""`--resolve HOST:PORT:ADDR:PORT`: where a host is really reached. No name is looked up here."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from ledger_rules.urls import normal_host
 
 type Endpoint = tuple[str, int]
-"""A host or address (lower case, IPv6 without brackets) and a TCP port."""
+"""A host or address, in normal form (see `ledger_rules.urls`), and a TCP port."""
 
 _NAME = r"\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\]|[^\s:\[\]/@?#]+"
 _ENTRY = re.compile(rf"(?P<host>{_NAME}):(?P<port>\d+):(?P<address>{_NAME}):(?P<to>\d+)", re.ASCII)
@@ -31,8 +33,13 @@ def parse_resolves(texts: Iterable[str]) -> dict[Endpoint, Endpoint]:
     return mapping
 
 
+def led(resolve: Mapping[Endpoint, Endpoint], host: str, port: int) -> Endpoint | None:
+    """Where a host is really reached, however it is spelled; None where nobody said so."""
+    return resolve.get((normal_host(host), port))
+
+
 def _endpoint(text: str, host: str, port: str) -> Endpoint:
     number = int(port) if len(port) <= 5 else 0
     if not 1 <= number <= 65535:
         raise ValueError(f"--resolve {text!r}: {port} is not a port; use 1 to 65535")
-    return host.strip("[]").lower(), number
+    return normal_host(host), number

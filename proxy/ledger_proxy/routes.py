@@ -15,7 +15,7 @@ from yarl import URL
 from ledger_proxy import rings
 from ledger_proxy.chaining import Proxy
 from ledger_proxy.peers import Peers, name_of
-from ledger_proxy.resolver import Endpoint
+from ledger_proxy.resolver import Endpoint, led
 from ledger_rules.request import origin
 
 
@@ -81,7 +81,7 @@ def find_route(
     """
     name = f"[{host}]" if ":" in host else host
     authority = origin(scheme, host, port).partition("://")[2]
-    reached = resolve.get((host.lower(), port))
+    reached = led(resolve, host, port)
     via = None if reached else proxy
     # A plain proxy is a host like any other that gets absolute-form targets; only TLS needs a tunnel.
     plain_via = via if scheme == "http" else None

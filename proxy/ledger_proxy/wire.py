@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ledger_proxy import rings
+from ledger_proxy.agreement import names_host_of
 from ledger_proxy.headers import end_to_end, to_bytes
 from ledger_rules.request import Request
 
@@ -78,8 +79,7 @@ def _with_framing(
 
 def _host(sent: str, request: Request, authority: str) -> str:
     """Keep the agent's spelling of Host (it may be signed) where it names this host, else put it right."""
-    name = f"[{request.host}]" if ":" in request.host else request.host
-    return sent if sent.lower() in (authority, f"{name}:{request.port}") else authority
+    return sent if names_host_of(request, sent) else authority
 
 
 def _line(name: str, value: str) -> str:

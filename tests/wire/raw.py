@@ -18,6 +18,8 @@ from tests.upstream import make_certificate
 from tests.wire.sidecars import Sidecar
 
 HOST = "api.test"
+INTERNATIONAL = "xn--bcher-kva.test"
+"""As `bücher.test` goes over the wire."""
 ADDRESS = "192.0.2.7"
 """One that rules may name; what it has is a recorder's, as the host has."""
 SCRIPT = Path(__file__).with_name("recorder.py")
@@ -92,7 +94,7 @@ def recorder(folder: Path, *, tls: bool = True, address: str = "127.0.0.1") -> I
     folder.mkdir(parents=True, exist_ok=True)
     ca, words = None, [sys.executable, str(SCRIPT), "--file", str(folder / "seen.jsonl"), "--host", address]
     if tls:
-        ca, cert, key = make_certificate(folder, (HOST, "other.test", ADDRESS))
+        ca, cert, key = make_certificate(folder, (HOST, "other.test", INTERNATIONAL, ADDRESS))
         words += ["--tls", str(cert), str(key)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -9,13 +9,14 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.upstream import Upstream, running_upstream
-from tests.wire.raw import ADDRESS, HOST, Origin, ask, post, recorder
+from tests.wire.raw import ADDRESS, HOST, Origin, ask, post, read_answer, recorder
 from tests.wire.sidecars import RULES, Sidecar, admin_of, launch, ledger, running_for, start
 
 CHARGE = ("https://api.stripe.com/v1/charges", {"amount": 7})
@@ -131,14 +132,25 @@ def by_both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Origin, 
 
 def socks(sidecar: Sidecar, server_name: str) -> ssl.SSLSocket:
     """A TLS connection to the address, for which the client says this name; for an address TLS says none."""
+    return tls(to_address(sidecar, "socks5", 443), sidecar.ca / "ca-cert.pem", server_name)
+
+
+def to_address(sidecar: Sidecar, how: str, port: int) -> socket.socket:
+    """A connection that was asked for by address."""
     raw = socket.create_connection(("127.0.0.1", sidecar.port), 20)
-    raw.sendall(b"\x05\x01\x00")
-    assert raw.recv(2) == b"\x05\x00"
-    raw.sendall(b"\x05\x01\x00\x01" + socket.inet_aton(ADDRESS) + (443).to_bytes(2))
-    assert raw.recv(10)[:2] == b"\x05\x00"
-    return ssl.create_default_context(cafile=str(sidecar.ca / "ca-cert.pem")).wrap_socket(
-        raw, server_hostname=server_name
-    )
+    if how == "regular":
+        raw.sendall(f"CONNECT {ADDRESS}:{port} HTTP/1.1\r\nHost: {ADDRESS}:{port}\r\n\r\n".encode())
+        assert read_answer(raw, headless=True).status == 200
+    else:
+        raw.sendall(b"\x05\x01\x00")
+        assert raw.recv(2) == b"\x05\x00"
+        raw.sendall(b"\x05\x01\x00\x01" + socket.inet_aton(ADDRESS) + port.to_bytes(2))
+        assert raw.recv(10)[:2] == b"\x05\x00"
+    return raw
+
+
+def tls(raw: socket.socket, ca: Path, server_name: str) -> ssl.SSLSocket:
+    return ssl.create_default_context(cafile=str(ca)).wrap_socket(raw, server_hostname=server_name)
 
 
 def posted(path: str, host: str, way: str) -> bytes:
@@ -167,6 +179,55 @@ def test_a_name_that_leads_to_a_ruled_address_is_held_to_its_own_rule(
             assert told == [b"executed", b"replayed"]
     assert len(origin.requests(f"name-{way}".encode())) == 2
     assert {record["rule"] for record in sidecar.records() if "name-" in record["url"]} == {"by-name"}
+
+
+@pytest.fixture(scope="module", params=["regular", "socks5"])
+def led(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Led, str]]:
+    """A sidecar that is told where a ruled host and a free one really are: not where their clients find them."""
+    folder = tmp_path_factory.mktemp("led")
+    rules = f'rules: [{{name: ruled, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}]'
+    with recorder(folder / "o") as secure, recorder(folder / "p", tls=False) as plain:
+        ways = [secure.resolve("other.test"), plain.resolve("other.test")]
+        more = [word for way in ways for word in ("--resolve", way)]
+        with running_for(folder / "s", secure, rules, "--mode", request.param, *more) as sidecar:
+            yield Led(secure, plain, sidecar), request.param
+
+
+@dataclass(frozen=True)
+class Led:
+    secure: Origin
+    plain: Origin
+    sidecar: Sidecar
+
+
+@pytest.mark.parametrize("way", ["short", "long"])
+def test_who_asks_for_an_address_and_says_a_ruled_name_inside_is_held_to_its_rule(
+    led: tuple[Led, str], way: str
+) -> None:
+    """As what redirects connections into a proxy does (redsocks), and who looks names up before he asks one."""
+    world, how = led
+    told = []
+    for _ in range(2):
+        with tls(to_address(world.sidecar, how, 443), world.sidecar.ca / "ca-cert.pem", HOST) as connection:
+            told.append(ask(connection, posted(f"/ruled/inside-{way}", HOST, way)).value(b"ledger-outcome"))
+    assert told == [b"executed", b"replayed"]
+    assert len(world.secure.requests(f"inside-{way}".encode())) == 1
+    found = [record for record in world.sidecar.records() if f"inside-{way}" in record["url"]]
+    assert [(record["status"], record["attempts"], record["runs"]) for record in found] == [("success", 2, 1)]
+
+
+def test_who_asks_for_an_address_and_says_a_free_name_inside_is_led_where_it_really_is(led: tuple[Led, str]) -> None:
+    """And sees the origin's own certificate there."""
+    world, how = led
+    assert world.secure.ca_file is not None
+    with tls(to_address(world.sidecar, how, 443), world.secure.ca_file, "other.test") as connection:
+        assert ask(connection, post("/free/tls", b"x", host="other.test")).status == 200
+    assert len(world.secure.requests(b"/free/tls")) == 1
+    with to_address(world.sidecar, how, 80) as connection:
+        answer = ask(connection, post("/free/plain", b"x", host="other.test"))
+        assert (answer.status, answer.value(b"ledger-outcome")) == (200, b"")
+    assert len(world.plain.requests(b"/free/plain")) == 1
+    assert not [record for record in world.sidecar.records() if "/free/" in record["url"]]
 
 
 class CorporateProxy:
