@@ -19,9 +19,9 @@ from mitmproxy.connection import Connection, ConnectionState
 from mitmproxy.master import Master
 from mitmproxy.proxy import events, mode_servers
 from mitmproxy.proxy import server as proxy_server
-from yarl import URL
 
 from ledger_proxy import faster, front_tls, gathering, http1, listening, redirected, splicing
+from ledger_proxy.chaining import parse_proxy
 from ledger_proxy.errors import EngineError
 from ledger_proxy.front_tls import FrontTls
 from ledger_proxy.limits import SILENCE_SECONDS, Patience
@@ -95,12 +95,14 @@ class Engine:
             *gates,
             redirected.Patient(),
             front,
-            upstream_auth.UpstreamAuth(),
+            behind := upstream_auth.UpstreamAuth(),
         )
         faster.run_inline(addons.waits)
         # mitmproxy asks SOCKS clients for a password if this is set; the gate judges what they say.
         master.options.add_option("proxyauth", str | None, None, "")
         master.options.update(**_options(ready))
+        # Its own option knows no password without a user.
+        behind.auth = shown.encode() if (shown := _mode(settings)[1]) is not None else None
         engine = cls(master, server, front, ready.listening)
         # One at a time where others may serve the same sockets: they get their share of a burst.
         _take_over(ready.listening, 1 if settings.handed else _AT_ONCE)
@@ -206,12 +208,10 @@ def _close(handler: Any, why: str) -> None:
 def _options(ready: Prepared) -> dict[str, Any]:
     settings = ready.settings
     host, port = settings.listen
-    mode, auth = _mode(settings)
     return {
         "listen_host": host,
         "listen_port": port,
-        "mode": [mode],
-        "upstream_auth": auth,
+        "mode": [_mode(settings)[0]],
         "confdir": str(ready.ca.directory),
         "connection_strategy": "lazy",
         "tcp_timeout": SILENCE_SECONDS,
@@ -227,18 +227,17 @@ def _options(ready: Prepared) -> dict[str, Any]:
 
 
 def _mode(settings: Settings) -> tuple[str, str | None]:
-    """The front in mitmproxy's words, which has the credentials of the proxy behind it apart from its URL."""
-    proxy, mode = settings.upstream_proxy, settings.mode
+    """The front in mitmproxy's words, and what the proxy behind it, if any, is shown."""
+    mode = settings.mode
     if mode.origin is not None:
         # It listens for HTTP/3 as well where it is told "https"; whether TLS goes upstream is ours to say.
         return f"reverse:http://{mode.origin.host_subcomponent}:{mode.origin.port}", None
     if mode.kind is Kind.TRANSPARENT:
         return redirected.RedirectedMode.type_name, None
-    if proxy is None:
+    if settings.upstream_proxy is None:
         return mode.kind.value, None
-    url = URL(proxy if "://" in proxy else f"http://{proxy}")
-    auth = f"{url.user or ''}:{url.password or ''}" if url.user is not None else None
-    return f"upstream:{url.scheme}://{url.authority.rpartition('@')[2]}", auth
+    behind = parse_proxy(settings.upstream_proxy)
+    return f"upstream:{behind.url.scheme}://{behind.label}", behind.authorization
 
 
 def _check(master: Master) -> None:

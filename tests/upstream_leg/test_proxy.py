@@ -112,3 +112,10 @@ async def test_a_proxy_that_cannot_be_chained_to_is_refused_in_one_line_without_
     with pytest.raises(ValueError, match=r"^proxy '[^']*': only http://host:port") as refused:
         build(proxy=proxy)
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("password", ["s3cret#", "s3cret/", "s3cret?", "s3cret\\", "/s3cret"])
+async def test_a_password_that_has_to_be_written_otherwise_is_told_how_and_not_told(build, password):
+    with pytest.raises(ValueError, match="in a user or password write %23 for #, %2F for /") as refused:
+        build(proxy=f"http://me:{password}@h:1")
+    assert "s3cret" not in str(refused.value)

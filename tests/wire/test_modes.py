@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import socket
 import ssl
@@ -233,9 +234,10 @@ def test_who_asks_for_an_address_and_says_a_free_name_inside_is_led_where_it_rea
 class CorporateProxy:
     """A proxy that wants credentials and reaches one upstream only. asked: the heads of its tunnels."""
 
-    def __init__(self, upstream: Upstream) -> None:
+    def __init__(self, upstream: Upstream, credentials: str, host: str) -> None:
         self._upstream = upstream
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._shown = b"Proxy-Authorization: Basic " + base64.b64encode(credentials.encode()) + b"\r\n"
+        self._listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.port = self._listener.getsockname()[1]
         self.asked: list[bytes] = []
         threading.Thread(target=self._serve, daemon=True).start()
@@ -258,7 +260,7 @@ class CorporateProxy:
             while not head.endswith(b"\r\n\r\n"):
                 head += client.recv(1)
             self.asked.append(head)
-            if b"Proxy-Authorization: Basic Y29ycDpzM2NyZXQ=" not in head:  # corp:s3cret
+            if self._shown not in head:
                 client.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
                 return
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -278,21 +280,39 @@ def _copy(source: socket.socket, sink: socket.socket) -> None:
         pass
 
 
-def test_behind_a_corporate_proxy(tmp_path: Path, upstream: Upstream) -> None:
+@pytest.mark.parametrize(
+    ("written", "credentials", "host"),
+    [
+        ("corp:s3cret", "corp:s3cret", "127.0.0.1"),
+        ("corp:s3cret", "corp:s3cret", "::1"),
+        (":s3cret", ":s3cret", "127.0.0.1"),
+        ("corp", "corp:", "127.0.0.1"),
+        ("DOM%5Cj%40corp:s%3A3%2Fc%23r%3Fe%25t%C3%A4+", "DOM\\j@corp:s:3/c#r?e%tä+", "127.0.0.1"),
+    ],
+    ids=["usual", "IPv6", "a token alone", "a user alone", "every character"],
+)
+def test_behind_a_corporate_proxy(
+    tmp_path: Path, upstream: Upstream, written: str, credentials: str, host: str
+) -> None:
     """Ruled and unmatched requests and tunnels all go through it, with its credentials, and not past it."""
-    corporate = CorporateProxy(upstream)
+    corporate = CorporateProxy(upstream, credentials, host)
     folder = tmp_path / "s"
     folder.mkdir()
     (folder / "ledger.yaml").write_text(RULES)
-    chained = f"upstream:http://corp:s3cret@127.0.0.1:{corporate.port}"
+    chained = f"upstream:http://{written}@{f'[{host}]' if ':' in host else host}:{corporate.port}"
     trust = ("--upstream-ca", str(upstream.ca_file))
     sidecar = launch(folder, folder / "ledger.yaml", None, "--mode", chained, *trust)
     try:
         assert [outcome(sidecar.post("/v1/charges", {"amount": 7})) for _ in range(2)] == ["executed", "replayed"]
-        assert outcome(sidecar.post("/v1/unruled", {"amount": 7})) is None
+        unruled = sidecar.post("/v1/unruled", {"amount": 7})
+        assert (unruled.status_code, outcome(unruled)) == (200, None)
         assert len(upstream.effects()) == 2
-        assert len(corporate.asked) == 2
-        assert all(head.startswith(b"CONNECT api.stripe.com:443 ") for head in corporate.asked)
+        assert [record["status"] for record in sidecar.records()] == ["success"]
+        trusted = ssl.create_default_context(cafile=str(upstream.ca_file))
+        with httpx.Client(proxy=sidecar.url, verify=trusted, trust_env=False, timeout=30) as agent:
+            assert agent.get("https://localhost/v1/free").status_code == 200
+        hosts = [head.split(b" ")[1] for head in corporate.asked]
+        assert hosts == [b"api.stripe.com:443", b"api.stripe.com:443", b"localhost:443"]
     finally:
         sidecar.stop()
         corporate.close()
