@@ -45,6 +45,10 @@ class AsyncKeeper:
         """Write this outcome as soon as the store can take it."""
         self._owed.append((step, port))
 
+    def owes(self, record: Record) -> bool:
+        """Whether an outcome of this record is still to be written."""
+        return any(step.record.id == record.id for step, _ in self._owed)
+
     async def run(self) -> None:
         """Beat until cancelled. What fails now is tried again at the next beat."""
         elapsed = self._sweep

@@ -24,6 +24,7 @@ from ledger.records import EventType, Kind, Record, Status
 from ledger.steps import Attempt, Follow, Opened, Outcome, Reply, Verdict, begin
 from ledger_proxy import answers, replies
 from ledger_proxy.answers import Response, Streamed
+from ledger_proxy.failing import Failing
 from ledger_proxy.measures import Measures
 from ledger_proxy.notices import Notices
 from ledger_proxy.receiving import Spooled, read
@@ -59,7 +60,7 @@ class Exchange:
         self.tally, self.measures = Tally(), Measures()
         self._known = Recent()
         """Operations that were here: a hint that spares a duplicate the attempt to claim."""
-        self._notices = Notices(secret)
+        self._notices, self._failing = Notices(secret), Failing()
         self._running: set[asyncio.Task[Any]] = set()
 
     async def answer(
@@ -135,9 +136,16 @@ class Exchange:
                 self._count(reply, operation, started)
             except Exception as error:
                 watched.failed(error)
-                self.measures.refused += not sent
+                self._failed(sent, error)
                 return replies.broken(sent, error)
         return replies.response(reply, operation.policy.on_unknown, request.header("Accept-Encoding"))
+
+    def _failed(self, sent: Sequence[tuple[Record, Outcome]], error: Exception) -> None:
+        if sent:
+            self._failing.broken(sent[-1][0], error)
+        else:
+            self.measures.refused += 1
+            self._failing.refused(error, time.monotonic())
 
     def _warn(self, warnings: Sequence[str], record: Record) -> None:
         for text in warnings:
@@ -148,6 +156,8 @@ class Exchange:
         took = time.perf_counter() - started
         self.tally.count(reply, merged(operation, reply.record))
         self.measures.answered(operation.rule, reply.answer, took)
+        if self._keeper.owes(reply.record):
+            self._failing.owed(reply.record)
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s: %s", operation.rule, reply.answer, extra=_told(reply, took))
 
@@ -166,7 +176,7 @@ class Exchange:
                 self._count(reply, operation, started)
             except Exception as error:
                 watched.failed(error)
-                logger.exception("the outcome of a streamed answer could not be recorded; it will be unknown")
+                self._failing.broken(step.record, error)
 
         task = asyncio.create_task(finish())
         self._running.add(task)

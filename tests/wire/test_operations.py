@@ -20,6 +20,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ledger.errors import StoreUnavailable
+from ledger_proxy.failing import Failing
 from ledger_proxy.logs import Apart, Plain
 from ledger_proxy.measures import NAMED
 from ledger_rules.ruleset import Ruleset
@@ -270,6 +272,21 @@ def test_a_warning_quotes_nothing_of_what_failed() -> None:
     except ValueError:
         record = logging.LogRecord("ledger", logging.ERROR, "", 0, "it failed", None, sys.exc_info())
     assert Plain().format(record) == "ledger: it failed (ValueError)"
+
+
+def test_a_ledger_that_fails_is_told_at_once_and_then_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    failing, full = Failing(), StoreUnavailable("disk full")
+    for second in (0, 1, 30, 59):
+        failing.refused(full, second)
+    failing.refused(ValueError("sk_live_secret"), 59)
+    failing.refused(full, 61)
+    told = [Plain().format(record) for record in caplog.records]
+    refused = "ledger: a ruled request was refused, and nothing was sent"
+    assert told == [
+        f"{refused}: disk full",
+        f"{refused} (ValueError)",
+        f"{refused} (3 more since this was said): disk full",
+    ]
 
 
 def test_rules_that_are_being_written_are_not_read_yet(tmp_path: Path) -> None:

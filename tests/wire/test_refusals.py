@@ -15,8 +15,11 @@ import pytest
 
 from tests.privileges import without_roots_privileges
 from tests.upstream import Upstream, running_upstream
-from tests.wire.sidecars import RULES, Sidecar, command, ledger, running, start
+from tests.wire.sidecars import RULES, Sidecar, admin_of, command, ledger, running, start
 from tests.wire.test_operations import until
+
+WAL_PAGE = 24 + 2048
+"""What one page of a new ledger takes in its log; a claim changes several."""
 
 
 def test_an_upstream_that_refuses_is_a_failure_and_a_retry_executes(tmp_path: Path) -> None:
@@ -76,18 +79,29 @@ def test_a_host_header_that_names_another_host_is_refused(sidecar: Sidecar, upst
 
 
 def test_a_full_disk_refuses_and_sends_nothing(tmp_path: Path, upstream: Upstream) -> None:
+    """It has room for something, but not for a claim: probe and log say so, until there is room again."""
     folder = tmp_path / "s"
-    with running(folder, upstream) as sidecar:
+    sidecar = start(folder, upstream, RULES, None, "--admin", "127.0.0.1:0")
+    with httpx.Client(base_url=f"http://{admin_of(sidecar)}", trust_env=False, timeout=20) as pages:
         assert sidecar.post("/ok/charges", {"n": 0}).status_code == 200
-        _limit_files(sidecar, (folder / "ledger.db-wal").stat().st_size)
+        assert pages.get("/healthz").status_code == 200
+        _limit_files(sidecar, (folder / "ledger.db-wal").stat().st_size + 3 * WAL_PAGE)
         answers = [sidecar.post("/ok/charges", {"n": n}) for n in range(1, 4)]
         assert {(a.status_code, a.headers["ledger-outcome"]) for a in answers} == {(503, "refused")}
         assert len(upstream.effects()) == 1
+        sick = pages.get("/healthz")
+        assert (sick.status_code, sick.json()["status"]) == (503, "failing")
+        assert "ledger_unavailable_total 3.0" in pages.get("/metrics").text.splitlines()
         passed = sidecar.post("/ok/refunds")
         assert passed.status_code == 200
         _limit_files(sidecar, resource.RLIM_INFINITY)
+        assert pages.get("/healthz").status_code == 200
         assert sidecar.post("/ok/charges", {"n": 1}).status_code == 200
         assert [record["status"] for record in sidecar.records()] == ["success", "success"]
+    sidecar.process.terminate()
+    _, said = sidecar.process.communicate(timeout=30)
+    (line,) = said.splitlines()
+    assert line.startswith(f"ledger: a ruled request was refused, and nothing was sent: the ledger {sidecar.db} cannot")
     assert len(upstream.effects(path="/ok/charges")) == 2
 
 
@@ -106,6 +120,10 @@ def test_a_disk_that_fills_after_sending_takes_no_answer_away(tmp_path: Path, up
         again = sidecar.post("/slow/1000/charges", {"n": 1})
         newest = sidecar.records()[0]["status"]
         assert (newest, again.headers["ledger-outcome"]) in {("success", "replayed"), ("unknown", "held")}
+        record = sidecar.records()[0]["id"]
+        sidecar.process.terminate()
+        _, said = sidecar.process.communicate(timeout=30)
+        assert f"ledger: charges: the outcome of record {record[:12]} is not recorded, for the ledger takes" in said
     assert len(upstream.effects(path="/slow/1000/charges")) == 1
 
 
