@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -34,6 +35,8 @@ _REMEDY = (
     "it ignores proxy variables, which `ledger run --transparent` makes up for, or trusts certificates of its own "
     "choice: point it to the file that SSL_CERT_FILE names"
 )
+
+_AS_USER = "run this as the user that the sidecar runs as"
 
 NoTest = Annotated[bool, typer.Option("--no-test", help="Look only; start no sidecar.")]
 
@@ -118,10 +121,14 @@ def _ledger(where: ledgers.Place) -> Iterator[Finding]:
 
     path = Path(where.path).absolute()
     yield _disk(path)
-    if not path.exists():
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
         yield Finding("ledger file", OK, f"{path} is not there yet; it is made when it is needed")
         return
-    mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        yield Finding("ledger file", FAIL, f"{path}: {error.strerror}", _AS_USER)
+        return
     if mode & 0o077:
         todo = f"chmod 600 {path}"
         yield Finding("ledger file", WARN, f"others may read it (mode {mode:o}); it holds recorded answers", todo)
@@ -175,21 +182,40 @@ def _port() -> Finding:
 
 def _authority(directory: Path) -> Iterator[Finding]:
     cert, key = directory / "ca-cert.pem", directory / "mitmproxy-ca.pem"
-    if not cert.exists():
+    try:
+        pem = cert.read_bytes()
+        if key.exists() and stat.S_IMODE(key.stat().st_mode) & 0o077:
+            todo = f"chmod 600 {key}; then `ledger ca rotate`, for they may have it"
+            yield Finding("CA", FAIL, f"others may read its key {key}", todo)
+    except FileNotFoundError:
         yield Finding("CA", OK, f"none in {directory} yet; `ledger proxy` makes it, `ledger run` makes its own")
         return
-    try:
-        from cryptography import x509
-    except ImportError:
+    except OSError as error:
+        yield Finding("CA", FAIL, f"{error.filename}: {error.strerror}", _AS_USER)
         return
-    from datetime import UTC, datetime
+    with contextlib.suppress(ImportError):  # without the extra nothing is signed
+        yield _certificate(cert, pem)
 
-    left = (x509.load_pem_x509_certificate(cert.read_bytes()).not_valid_after_utc - datetime.now(UTC)).days
-    said = f"{cert}, valid for {left} more days"
-    todo = "a running sidecar renews it by itself, and so does `ledger ca create`" if left < _DAYS else ""
-    yield Finding("CA", WARN if left < _DAYS else OK, said, todo)
-    if key.exists() and stat.S_IMODE(key.stat().st_mode) & 0o077:
-        yield Finding("CA", FAIL, f"others may read its key {key}", f"chmod 600 {key}; then make a new one")
+
+def _certificate(file: Path, pem: bytes) -> Finding:
+    from datetime import UTC, datetime, timedelta
+
+    from ledger_proxy.certificates import about
+
+    now, anew = datetime.now(UTC), "`ledger ca create` makes a new one, which agents must then trust"
+    try:
+        found = about(pem)
+    except ValueError:
+        return Finding("CA", FAIL, f"{file} is no certificate", f"move {file.parent} away; {anew}")
+    if now >= found.ends:
+        return Finding("CA", FAIL, f"{file} ended at {found.ends:%Y-%m-%d %H:%M} UTC: clients refuse it", anew)
+    if now < found.begins:
+        said = f"{file} is valid from {found.begins:%Y-%m-%d %H:%M} UTC, and here it is {now:%Y-%m-%d %H:%M}"
+        return Finding("CA", FAIL, said, "set this machine's clock, or `ledger ca rotate`")
+    left = found.ends - now
+    soon = left < timedelta(days=_DAYS)
+    todo = "a running sidecar renews it by itself, and so does `ledger ca create`" if soon else ""
+    return Finding("CA", WARN if soon else OK, f"{file}, valid for {left.days} more days", todo)
 
 
 def _enclosure() -> Finding:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import pytest
 from ledger.records import Status
 from ledger.stores import places
 from ledger_console import doctor
+from ledger_proxy import certificates
 from tests.console.conftest import Agent, Ledger
+from tests.privileges import without_roots_privileges
 from tests.wire.sidecars import command
 
 
@@ -85,6 +88,44 @@ def test_a_port_that_is_taken_is_a_warning(ledger: Ledger, monkeypatch: pytest.M
         monkeypatch.setattr(doctor, "LISTEN", f"127.0.0.1:{taken.getsockname()[1]}")
         (told,) = found(ledger, "port")
     assert told["state"] == "warning"
+
+
+@pytest.mark.parametrize(
+    ("begun", "state", "said"),
+    [
+        (timedelta(days=0), "ok", "valid for 29 more days"),
+        (timedelta(days=28), "warning", "valid for 1 more days"),
+        (timedelta(days=31), "failed", "clients refuse it"),
+        (timedelta(days=-2), "failed", "and here it is"),
+        (None, "failed", "is no certificate"),
+    ],
+)
+def test_a_ca_is_judged_by_its_times_and_one_that_is_none_is_named(
+    ledger: Ledger, tmp_path: Path, begun: timedelta | None, state: str, said: str
+) -> None:
+    pem = b"my notes" if begun is None else certificates.make((), 30, datetime.now(UTC) - begun)
+    (tmp_path / "ca").mkdir()
+    (tmp_path / "ca" / "ca-cert.pem").write_bytes(pem)
+    (told,) = found(ledger, "CA")
+    assert (told["state"], said in told["said"]) == (state, True), told
+    assert str(tmp_path / "ca") in told["said"] or told["said"].startswith("ca/")
+    assert (told["todo"] == "") == (state == "ok")
+
+
+def test_what_may_not_be_read_is_named_and_the_rest_is_looked_at_all_the_same(tmp_path: Path) -> None:
+    for name in ("ca", "db"):
+        (tmp_path / name).mkdir(mode=0o000)
+    asked = command("doctor", "--no-test", "--json", "--ca-dir", tmp_path / "ca", "--db", tmp_path / "db" / "l.db")
+    said = subprocess.run(
+        asked, capture_output=True, text=True, check=False, timeout=60, preexec_fn=without_roots_privileges
+    )
+    told = [json.loads(line) for line in said.stdout.splitlines()]
+    failed = {finding["what"]: finding["said"] for finding in told if finding["state"] == "failed"}
+    assert (said.returncode, said.stderr) == (1, "")
+    assert set(failed) == {"disk", "ledger file", "CA"}
+    assert failed["ledger file"] == f"{tmp_path / 'db' / 'l.db'}: Permission denied"
+    assert failed["CA"] == f"{tmp_path / 'ca' / 'ca-cert.pem'}: Permission denied"
+    assert {"rules", "port"} <= {finding["what"] for finding in told}
 
 
 def test_nothing_is_made(ledger: Ledger, tmp_path: Path) -> None:
