@@ -139,6 +139,12 @@ def renewed(pem: bytes, now: datetime) -> bytes:
     return private + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
+def same_key(one: bytes, other: bytes) -> bool:
+    """Whether a client that trusts one of two CAs accepts what the other signs: see `renewed`."""
+    first, second = (x509.load_pem_x509_certificate(pem) for pem in (one, other))
+    return first.subject == second.subject and first.public_key() == second.public_key()
+
+
 def _extensions(key: ec.EllipticCurvePublicKey, hosts: Collection[str]) -> list[tuple[x509.ExtensionType, bool]]:
     """What OpenSSL's strict mode asks of a root (RFC 5280 §4.2.1), and nothing a client could stumble over."""
     identifier = x509.SubjectKeyIdentifier.from_public_key(key)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ledger_proxy import certificates
 from ledger_proxy.ca import CAError
 
 logger = logging.getLogger(__name__)
@@ -53,8 +54,10 @@ class Renewal:
         except (CAError, OSError, ValueError) as error:
             self._say(f"the CA was not renewed: {error}")
             return False
+        went_on = certificates.same_key(self._used, found)
         self._used, self._said = found, ""
-        logger.warning("%s: certificates are signed by the CA that is there now", self._authority)
+        told = "" if went_on else "; it is another one: agents go on when they trust its ca-cert.pem"
+        logger.warning("%s: certificates are signed by the CA that is there now%s", self._authority, told)
         return True
 
     def _say(self, text: str) -> None:

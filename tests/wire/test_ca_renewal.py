@@ -55,6 +55,12 @@ def _asks(sidecar: Sidecar, anchor: Path, n: int) -> httpx.Response:
         return client.post(f"https://{HOST}/ok/charges", json={"n": n})
 
 
+def _taken_up(sidecar: Sidecar) -> str:
+    """What the log says of the CA that is used now."""
+    assert sidecar.process.stderr is not None
+    return next(line for line in sidecar.process.stderr if "signed by the CA that is there now" in line)
+
+
 def _age(sidecar: Sidecar, days: float) -> None:
     """Make the CA what it would be after so many days: the same, begun as long ago."""
     file = sidecar.ca / "mitmproxy-ca.pem"
@@ -81,6 +87,7 @@ def test_it_is_renewed_in_time_and_clients_that_trust_it_go_on(
     assert _leaf(sidecar).not_valid_after_utc < after.not_valid_after_utc
     for trusted in (anchor, sidecar.ca / "ca-cert.pem", sidecar.ca / "bundle.pem"):
         assert _asks(sidecar, trusted, 3).status_code == 200
+    assert "another" not in _taken_up(sidecar)
 
 
 def test_agents_elsewhere_find_the_new_one_where_they_found_the_old(tmp_path: Path, upstream: Upstream) -> None:
@@ -113,6 +120,7 @@ def test_a_new_one_is_taken_up_and_the_old_trusted_no_more(sidecar: Sidecar, anc
 
     until(refused)
     assert _asks(sidecar, sidecar.ca / "ca-cert.pem", 3).status_code == 200
+    assert "it is another one: agents go on when they trust its ca-cert.pem" in _taken_up(sidecar)
 
 
 def test_one_that_was_spoiled_is_named_and_the_sidecar_goes_on(sidecar: Sidecar, anchor: Path) -> None:
