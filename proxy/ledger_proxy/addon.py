@@ -20,7 +20,7 @@ from ledger_proxy import answers, rings
 from ledger_proxy.destinations import is_address
 from ledger_proxy.exchange import Caller
 from ledger_proxy.fronting import front
-from ledger_proxy.headers import to_text
+from ledger_proxy.headers import said_to_origin, to_text
 from ledger_proxy.limits import BODY_SECONDS
 from ledger_proxy.observing import Observer
 from ledger_proxy.passing import Passer
@@ -287,5 +287,5 @@ def _settled(flow: http.HTTPFlow) -> bool:
 
 def _request(flow: http.HTTPFlow, body: bytes) -> Request:
     r = flow.request
-    headers = tuple((to_text(n), to_text(v)) for n, v in r.headers.fields)
+    headers = said_to_origin((to_text(n), to_text(v)) for n, v in r.headers.fields)
     return Request(r.method, r.scheme, normal_host(r.host), r.port, r.path, headers, body)

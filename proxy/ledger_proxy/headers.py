@@ -11,6 +11,7 @@ type RawHeaders = tuple[tuple[bytes, bytes], ...]
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})
 _OF_EVERY_HOP = frozenset({"host", "content-length"})
 """What no `Connection` field takes away: without them a body would be read as the next request, or for another host."""
+_TO_US = ("proxy-", "ledger-")
 
 
 def to_text(raw: bytes) -> str:
@@ -32,6 +33,18 @@ def end_to_end[T: (str, bytes)](headers: Iterable[tuple[T, T]]) -> tuple[tuple[T
     dropped = HOP_BY_HOP | _listed(fields)
     return tuple(
         (name, value) for name, value in fields if (key := _lower(name)) not in dropped and not key.startswith("proxy-")
+    )
+
+
+def said_to_origin[T: (str, bytes)](headers: Iterable[tuple[T, T]]) -> tuple[tuple[T, T], ...]:
+    """Return the fields without those that a `Connection` field keeps from the origin, except what is said to a proxy.
+
+    A request means what its origin will see of it: a key that never gets there, say, makes nothing idempotent.
+    """
+    fields = tuple(headers)
+    kept = _listed(fields)
+    return (
+        tuple((n, v) for n, v in fields if (key := _lower(n)) not in kept or key.startswith(_TO_US)) if kept else fields
     )
 
 

@@ -7,6 +7,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from tests.upstream import Upstream
 from tests.wire.sidecars import RULES, running, start
 
@@ -49,3 +51,17 @@ def test_a_recovery_that_is_killed_itself_is_recovered(tmp_path: Path, upstream:
     assert (record["status"], record["runs"], record["unknown"], record["generation"]) == ("success", 1, 0, 1)
     assert len(upstream.effects()) == 1
     assert len({line["key"] for line in upstream.lines()}) == 1
+
+
+@pytest.mark.parametrize("named", ["Idempotency-Key", "close, idempotency-key"])
+def test_a_key_that_its_agent_keeps_from_the_provider_is_no_key_to_send_again_by(
+    tmp_path: Path, upstream: Upstream, named: str
+) -> None:
+    """What a Connection field names goes no further than to the sidecar (RFC 9110 section 7.6.1)."""
+    path = "/keyed/lose-response/1/payments"
+    with running(tmp_path / "s", upstream) as sidecar:
+        told = [sidecar.post(path, Idempotency_Key="order-7", Connection=named) for _ in range(3)]
+        (record,) = sidecar.records()
+    assert [answer.headers["ledger-outcome"] for answer in told] == ["unknown", "executed", "replayed"]
+    assert (len(upstream.effects()), len({line["key"] for line in upstream.lines()} - {None})) == (1, 1)
+    assert (record["status"], record["attempts"], record["runs"]) == ("success", 3, 1)
