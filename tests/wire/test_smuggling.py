@@ -5,16 +5,23 @@ from __future__ import annotations
 import contextlib
 import gzip
 import itertools
+import socket
 import ssl
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from tests.wire.raw import HOST, Answer, Origin, read_answer, recorder, through
+from tests.wire.raw import HOST, Answer, Origin, Seen, outcome, read_answer, recorder, through
 from tests.wire.sidecars import Sidecar, running_for
 
-RULES = f'rules: [{{name: ruled, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}]'
+RULES = f"""
+rules:
+  - name: ruled
+    match: {{method: POST, url: ["https://{HOST}/ruled/**", "http://{HOST}/ruled/**"]}}
+"""
 
 NUMBERS = itertools.count(1)
 BODY = b"5\r\nhello\r\n0\r\n\r\n"
@@ -80,6 +87,13 @@ FRAMING = {
     "no end of line behind a chunk": framed(CHUNKED, body=b"5\r\nhello0\r\n\r\n"),
     "a bare LF in an extension": framed(CHUNKED, body=b"5;a\nb\r\nhello\r\n0\r\n\r\n"),
     "a NUL in a chunk's size": framed(CHUNKED, body=b"5\x00\r\nhello\r\n0\r\n\r\n"),
+    "a coding behind the last chunk": framed(CHUNKED, body=b"5\r\nhello\r\n0\r\nTransfer-Encoding: x\r\n\r\n"),
+    "a folded line behind the last chunk": framed(CHUNKED, body=b"5\r\nhello\r\n0\r\n X: y\r\n\r\n"),
+    "an extension before the size": framed(CHUNKED, body=b";a=5\r\nhello\r\n0\r\n\r\n"),
+    "a space before a chunk's size": framed(CHUNKED, body=b" 5\r\nhello\r\n0\r\n\r\n"),
+    "a comma in a chunk's size": framed(CHUNKED, body=b"5,5\r\nhello\r\n0\r\n\r\n"),
+    "an underscore in a chunk's size": framed(CHUNKED, body=b"0_5\r\nhello\r\n0\r\n\r\n"),
+    "another script's digits in a chunk's size": framed(CHUNKED, body="٥\r\nhello\r\n0\r\n\r\n".encode()),
 }
 HEADS = {
     "no host": line(b"POST /where/plain HTTP/1.1", b"Content-Length: 0"),
@@ -108,24 +122,71 @@ HEADS = {
     "a method that is no token": line(b"PO(ST /where/plain HTTP/1.1"),
     "a target without a slash": line(b"POST where/plain HTTP/1.1"),
     "a space before the method": line(b" POST /where/plain HTTP/1.1"),
+    "another HTTP": line(b"PRI * HTTP/2.0", b"", b"SM", b"Host: api.test"),
 }
 CASES = {**FRAMING, **HEADS}
-PASSES = {"an underscore in the name", "a coding behind a bare LF", "an empty coding"}
-"""What may be answered in some other way than by a refusal."""
+LAST = b"0\r\n\r\n"
+READ_IN_ONE_WAY = {
+    "an extension": framed(CHUNKED, body=b'5;a="b;c"\r\nhello\r\n0;d\r\n\r\n'),
+    "an extension with a bare CR": framed(CHUNKED, body=b"5;a\rb\r\nhello\r\n" + LAST),
+    "trailers that frame": framed(CHUNKED, body=b"5\r\nhello\r\n0\r\nContent-Length: 50\r\nHost: evil.test\r\n\r\n"),
+    "trailers that name an operation": framed(
+        CHUNKED, body=b"5\r\nhello\r\n0\r\nIdempotency-Key: other\r\nLedger-Operation-Id: other\r\n\r\n"
+    ),
+    "zeros before the sizes": framed(CHUNKED, body=b"0005\r\nhello\r\n000\r\n\r\n"),
+    "chunks of one byte": framed(CHUNKED, body=b"".join(b"1\r\n%c\r\n" % c for c in b"hello") + LAST),
+    "a coding in capital letters": framed(b"TRANSFER-ENCODING: CHUNKED"),
+    "white space around the coding": framed(b"Transfer-Encoding:\t chunked \t"),
+    "white space around the length": framed(b"Content-Length:\t 5 \t", body=b"hello"),
+    "an empty line before it": b"\r\n\r\n" + framed(LENGTH, body=b"hello"),
+    "lines that end in a bare LF": framed(LENGTH, body=b"").partition(b"GET")[0].replace(b"\r\n", b"\n")
+    + b"hello"
+    + SMUGGLED,
+}
+"""What is odd and has one meaning: it arrives framed anew."""
+WAYS = ("ruled", "free", "ruled in plain text")
+
+
+@dataclass(frozen=True)
+class World:
+    """The origin behind TLS and the one in plain text, to both of which `HOST` leads."""
+
+    tls: Origin
+    plain: Origin
+    sidecar: Sidecar
+
+    def seen(self) -> list[Seen]:
+        return [*self.tls.requests(), *self.plain.requests()]
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Origin, Sidecar]]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("smuggling")
-    with recorder(folder / "origin") as origin, running_for(folder / "s", origin, RULES) as sidecar:
-        yield origin, sidecar
+    with (
+        recorder(folder / "tls") as tls,
+        recorder(folder / "plain", tls=False) as plain,
+        running_for(folder / "s", tls, RULES, "--resolve", plain.resolve()) as sidecar,
+    ):
+        made = World(tls, plain, sidecar)
+        yield made
+        require_logged(made)
 
 
-def answers_to(sidecar: Sidecar, data: bytes) -> list[Answer]:
+def require_logged(world: World) -> None:
+    """Of all that was sent: what came through under a rule is what the ledger knows of, each once, and nothing else."""
+    seen = [one.line.split(b" ")[1].decode() for one in world.seen() if one.line.startswith(b"POST /ruled/")]
+    records = world.sidecar.records()
+    assert sorted(urlsplit(record["url"]).path for record in records) == sorted(seen)
+    assert {(record["status"], record["runs"]) for record in records} <= {("success", 1)}
+
+
+def answers_to(world: World, data: bytes, where: str = "ruled") -> list[Answer]:
     """Every answer until the connection is closed, which the last request asks for."""
     answers: list[Answer] = []
-    with through(sidecar) as connection, contextlib.suppress(ConnectionError, ssl.SSLError):
-        connection.sendall(data + f"GET /end/plain HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+    end = f"GET /end/plain HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode()
+    opened = to_plain if "plain" in where else through
+    with opened(world.sidecar) as connection, contextlib.suppress(ConnectionError, ssl.SSLError):
+        connection.sendall(data + end)
         connection.settimeout(3)
         with contextlib.suppress(TimeoutError):
             while True:
@@ -133,38 +194,68 @@ def answers_to(sidecar: Sidecar, data: bytes) -> list[Answer]:
     return answers
 
 
+def to_plain(sidecar: Sidecar) -> socket.socket:
+    """Where a request in origin form goes to the host that it names."""
+    return socket.create_connection(("127.0.0.1", sidecar.port), 20)
+
+
 def test_there_are_enough_of_them() -> None:
     assert len(CASES) >= 60
 
 
-@pytest.mark.parametrize("where", [b"ruled", b"free"])
+@pytest.mark.parametrize("where", WAYS)
 @pytest.mark.parametrize("name", CASES)
-def test_what_reads_in_two_ways_is_refused(world: tuple[Origin, Sidecar], name: str, where: bytes) -> None:
-    origin, sidecar = world
-    before = len(origin.requests())
-    answers = answers_to(sidecar, CASES[name].replace(b"where", where))
-    seen = origin.requests()[before:]
-    whole = [answer for answer in answers if answer.status < 400]
-    assert len(seen) <= len(whole), "the origin saw a request that nobody here was answered for"
-    if name not in PASSES:
-        assert [answer.status for answer in answers][:1] in ([400], [501]), answers
-        assert seen == []
-        assert answers[0].value(b"connection") == b"close"
+def test_what_reads_in_two_ways_is_refused(world: World, name: str, where: str) -> None:
+    before = len(world.seen())
+    path = f"{where.partition(' ')[0]}/{next(NUMBERS)}".encode()
+    answers = answers_to(world, CASES[name].replace(b"where", path), where)
+    assert [answer.status for answer in answers] in ([400], [501]), answers
+    assert answers[0].value(b"connection") == b"close"
+    assert len(world.seen()) == before
 
 
-def test_a_coding_that_is_no_framing_is_not_taken_where_the_body_is_read(world: tuple[Origin, Sidecar]) -> None:
+@pytest.mark.parametrize("where", [way for way in WAYS if "ruled" in way])
+@pytest.mark.parametrize("name", READ_IN_ONE_WAY)
+def test_what_reads_in_one_way_only_is_one_request_framed_anew(world: World, name: str, where: str) -> None:
+    path = f"ruled/{next(NUMBERS)}".encode()
+    first, smuggled, end = answers_to(world, READ_IN_ONE_WAY[name].replace(b"where", path), where)
+    assert (outcome(first), first.body, outcome(smuggled), end.status) == (b"executed", b"hello", b"", 200)
+    plainly = framed(LENGTH, body=b"hello").removesuffix(SMUGGLED).replace(b"where", path)
+    assert [outcome(one) for one in answers_to(world, plainly, where)] == [b"replayed", b""]
+    (mine,) = [one for one in world.seen() if path + b"/" in one.line]
+    assert (mine.body, {n.lower(): v for n, v in mine.fields}) == (
+        b"hello",
+        {b"host": b"api.test", b"content-length": b"5"},
+    )
+
+
+@pytest.mark.parametrize("where", [way for way in WAYS if "ruled" in way])
+def test_an_old_clients_connection_ends_with_its_answer_whatever_it_asked_for(world: World, where: str) -> None:
+    path = f"ruled/{next(NUMBERS)}".encode()
+    old = framed(b"Connection: keep-alive", LENGTH, body=b"hello", version=b"HTTP/1.0").replace(b"where", path)
+    assert [outcome(one) for one in answers_to(world, old, where)] == [b"executed"]
+    assert [outcome(one) for one in answers_to(world, old, where)] == [b"replayed"]
+    assert len([one for one in world.seen() if path in one.line]) == 1
+
+
+def test_no_tunnel_begins_inside_of_one(world: World) -> None:
+    before = len(world.seen())
+    assert [answer.status for answer in answers_to(world, line(b"CONNECT api.test:443 HTTP/1.1"))] == [400]
+    assert len(world.seen()) == before
+
+
+def test_a_coding_that_is_no_framing_is_not_taken_where_the_body_is_read(world: World) -> None:
     """RFC 9112 §6.1; where no rule looks at the body it passes as it is."""
-    origin, sidecar = world
     packed = gzip.compress(b"hello")
     body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(packed), packed)
     coded = framed(b"Transfer-Encoding: gzip, chunked", body=body).removesuffix(SMUGGLED)
-    before = len(origin.requests())
-    refused, end = answers_to(sidecar, coded.replace(b"where", b"ruled"))
+    before = len(world.tls.requests())
+    refused, end = answers_to(world, coded.replace(b"where", b"ruled"))
     assert (refused.status, refused.value(b"ledger-outcome"), end.status) == (501, b"refused", 200)
-    assert [seen.line for seen in origin.requests()[before:]] == [b"GET /end/plain HTTP/1.1"]
-    passed, _ = answers_to(sidecar, coded.replace(b"where", b"free"))
+    assert [seen.line for seen in world.tls.requests()[before:]] == [b"GET /end/plain HTTP/1.1"]
+    passed, _ = answers_to(world, coded.replace(b"where", b"free"))
     assert passed.status == 200
-    assert origin.requests(b"/free/")[-1].body == packed
+    assert world.tls.requests(b"/free/")[-1].body == packed
 
 
 @pytest.mark.parametrize("where", [b"ruled", b"free"])
@@ -174,18 +265,17 @@ def test_a_coding_that_is_no_framing_is_not_taken_where_the_body_is_read(world: 
 )
 @pytest.mark.parametrize("chunked", [False, True])
 def test_what_frames_a_request_is_of_every_hop_whatever_connection_says(
-    world: tuple[Origin, Sidecar], named: bytes, where: bytes, chunked: bool
+    world: World, named: bytes, where: bytes, chunked: bool
 ) -> None:
     """RFC 9110 §7.6.1 lets a sender name what is of one hop; without its length a body would be the next request."""
-    origin, sidecar = world
     inner = SMUGGLED.replace(b"GET /smuggled", b"POST /ruled/smuggled")
     body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(inner), inner) if chunked else inner
     framing = CHUNKED if chunked else b"Content-Length: %d" % len(inner)
-    before, path = len(origin.requests()), b"%b/%d" % (where, next(NUMBERS))
+    before, path = len(world.tls.requests()), b"%b/%d" % (where, next(NUMBERS))
     data = framed(b"Connection: " + named, framing, body=body).removesuffix(SMUGGLED)
-    answers = answers_to(sidecar, data.replace(b"where", path))
+    answers = answers_to(world, data.replace(b"where", path))
     assert answers[0].status == 200
-    mine, *others = [one for one in origin.requests()[before:] if b"/end/" not in one.line]
+    mine, *others = [one for one in world.tls.requests()[before:] if b"/end/" not in one.line]
     assert (mine.body, others) == (inner, [])
     assert [value for name, value in mine.fields if name.lower() == b"host"] == [HOST.encode()]
 
@@ -194,13 +284,12 @@ def test_what_frames_a_request_is_of_every_hop_whatever_connection_says(
 @pytest.mark.parametrize("body", [b"", b"hello"])
 @pytest.mark.parametrize("asked", [b"h2c", b"H2C", b"h2", b"websocket, h2c", b"HTTP/2.0", b"http/3, x", b"TLS/1.2"])
 def test_no_connection_turns_into_one_whose_requests_no_rule_sees(
-    world: tuple[Origin, Sidecar], asked: bytes, body: bytes, fields: tuple[bytes, ...]
+    world: World, asked: bytes, body: bytes, fields: tuple[bytes, ...]
 ) -> None:
     """An upgrade to another HTTP, or to HTTP inside of something else, is not passed on; it is only an offer."""
-    origin, sidecar = world
-    before = len(origin.requests())
+    before = len(world.tls.requests())
     data = framed(*fields, b"Upgrade: " + asked, b"Content-Length: %d" % len(body), body=body).removesuffix(SMUGGLED)
-    assert [answer.status for answer in answers_to(sidecar, data.replace(b"where", b"free"))] == [200, 200]
-    (mine,) = [one for one in origin.requests()[before:] if b"/end/" not in one.line]
+    assert [answer.status for answer in answers_to(world, data.replace(b"where", b"free"))] == [200, 200]
+    (mine,) = [one for one in world.tls.requests()[before:] if b"/end/" not in one.line]
     assert mine.body == body
     assert not {b"upgrade", b"connection", b"http2-settings"} & {name.lower() for name, _ in mine.fields}
