@@ -91,11 +91,28 @@ GRAPHQL_ANSWERS = {
 GOCARDLESS = "https://api.gocardless.com/payments"
 CONFLICT = {"reason": "idempotent_creation_conflict", "links": {"conflicting_resource_id": "PM1"}}
 
+ORDERS = "https://api-m.paypal.com/v2/checkout/orders"
+CAPTURE = "https://api-m.paypal.com/v2/payments/authorizations/0VF5/capture"
+RESEND_BATCH = "https://api.resend.com/emails/batch"
+REFUND = "https://api-m.paypal.com/v2/payments/captures/2GG2/refund"
+SINGLE_SEND = "https://api.hubapi.com/marketing/v3/transactional/single-email/send"
+BATCH = "https://api.postmarkapp.com/email/batch"
+
+
+def order(*captures: str, authorizations: tuple[str, ...] = ()):
+    """An order of PayPal, one purchase unit for each."""
+    units = [{"captures": [{"status": status}]} for status in captures]
+    units += [{"authorizations": [{"status": status}]} for status in authorizations]
+    return {"status": "COMPLETED", "purchase_units": [{"payments": payments} for payments in units]}
+
+
 ANSWERS = [
     ("adyen", "https://checkout-test.adyen.com/v72/payments", 200, {"resultCode": "Authorised"}, "success"),
     ("adyen", "https://checkout-test.adyen.com/v72/payments", 200, {"resultCode": "Refused"}, "failed"),
     ("adyen", "https://checkout-test.adyen.com/v72/payments", 200, {"resultCode": "Error"}, "unknown"),
     ("adyen", "https://checkout-test.adyen.com/v72/payments", 422, {"errorCode": "704"}, "failed"),
+    ("adyen", "https://checkout-test.adyen.com/v72/donations", 200, {"status": "completed"}, "success"),
+    ("adyen", "https://checkout-test.adyen.com/v72/donations", 200, {"status": "refused"}, "failed"),
     ("checkout", "https://api.checkout.com/payments", 201, {"approved": True, "status": "Authorized"}, "success"),
     ("checkout", "https://api.checkout.com/payments", 201, {"approved": False, "status": "Declined"}, "failed"),
     ("checkout", "https://api.checkout.com/payments", 202, {"status": "Pending"}, "success"),
@@ -106,7 +123,33 @@ ANSWERS = [
     ("slack", "https://slack.com/api/chat.postMessage", 200, {"ok": True, "ts": "1.2"}, "success"),
     ("slack", "https://slack.com/api/chat.postMessage", 200, {"ok": False, "error": "channel_not_found"}, "failed"),
     ("slack", "https://slack.com/api/chat.postMessage", 200, {"ok": False, "error": "internal_error"}, "unknown"),
-    ("paypal", "https://api-m.paypal.com/v2/checkout/orders", 422, {"name": "UNPROCESSABLE_ENTITY"}, "failed"),
+    ("hubspot", SINGLE_SEND, 200, {"status": "PENDING", "statusId": "1"}, "success"),
+    ("hubspot", SINGLE_SEND, 200, {"sendResult": "SENT"}, "success"),
+    ("hubspot", SINGLE_SEND, 200, {"sendResult": "IDEMPOTENT_IGNORE"}, "success"),
+    ("hubspot", SINGLE_SEND, 200, {"sendResult": "INVALID_TO_ADDRESS"}, "failed"),
+    ("hubspot", SINGLE_SEND, 200, {"sendResult": "IDEMPOTENT_FAIL"}, "unknown"),
+    ("paypal", ORDERS, 422, {"name": "UNPROCESSABLE_ENTITY"}, "failed"),
+    ("paypal", ORDERS, 201, {"id": "5O1", "status": "CREATED"}, "success"),
+    ("paypal", ORDERS, 201, order("COMPLETED"), "success"),
+    ("paypal", ORDERS, 201, order("DECLINED"), "failed"),
+    ("paypal", ORDERS, 201, order("DECLINED", "COMPLETED"), "success"),
+    ("paypal", ORDERS, 201, order(authorizations=("DENIED",)), "failed"),
+    ("paypal", ORDERS, 201, order("DECLINED", authorizations=("CREATED",)), "success"),
+    ("paypal", f"{ORDERS}/5O1/capture", 201, order("DECLINED"), "failed"),
+    ("paypal", f"{ORDERS}/5O1/capture", 201, order("PENDING"), "success"),
+    ("paypal", CAPTURE, 201, {"status": "DECLINED"}, "failed"),
+    ("paypal", CAPTURE, 201, {"status": "PENDING"}, "success"),
+    ("paypal", REFUND, 201, {"status": "FAILED"}, "failed"),
+    ("paypal", REFUND, 201, {"status": "COMPLETED"}, "success"),
+    ("postmark", BATCH, 200, [{"ErrorCode": 0}, {"ErrorCode": 406}], "success"),
+    ("postmark", BATCH, 200, [{"ErrorCode": 300}, {"ErrorCode": 406}], "failed"),
+    ("postmark", BATCH, 200, [{"Message": "OK"}], "success"),
+    ("postmark", BATCH, 200, [], "success"),
+    ("postmark", "https://api.postmarkapp.com/email", 200, {"ErrorCode": 0}, "success"),
+    ("resend", RESEND_BATCH, 200, {"data": [{"id": "1"}]}, "success"),
+    ("resend", RESEND_BATCH, 200, {"data": [{"id": "1"}], "errors": [{"index": 1}]}, "success"),
+    ("resend", RESEND_BATCH, 200, {"data": [], "errors": [{"index": 0}]}, "failed"),
+    ("resend", "https://api.resend.com/emails", 200, {"id": "1"}, "success"),
     ("square", "https://connect.squareup.com/v2/payments", 402, {"errors": [{"code": "CARD_DECLINED"}]}, "failed"),
     ("twilio", "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages.json", 503, {}, "unknown"),
 ]
@@ -124,6 +167,11 @@ def test_what_an_answer_to_mutations_means(case):
     name, field = ("github", "addComment") if url == ADDED else ("shopify", "refundCreate")
     rule = the_rule(name, url, **json_request(json.dumps({"query": f"mutation {{ {field} {{ id }} }}"})))
     assert classify(rule, 200, (), json.dumps(answer).encode()) == outcome
+
+
+def test_voiding_what_paypal_authorized_is_answered_without_a_body():
+    void = the_rule("paypal", "https://api-m.paypal.com/v2/payments/authorizations/0VF5/void")
+    assert classify(void, 204, (), b"") == "success"
 
 
 def test_an_incoming_webhook_of_slack_answers_with_plain_text():

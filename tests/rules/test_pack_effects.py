@@ -32,14 +32,21 @@ EFFECTS = [
     ("adyen/create", "https://a1b2-acme-checkout-live.adyenpayments.com/checkout/v71/payments", DAY, RESEND),
     ("adyen/create", "https://pal-test.adyen.com/pal/servlet/Payment/v68/authorise", DAY, RESEND),
     ("adyen/create", "https://balanceplatform-api-live.adyen.com/btl/v4/transfers", DAY, RESEND),
+    ("adyen/create", "https://balanceplatform-api-live.adyen.com/btl/v4/cashouts", DAY, RESEND),
+    ("adyen/create", "https://balanceplatform-api-live.adyen.com/btl/v4/grants", DAY, RESEND),
     ("adyen/update", "https://checkout-test.adyen.com/v72/payments/PSP1/captures", CHANGE, RESEND),
+    ("adyen/update", "https://checkout-test.adyen.com/v72/cancels", CHANGE, RESEND),
     ("razorpay/payout", "https://api.razorpay.com/v1/payouts", DAY, RESEND),
     ("razorpay/refund", "https://api.razorpay.com/v1/payments/pay_1/refund", DAY, RESEND),
     ("razorpay/create", "https://api.razorpay.com/v1/transfers", DAY, HOLD),
     ("razorpay/update", "https://api.razorpay.com/v1/payments/pay_1/capture", CHANGE, HOLD),
     ("gocardless/create", "https://api.gocardless.com/payments", DAY, RESEND),
     ("gocardless/create", "https://api-sandbox.gocardless.com/refunds", DAY, RESEND),
+    ("gocardless/create", "https://api.gocardless.com/instalment_schedules/create_with_dates", DAY, RESEND),
+    ("gocardless/create", "https://api.gocardless.com/instalment_schedules/create_with_schedule", DAY, RESEND),
+    ("gocardless/create", "https://api.gocardless.com/outbound_payment_imports", DAY, RESEND),
     ("gocardless/update", "https://api.gocardless.com/payments/PM1/actions/retry", CHANGE, HOLD),
+    ("gocardless/update", "https://api.gocardless.com/instalment_schedules/IS1/actions/cancel", CHANGE, HOLD),
     ("checkout/create", "https://api.checkout.com/payments", DAY, HOLD),
     ("checkout/create", "https://abc123.api.sandbox.checkout.com/payments/pay_1/refunds", DAY, HOLD),
     ("checkout/create", "https://transfers.checkout.com/transfers", DAY, HOLD),
@@ -68,6 +75,10 @@ EFFECTS = [
     ("svix/send", "https://api.svix.com/api/v1/app/app_1/msg/", DAY, HOLD),
     ("svix/send", "https://api.eu.svix.com/api/v1/app/app_1/msg", DAY, HOLD),
     ("svix/again", "https://api.svix.com/api/v1/app/app_1/msg/msg_1/endpoint/ep_1/resend/", CHANGE, HOLD),
+    ("svix/again", "https://api.svix.com/api/v1/app/app_1/endpoint/ep_1/recover", CHANGE, HOLD),
+    ("svix/again", "https://api.svix.com/api/v1/app/app_1/endpoint/ep_1/replay-missing", CHANGE, HOLD),
+    ("svix/again", "https://api.svix.com/api/v1/app/app_1/endpoint/ep_1/bulk-replay", CHANGE, HOLD),
+    ("svix/again", "https://api.svix.com/api/v1/app/app_1/endpoint/ep_1/send-example", CHANGE, HOLD),
     ("openai/complete", "https://api.openai.com/v1/responses", CHANGE, HOLD),
     ("openai/job", "https://api.openai.com/v1/batches", DAY, HOLD),
     ("anthropic/complete", "https://api.anthropic.com/v1/messages", CHANGE, HOLD),
@@ -130,7 +141,7 @@ def test_every_rule_of_every_pack_is_among_the_effects():
     tried = {name for name, *_ in EFFECTS}
     rules = {f"{name}/{rule['name']}" for name in pack_names() for rule in yaml_of(name)["rules"]}
     elsewhere = {rule for rule in rules if rule.split("/")[0] in ("stripe", "shopify", "aws")}
-    assert tried == rules - elsewhere - {"github/mutation"}
+    assert tried == rules - elsewhere - {"github/mutation", "resend/broadcast-at-once"}
 
 
 class TestWithoutAFile:
@@ -247,6 +258,19 @@ class TestTheRetryOfAnAgent:
         first = operation("twilio", url, "To=%2B15005550006&From=%2B15005550001&Body=hi")
         assert first.id == operation("twilio", url, "Body=hi&From=%2B15005550001&To=%2B15005550006").id
         assert first.id != operation("twilio", url, "To=%2B15005550006&From=%2B15005550001&Body=ho").id
+
+
+class TestABroadcastOfResend:
+    """Made with `send: true` it goes out at once: https://resend.com/docs/api-reference/broadcasts/create-broadcast."""
+
+    URL = "https://api.resend.com/broadcasts"
+
+    def test_counts_where_it_is_sent_as_it_is_made(self):
+        rule = the_rule("resend", self.URL, **json_request('{"segment_id": "s1", "send": true}'))
+        assert (rule.name, rule.policy.window, rule.policy.on_unknown) == ("resend/broadcast-at-once", DAY, HOLD)
+
+    def test_is_left_alone_where_it_is_only_drafted(self):
+        assert pack("resend").match(to(self.URL, **json_request('{"segment_id": "s1"}'))) is None
 
 
 class TestABusinessKey:

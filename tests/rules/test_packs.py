@@ -45,6 +45,11 @@ def test_without_a_file_the_default_packs_apply():
         "/v1/invoices/in_1/send",
         "/v1/subscriptions",
         "/v1/charges/ch_1/refunds",
+        "/v1/climate/orders",
+        "/v1/forwarding/requests",
+        "/v1/invoices/in_1/add_lines",
+        "/v1/treasury/credit_reversals",
+        "/v1/treasury/debit_reversals",
     ],
 )
 def test_creating_an_effect_counts_for_a_day(path):
@@ -62,6 +67,7 @@ def test_creating_an_effect_counts_for_a_day(path):
         "/v1/invoices/in_1/pay",
         "/v1/invoices/in_1/finalize",
         "/v1/subscriptions/sub_1",
+        "/v1/terminal/readers/tmr_1/confirm_payment_intent",
     ],
 )
 def test_changing_one_counts_for_five_minutes(path):
