@@ -1,4 +1,4 @@
-"""A curl command line as the request that curl would send. Reads files that it names; sends nothing."""
+"""A curl command line as the request that curl would send, its bodies aside. Sends nothing."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import base64
 import re
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
-from urllib.parse import quote_plus
+from urllib.parse import unquote
 
+from ledger_console import curldata
+from ledger_console.curldata import FORM
 from ledger_rules.composing import compose
 from ledger_rules.request import Request
 
-FORM = "application/x-www-form-urlencoded"
-_BOUNDARY = "ledger-explain-7d3f"
 _METHOD = re.compile(r"[A-Z]+|[a-z]+")
+_USER = re.compile(r"[^/]*//([^/?#]*)@")
 _CONTINUED = re.compile(r"\\\r?\n")
 _ANSI_C = re.compile(r"(?:^|\s)\$'")
 """As browsers copy a body that has a `!` or a line break: `--data-raw $'...'`."""
@@ -25,11 +25,16 @@ _FLAGS = (
     *("-k", "--insecure", "-s", "--silent", "-S", "--show-error", "-v", "--verbose", "-i", "--include", "-L"),
     *("--location", "-f", "--fail", "-g", "--globoff", "-N", "--no-buffer", "--http1.1", "--http2", "-4", "-6"),
     *("--compressed", "-q", "--disable", "-#", "--progress-bar", "-O", "--remote-name", "--fail-with-body"),
+    *("--http1.0", "--http2-prior-knowledge", "--http3", "--tlsv1.2", "--tlsv1.3", "--ssl-no-revoke", "--path-as-is"),
+    *("--retry-all-errors", "--retry-connrefused", "--no-progress-meter", "--no-keepalive", "--tcp-nodelay", "--basic"),
+    *("-j", "--junk-session-cookies", "-J", "--remote-header-name", "--location-trusted", "--anyauth"),
 )
 """Options that change nothing about the request, as far as it matters here."""
 _WITH_VALUE = (
     *("-o", "--output", "-m", "--max-time", "--connect-timeout", "--retry", "--retry-delay", "-x", "--proxy"),
     *("--cacert", "--cert", "--key", "-w", "--write-out", "--resolve", "-c", "--cookie-jar", "--max-redirs"),
+    *("--retry-max-time", "-D", "--dump-header", "--trace", "--trace-ascii", "--noproxy", "-U", "--proxy-user", "-E"),
+    *("--capath", "--interface", "--limit-rate", "--output-dir", "--connect-to", "--tls-max", "--ciphers"),
 )
 """The same, with a value each."""
 
@@ -66,16 +71,29 @@ def _composed(words: Sequence[str], method: str | None) -> Request:
     if len(urls) != 1:
         raise ValueError(f"expected one URL, such as https://api.example.com/orders, found {', '.join(urls) or 'none'}")
     url = urls[0] if "://" in urls[0] else f"http://{urls[0]}"
-    headers = _headers(said)
+    headers = _headers(said, _user(url))
     body, kind = _body(said)
     if method is not None and kind == FORM and (body or b"").lstrip()[:1] in (b"{", b"["):
         kind = "application/json"
     if said.get and body is not None:
-        url, body = url + ("&" if "?" in url else "?") + body.decode("utf-8", "surrogateescape"), None
+        url, body = _with_query(url, body), None
+    for piece in said.url_query:
+        url = _with_query(url, curldata.urlencoded(piece))
     if kind and body is not None and not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", kind))
-    default = "HEAD" if said.head else "GET" if body is None else "POST"
-    return compose(method or said.request or default, url, headers, body or b"")
+    default = "HEAD" if said.head else "PUT" if said.upload_file else "GET" if body is None else "POST"
+    kept = [(name, value) for name, value in headers if value is not None]
+    return compose(method or said.request or default, url, kept, body or b"")
+
+
+def _with_query(url: str, more: bytes) -> str:
+    return url + ("&" if "?" in url else "?") + more.decode("utf-8", "surrogateescape")
+
+
+def _user(url: str) -> str | None:
+    """Return `user:password` where the URL names them: curl sends these as -u."""
+    named = _USER.match(url)
+    return unquote(named[1] if ":" in named[1] else f"{named[1]}:") if named else None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -92,8 +110,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-H", "--header", action="append", default=[])
     for option in ("-d", "--data", "--data-ascii", "--data-raw", "--data-binary", "--data-urlencode", "--json"):
         parser.add_argument(option, dest="data", action=_Data)
-    parser.add_argument("-F", "--form", action="append", default=[])
+    for option in ("-F", "--form", "--form-string"):
+        parser.add_argument(option, dest="form", action=_Data)
+    parser.add_argument("-T", "--upload-file")
+    parser.add_argument("--url-query", action="append", default=[])
     parser.add_argument("-u", "--user")
+    parser.add_argument("--oauth2-bearer")
     parser.add_argument("-A", "--user-agent")
     parser.add_argument("-e", "--referer")
     parser.add_argument("-b", "--cookie")
@@ -103,75 +125,53 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(flag, action="store_true", dest="_flag")
     for option in _WITH_VALUE:
         parser.add_argument(option, dest="_value")
-    parser.set_defaults(data=[])
+    parser.set_defaults(data=[], form=[])
     return parser
 
 
 class _Data(argparse.Action):
-    """Keeps what kind of data each was, in order."""
+    """Keeps by which option each was given, in order."""
 
     def __call__(
         self, parser: object, namespace: argparse.Namespace, values: object, option: str | None = None
     ) -> None:
-        namespace.data = [*namespace.data, (option, str(values))]
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), (option, str(values))])
 
 
-def _headers(said: argparse.Namespace) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    for line in said.header:
-        name, colon, value = line.partition(":")
-        if not colon or not name.strip():
-            raise ValueError(f"expected a header as 'Name: value', found '{line}'")
-        found.append((name.strip(), value.strip()))
+def _headers(said: argparse.Namespace, user: str | None) -> list[tuple[str, str | None]]:
+    """Return the headers; one without a value is one that curl would add and is told not to."""
+    lines = [line for given in said.header for line in _lines(given)]
+    found = [_header(line) for line in lines]
+    bearer = None if said.oauth2_bearer is None else f"Bearer {said.oauth2_bearer}"
     named = (("User-Agent", said.user_agent), ("Referer", said.referer), ("Cookie", said.cookie))
-    found += [(name, value) for name, value in named if value is not None]
-    if said.user is not None:
-        found.append(("Authorization", "Basic " + base64.b64encode(said.user.encode()).decode()))
+    found += [(name, value) for name, value in (*named, ("Authorization", bearer)) if value is not None]
+    user = said.user if said.user is not None else user
+    if user is not None and bearer is None:
+        found.append(("Authorization", "Basic " + base64.b64encode(curldata.as_bytes(user)).decode()))
     if any(option == "--json" for option, _ in said.data):
         given = {name.lower() for name, _ in found}
         found += [(n, "application/json") for n in ("Content-Type", "Accept") if n.lower() not in given]
     return found
 
 
+def _lines(given: str) -> list[str]:
+    """Return the lines of a file of headers (`-H @file`), or the one that was given."""
+    return curldata.contents(given[1:]).decode("latin-1").splitlines() if given.startswith("@") else [given]
+
+
+def _header(line: str) -> tuple[str, str | None]:
+    """Read `Name: value`; `Name;` has an empty one, and `Name:` takes back what curl would add."""
+    name, colon, value = line.partition(":")
+    if not colon and line.endswith(";"):
+        return line[:-1].strip(), ""
+    if not colon or not name.strip():
+        raise ValueError(f"expected a header as 'Name: value', found '{line}'")
+    return name.strip(), value.strip() or None
+
+
 def _body(said: argparse.Namespace) -> tuple[bytes | None, str | None]:
+    if said.upload_file is not None:
+        return curldata.contents(said.upload_file), None
     if said.form:
-        parts = b"".join(_part(text) for text in said.form)
-        return parts + f"--{_BOUNDARY}--\r\n".encode(), f"multipart/form-data; boundary={_BOUNDARY}"
-    if not said.data:
-        return None, None
-    pieces = [_data(option, value) for option, value in said.data]
-    joined = b"" if all(option == "--json" for option, _ in said.data) else b"&"
-    return joined.join(pieces), FORM
-
-
-def _data(option: str, value: str) -> bytes:
-    if option == "--data-raw":
-        return _bytes(value)
-    if option == "--data-urlencode":
-        name, equals, content = value.partition("=")
-        return _bytes(f"{name}={quote_plus(content)}" if equals and name else quote_plus(content if equals else value))
-    if value.startswith("@"):
-        read = Path(value[1:]).read_bytes()
-        return read if option in ("--data-binary", "--json") else read.replace(b"\r", b"").replace(b"\n", b"")
-    return _bytes(value)
-
-
-def _part(text: str) -> bytes:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"expected a form field as name=value or name=@file, found '{text}'")
-    value, _, kind = value.partition(";type=")
-    disposition = f'Content-Disposition: form-data; name="{name}"'
-    content = _bytes(value)
-    if value.startswith("@"):
-        content = Path(value[1:]).read_bytes()
-        disposition += f'; filename="{Path(value[1:]).name}"'
-        kind = kind or "application/octet-stream"
-    elif value.startswith("<"):
-        content = Path(value[1:]).read_bytes()
-    head = f"--{_BOUNDARY}\r\n{disposition}\r\n" + (f"Content-Type: {kind}\r\n" if kind else "")
-    return _bytes(head) + b"\r\n" + content + b"\r\n"
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+        return curldata.multipart(said.form)
+    return (curldata.joined(said.data), FORM) if said.data else (None, None)
