@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -37,12 +38,17 @@ def env(
     rules: options.Rules = None,
     ca_dir: CaDir = None,
     workflow: options.Workflow = None,
+    caller: options.RunCaller = None,
 ) -> None:
     """Print the variables that an agent needs to go through a running sidecar and to trust it.
+
+    A workflow goes along in the proxy's URL, as its user; the caller is its password, without which some clients send
+    neither (default: agent).
 
     \b
     Examples:
       eval "$(ledger env)"
+      eval "$(ledger env --workflow order-42 --caller agent-A)"
       ledger env --for fish | source
       ledger env --for dotenv --proxy 127.0.0.1:8080 > agent.env
     """
@@ -50,22 +56,39 @@ def env(
     needs_extra("env")
     if port == 0:
         raise Problem("--proxy needs the port that the sidecar said it listens on", USAGE)
-    for name, value in sorted(_variables(host, port, rules, ca_dir, workflow).items()):
+    from ledger_rules.request import place
+
+    workflow = workflow or os.environ.get("LEDGER_WORKFLOW")
+    url = f"http://{_user(workflow, caller)}{place(host, port)}"
+    for name, value in sorted(_variables(url, rules, ca_dir, workflow).items()):
         screen.line(_FORMS[form](name, value))
 
 
-def _variables(host: str, port: int, rules: str | None, ca_dir: str | None, workflow: str | None) -> Mapping[str, str]:
-    """What differs from the environment as it is."""
+def _user(workflow: str | None, caller: str | None) -> str:
+    """What the agent's requests say of themselves, as a URL has it."""
+    if workflow is None:
+        if caller is not None:
+            raise Problem(
+                "--caller needs --workflow: they go along in the proxy's URL, as its user and password", USAGE
+            )
+        return ""
+    if ":" in workflow:
+        raise Problem(f"the workflow '{workflow}' has a colon, which a proxy's user cannot have; use another", USAGE)
+    return f"{quote(workflow, safe='')}:{quote(caller or 'agent', safe='')}@"
+
+
+def _variables(url: str, rules: str | None, ca_dir: str | None, workflow: str | None) -> dict[str, str]:
     from ledger_proxy.ca import ensure_ca
     from ledger_proxy.child_env import SHIMS, child_environment
 
     ca = ensure_ca(Path(ca_dir).expanduser().absolute() if ca_dir else default_ca_dir())
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     hosts = rulesfiles.load(rules)[1].hosts()
     wanted = child_environment(os.environ, url, ca, SHIMS, ruled_hosts=hosts)
+    # Also what is set here already: the agent may be started somewhere else.
+    always = child_environment({}, url, ca, SHIMS, ruled_hosts=hosts)
     if workflow is not None:
-        wanted["LEDGER_WORKFLOW"] = workflow
-    return {name: value for name, value in wanted.items() if os.environ.get(name) != value}
+        wanted["LEDGER_WORKFLOW"] = always["LEDGER_WORKFLOW"] = workflow
+    return {name: value for name, value in wanted.items() if name in always or os.environ.get(name) != value}
 
 
 def _fish(name: str, value: str) -> str:

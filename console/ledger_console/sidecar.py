@@ -202,9 +202,11 @@ def _supervise(settings: Settings, workers: int, log: LogForm | None) -> int:
 
 
 def _ready(at: tuple[str, int], admin: tuple[str, int] | None) -> None:
+    from ledger_rules.request import place
+
     if admin is not None:
-        screen.aside(f"ledger: admin on {admin[0]}:{admin[1]}")
-    screen.line(f"listening on {at[0]}:{at[1]}")
+        screen.aside(f"ledger: admin on {place(*admin)}")
+    screen.line(f"listening on {place(*at)}")
 
 
 def parse_listen(text: str, option: str = "--listen") -> tuple[str, int]:

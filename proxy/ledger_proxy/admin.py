@@ -22,6 +22,7 @@ from ledger_proxy.exchange import Caller
 from ledger_proxy.measures import Measures, Numbers
 from ledger_proxy.metrics import CONTENT_TYPE, Crew, exposition
 from ledger_proxy.settings import Address
+from ledger_rules.request import place
 
 PROBE_SECONDS = 5.0
 """A ledger that takes longer to write is no ledger to claim in."""
@@ -157,7 +158,7 @@ async def served(admin: Admin, listen: Address) -> AsyncIterator[Address]:
             # asyncio puts the address into `strerror` once more.
             number = error.errno or 0
             why = os.strerror(number) if number > 0 else error.strerror or error
-            raise EngineError(f"--admin cannot listen on {listen[0]}:{listen[1]}: {why}; choose another") from None
+            raise EngineError(f"--admin cannot listen on {place(*listen)}: {why}; choose another") from None
         host, port, *_ = runner.addresses[0]
         yield host, port
 

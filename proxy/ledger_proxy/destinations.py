@@ -14,6 +14,7 @@ from ledger_proxy import answers
 from ledger_proxy.answers import Response
 from ledger_proxy.settings import Address
 from ledger_rules.egress import OPEN, Destination, Egress
+from ledger_rules.request import place
 
 type IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -73,11 +74,13 @@ class Destinations:
         host = plain(host)
         ip = _ip(host)
         if self._ours(ip, host, port):
-            return answers.problem(answers.LOOP, detail=f"{host}:{port} is this sidecar.")
+            return answers.problem(answers.LOOP, detail=f"{place(host, port)} is this sidecar.")
         if self._egress is not OPEN and not self._egress.allows(scheme, host, port):
-            return answers.problem(answers.EGRESS, detail=f"`egress` in the rules does not let {host}:{port} through.")
+            return answers.problem(
+                answers.EGRESS, detail=f"`egress` in the rules does not let {place(host, port)} through."
+            )
         if ip is not None and (host, port) != self._origin and (why := self._forbidden(ip)):
-            return answers.problem(answers.EGRESS, detail=f"{host}:{port} is {why}.")
+            return answers.problem(answers.EGRESS, detail=f"{place(host, port)} is {why}.")
         return None
 
     async def tunnel_refusal(self, host: str, port: int, direct: bool) -> Response | None:

@@ -21,6 +21,7 @@ from ledger_proxy.destinations import is_loopback
 from ledger_proxy.errors import EngineError
 from ledger_proxy.modes import Kind
 from ledger_proxy.settings import Address, Settings
+from ledger_rules.request import place
 
 VARIABLE = "LEDGER_WORKER"
 """In it a worker finds what it was handed."""
@@ -132,7 +133,7 @@ def _bound(family: int, kind: int, at: tuple[Any, ...]) -> socket.socket:
 
 def cannot_listen(listen: Address, why: object) -> str:
     """One line for a port that cannot be had."""
-    return f"cannot listen on {listen[0]}:{listen[1]}: {why}; choose another --listen (port 0 takes a free one)"
+    return f"cannot listen on {place(*listen)}: {why}; choose another --listen (port 0 takes a free one)"
 
 
 def require_secret(settings: Settings) -> None:

@@ -33,6 +33,7 @@ from ledger_proxy.modes import Kind
 from ledger_proxy.sealing import sealer
 from ledger_proxy.settings import Settings
 from ledger_rules.notify import Missing, Notify
+from ledger_rules.request import place
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Prepared:
     def url(self) -> str:
         """What HTTPS_PROXY is set to."""
         host, port, *_ = self.listening[0].getsockname()
-        return f"http://{host}:{port}"
+        return f"http://{place(host, port)}"
 
     def awaited(self) -> bool:
         """Whether a connection waits that nobody has accepted yet."""
@@ -161,7 +162,8 @@ def _ends(settings: Settings, stack: contextlib.AsyncExitStack) -> Ends | None:
 def _destinations(settings: Settings) -> Destinations:
     """Where requests may go. Raises EngineError where the proxy to chain through is this sidecar itself."""
     trusted = set(settings.resolve.values())
-    behind = parse_proxy(settings.upstream_proxy).url if settings.upstream_proxy is not None else None
+    chained = parse_proxy(settings.upstream_proxy) if settings.upstream_proxy is not None else None
+    behind = chained.url if chained is not None else None
     if behind is not None and behind.scheme == "https" and settings.peers.named:
         # One context would serve both legs: the proxy, too, would go unverified, or be shown the certificate.
         raise EngineError("--insecure-host and --client-cert do not go with a proxy that is reached by https://")
@@ -171,8 +173,8 @@ def _destinations(settings: Settings) -> Destinations:
     named = (origin.host or "", origin.port or 0) if origin is not None else None
     found = Destinations(settings.rules.egress, wide=wide, trusted=trusted, origin=named)
     found.own.add(settings.listen)
-    if behind is not None and found.is_own(behind.host or "", behind.port or 0):
-        raise EngineError(f"the proxy to chain through, {behind.host}:{behind.port}, is this sidecar; name another")
+    if chained is not None and found.is_own(chained.url.host or "", chained.url.port or 0):
+        raise EngineError(f"the proxy to chain through, {chained.label}, is this sidecar; name another")
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from ledger_rules.request import place
 from ledger_rules.urls import normal_host
 
 type Endpoint = tuple[str, int]
@@ -29,7 +30,7 @@ def parse_resolves(texts: Iterable[str]) -> dict[Endpoint, Endpoint]:
     for text in texts:
         named, reached = parse_resolve(text)
         if mapping.setdefault(named, reached) != reached:
-            raise ValueError(f"--resolve {text!r}: {named[0]}:{named[1]} is already sent somewhere else; keep one")
+            raise ValueError(f"--resolve {text!r}: {place(*named)} is already sent somewhere else; keep one")
     return mapping
 
 

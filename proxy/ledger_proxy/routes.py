@@ -16,7 +16,7 @@ from ledger_proxy import rings
 from ledger_proxy.chaining import Proxy
 from ledger_proxy.peers import Peers, name_of
 from ledger_proxy.resolver import Endpoint, led
-from ledger_rules.request import origin
+from ledger_rules.request import origin, place
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,6 @@ def find_route(
 
     Needs a running event loop. Raises ValueError for a host that cannot be one.
     """
-    name = f"[{host}]" if ":" in host else host
     authority = origin(scheme, host, port).partition("://")[2]
     reached = led(resolve, host, port)
     via = None if reached else proxy
@@ -88,7 +87,7 @@ def find_route(
     url = plain_via.url if plain_via else _url(scheme, reached or (host, port))
     tunnel = via if scheme == "https" else None
     return Route(
-        label=f"{name}:{port}",
+        label=place(host, port),
         authority=authority,
         prefix=f"http://{authority}" if plain_via else "",
         proxy=via,

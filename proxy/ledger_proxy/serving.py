@@ -52,9 +52,14 @@ async def _serve(settings: Settings, ready: Callable[[Sidecar], None]) -> int:
         ready(running)
         await ending.asked.wait()
     if settings.handed is not None:
-        numbers = Numbers(running.exchange.measures, running.connections.opened)
-        print(json.dumps(numbers.told()), flush=True)
+        _tell_parent(Numbers(running.exchange.measures, running.connections.opened))
     return 0
+
+
+def _tell_parent(numbers: Numbers) -> None:
+    """The last word of a worker; one whose parent is gone has nobody to tell."""
+    with contextlib.suppress(BrokenPipeError), open(sys.stdout.fileno(), "w", closefd=False) as parent:
+        parent.write(json.dumps(numbers.told()) + "\n")
 
 
 def _started(made: Prepared, ending: Ending) -> contextlib.AbstractAsyncContextManager[Sidecar]:

@@ -29,7 +29,7 @@ from ledger_proxy.resolver import Endpoint
 from ledger_proxy.routes import Route, find_route, trusts
 from ledger_proxy.spool import Spool
 from ledger_proxy.wire import request_head
-from ledger_rules.request import Request
+from ledger_rules.request import Request, place
 
 RESENDABLE_IDLE = 30.0
 _POOLED_TRIES = 5
@@ -192,7 +192,7 @@ class AiohttpUpstream:
                 proxy_authorization=route.proxy_authorization,
             )
         except ValueError as error:
-            raise NotSent(f"{request.host}:{request.port}: {error}; nothing was sent") from error
+            raise NotSent(f"{place(request.host, request.port)}: {error}; nothing was sent") from error
 
     async def _connect(self, route: Route, resendable: bool) -> Connection:
         connector = self._resendable if resendable else self._fresh

@@ -56,5 +56,14 @@ def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def origin(scheme: str, host: str, port: int) -> str:
     """Return `scheme://host[:port]`, the port only where it is not the scheme's own."""
-    name = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{name}" if DEFAULT_PORTS.get(scheme) == port else f"{scheme}://{name}:{port}"
+    return f"{scheme}://{bracketed(host)}" if DEFAULT_PORTS.get(scheme) == port else f"{scheme}://{place(host, port)}"
+
+
+def place(host: str, port: int) -> str:
+    """Return `host:port`."""
+    return f"{bracketed(host)}:{port}"
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands before a port (RFC 3986 §3.2.2): an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host

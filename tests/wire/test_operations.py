@@ -7,9 +7,11 @@ import contextlib
 import json
 import logging
 import os
+import re
 import signal
 import sqlite3
 import ssl
+import subprocess
 import sys
 import time
 import warnings
@@ -26,7 +28,7 @@ from ledger_proxy.logs import Apart, Plain
 from ledger_proxy.measures import NAMED
 from ledger_rules.ruleset import Ruleset
 from tests.upstream import Upstream
-from tests.wire.sidecars import RULES, Sidecar, admin_of, ledger, start
+from tests.wire.sidecars import RULES, Sidecar, admin_of, command, ledger, start
 
 MORE_RULES = (
     RULES
@@ -247,6 +249,22 @@ def test_an_admin_port_in_use_is_one_line(tmp_path: Path) -> None:
     assert said.returncode == 1
     assert len(said.stderr.strip().splitlines()) == 1
     assert said.stderr == f"ledger: --admin cannot listen on {at}: Address already in use; choose another\n"
+
+
+def test_addresses_of_ipv6_are_told_as_options_take_them(tmp_path: Path) -> None:
+    words = ("--db", tmp_path / "l.db", "--ca-dir", tmp_path / "ca", "--listen", "[::1]:0", "--admin", "[::1]:0")
+    with subprocess.Popen(command("proxy", *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as made:
+        assert made.stdout is not None
+        at = made.stdout.readline().removeprefix("listening on ").strip()
+        taken = ledger("proxy", "--db", tmp_path / "l.db", "--ca-dir", tmp_path / "ca", "--listen", at)
+        made.terminate()
+        _, said = made.communicate(timeout=30)
+    assert re.fullmatch(r"\[::1\]:[0-9]+", at)
+    assert re.fullmatch(r"ledger: admin on \[::1\]:[0-9]+\n", said)
+    assert (taken.returncode, taken.stderr.startswith(f"ledger: cannot listen on {at}: Address already in use")) == (
+        1,
+        True,
+    )
 
 
 def test_an_admin_server_for_everybody_is_refused(tmp_path: Path) -> None:

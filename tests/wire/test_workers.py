@@ -235,8 +235,12 @@ def test_one_that_finds_both_signals_waiting_gives_up_all_the_same(tmp_path: Pat
 
 def test_they_do_not_outlive_a_parent_that_is_killed(crew: Crew) -> None:
     workers = [psutil.Process(pid) for pid in crew.pids()]
+    heard = os.dup(crew.process.stderr.fileno())
     crew.kill()
-    assert psutil.wait_procs(workers, timeout=30)[1] == []
+    ended, left = psutil.wait_procs(workers, timeout=30)
+    assert (len(ended), left) == (2, [])
+    with open(heard) as said:
+        assert said.read() == ""
 
 
 def test_what_is_wrong_is_said_once(tmp_path: Path) -> None:
