@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ledger import answers, clock, effects, forks, verdicts, watchers
-from ledger.calls import Call, cannot_tell
+from ledger.calls import Call
 from ledger.drivers import arun, run
 from ledger.effects import StillToAwait
 from ledger.errors import LedgerError
@@ -16,7 +16,7 @@ from ledger.intents import Intent
 from ledger.keeper import Keeper
 from ledger.ports import SyncStore
 from ledger.records import Record, Status
-from ledger.steps import Attempt, Claim, Execute, Look, Outcome, Reply, begin
+from ledger.steps import Attempt, Claim, Execute, Look, Outcome, Reply, Verdict, begin
 
 REMEMBERED = 10_000
 """Operations of which an engine remembers that they are recorded; they are looked at before they are claimed."""
@@ -58,8 +58,7 @@ class Engine:
         itself = _is_inside(intent.draft.id)
         if itself:
             intent = intent.unwaiting()
-        verify = cannot_tell if intent.verify is None else partial(verdicts.ask, intent.verify)
-        call = Call(self.store, self.keeper, _effect(fn, intent.policy.replay), verify)
+        call = _FunctionCall(self.store, self.keeper, intent, fn)
         try:
             reply = self._watched(intent, call) if watchers.somebody() else run(self._begin(intent), call)
         except StillToAwait as still:
@@ -147,6 +146,27 @@ class Engine:
         return await self._drive(step, intent, lambda: value, about={"awaited": True})
 
 
+class _FunctionCall(Call):
+    """A call whose effect is a function."""
+
+    def __init__(self, store: SyncStore, keeper: Keeper, intent: Intent, fn: Callable[[], Any]) -> None:
+        self._store, self._keeper, self._intent, self._fn = store, keeper, intent, fn
+
+    def verify(self, record: Record) -> Verdict:
+        return verdicts.ask(self._intent.verify, record)
+
+    def execute(self, record: Record) -> Outcome:
+        self.begin(record)
+        pid, token = forks.pid, _executing.set((record.id, _executing.get()))
+        try:
+            outcome = effects.perform(self._fn, self._intent.policy.replay)
+        finally:
+            _executing.reset(token)
+        if forks.pid != pid:
+            raise _InChild(outcome)
+        return self.ended(outcome)
+
+
 class _Unawaited:
     """A claim whose effect begins only when the caller awaits it. If nobody ever does, its outcome is owed."""
 
@@ -179,22 +199,6 @@ def _is_inside(id: str) -> bool:
         if innermost == id:
             return True
     return False
-
-
-def _effect(fn: Callable[[], Any], keep: bool) -> Callable[[Record], Outcome]:
-    pid = forks.pid
-
-    def effect(record: Record) -> Outcome:
-        token = _executing.set((record.id, _executing.get()))
-        try:
-            outcome = effects.perform(fn, keep)
-        finally:
-            _executing.reset(token)
-        if forks.pid != pid:
-            raise _InChild(outcome)
-        return outcome
-
-    return effect
 
 
 def _aeffect(

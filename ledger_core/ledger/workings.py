@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import ref
 
 from ledger import clock, fingerprint, frameworks, notices, owners, settings, wrapping
@@ -23,20 +23,26 @@ from ledger.ports import SyncStore
 from ledger.previews import preview
 from ledger.records import Record
 from ledger.scope import Setting
+from ledger.values import value
 from ledger.varying import CALLS, SECONDS, Watch
 
 
-class _Seen(NamedTuple):
-    """What was found out about a plain function at its last call, for as long as its name and the policies stay.
+@value
+class _Prepared:
+    """What all calls of a function have in common, for as long as its name and the policies stay.
 
-    whose: the function; another one may have its id once it is gone.
+    whose: what was called; another function may have its id once it is gone. fn: the function behind it. work: what
+    runs. told: for `tool`.
     """
 
-    whose: ref[Callable[..., Any]]
+    whose: ref[Callable[..., Any]] | None
     name: str
     policies: dict[str, CallPolicy]
+    fn: Callable[..., Any]
     function: Function
+    tool: Tool
     told: CallPolicy
+    work: Callable[..., Any]
 
 
 class Workings:
@@ -47,7 +53,7 @@ class Workings:
         self.policies, self.observers = Policies(strict), Observers()
         self.opening = Opening(store, self.observers.hear)
         self._watch = Watch()
-        self._seen: dict[int, _Seen] = {}
+        self._prepared: dict[int, _Prepared] = {}
         """By the function's id, which is found in a quarter of the time that a WeakKeyDictionary takes."""
 
     def run(
@@ -62,49 +68,48 @@ class Workings:
         forced: bool = False,
     ) -> Any:
         """Put one call through the engine; a coroutine where the function is async. See `Guard.__call__`."""
-        seen = self._seen.get(id(fn)) if tool is None else None
+        prepared = self._prepared.get(id(fn)) if tool is None else None
         if (
-            seen is not None
-            and seen.whose() is fn
-            and seen.name == fn.__name__
-            and seen.policies is self.policies.compiled
+            prepared is None
+            or prepared.policies is not self.policies.compiled
+            or prepared.name != fn.__name__
+            or prepared.whose is None
+            or prepared.whose() is not fn
         ):
-            function, told, work = seen.function, seen.told, fn
-            tool = function.tool
-        else:
-            fn, function, told, tool, work = self._look_at(fn, tool)
-        if key is not None and function.takes_key:
+            prepared = self._prepare(fn, tool)
+        if key is not None and prepared.function.takes_key:
             kwargs["key"], key = key, None
-        engine, intent = self._intent(fn, function, tool, told, args, kwargs, key, blocked, forced)
-        done = partial(work, *args, **kwargs)
-        return engine.acall(intent, done) if function.awaited else engine.call(intent, done)
+        engine = self.opening.engine
+        intent = self._intent(engine, prepared, args, kwargs, key, blocked, forced)
+        done = partial(prepared.work, *args, **kwargs)
+        return engine.acall(intent, done) if prepared.function.awaited else engine.call(intent, done)
 
-    def _look_at(
-        self, called: Callable[..., Any], tool: Tool | None
-    ) -> tuple[Callable[..., Any], Function, CallPolicy, Tool, Callable[..., Any]]:
-        """The function itself, what is known and told of it, which tool it is, and what is to be called."""
+    def _prepare(self, called: Callable[..., Any], tool: Tool | None) -> _Prepared:
+        """Raises TypeError for what cannot be guarded."""
         fn, behind = self._behind(called)
         function, policies = known(fn), self.policies.compiled
-        told = self.policies.of(tool or behind or function.tool)
-        work = _work(fn, function, tool or behind or function.tool, told.collect)
-        if tool is None and work is called and type(fn) is FunctionType:
-            number = id(fn)
-            whose: ref[Callable[..., Any]] = ref(fn, lambda _: self._seen.pop(number, None))
-            self._seen[number] = _Seen(whose, fn.__name__, policies, function, told)
-        return fn, function, told, tool or behind or function.tool, work
+        plain = tool is None and fn is called and type(fn) is FunctionType
+        tool = tool or behind or function.tool
+        told = self.policies.of(tool)
+        work = _work(fn, function, tool, told.collect)
+        number = id(called)
+        whose = ref(called, lambda _: self._prepared.pop(number, None)) if plain else None
+        prepared = _Prepared(whose, getattr(called, "__name__", ""), policies, fn, function, tool, told, work)
+        if plain:
+            self._prepared[number] = prepared
+        return prepared
 
     def id_of(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], key: str | None) -> str:
         """The id that such a call has here and now. Raises what the call would raise before it runs."""
-        fn = frameworks.function_of(target) if frameworks.is_tool(target) else target
+        fn, tool = target, None
+        if frameworks.is_tool(target):
+            fn, tool = frameworks.function_of(target), frameworks.tool_of(target, self)
         if fn is None:
             raise TypeError(f"the function behind {target.name} cannot be told; name the record by its id")
-        fn, behind = self._behind(fn)
-        function = known(fn)
-        tool = frameworks.tool_of(target, self) if frameworks.is_tool(target) else behind or function.tool
-        if key is not None and function.takes_key:
+        prepared = self._prepare(fn, tool)
+        if key is not None and prepared.function.takes_key:
             kwargs["key"], key = key, None
-        _, intent = self._intent(fn, function, tool, self.policies.of(tool), args, kwargs, key, None, True)
-        return intent.draft.id
+        return self._intent(self.opening.engine, prepared, args, kwargs, key, None, True).draft.id
 
     def tool_of(self, target: Any) -> Tool:
         """Which tool a function or a framework's tool object is."""
@@ -134,19 +139,17 @@ class Workings:
 
     def _intent(
         self,
-        fn: Callable[..., Any],
-        function: Function,
-        tool: Tool,
-        told: CallPolicy,
+        engine: Engine,
+        prepared: _Prepared,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         key: str | None,
         blocked: object,
         forced: bool,
-    ) -> tuple[Engine, Intent]:
+    ) -> Intent:
+        fn, function, tool, told = prepared.fn, prepared.function, prepared.tool, prepared.told
         arguments = fingerprint.bind(fn, function, tool.name, args, kwargs)
         wf = self._workflow.value() or settings.workflow()
-        engine = self.opening.engine
         before = self._recorded_by_ledger_once(engine.store, fn, args, kwargs, wf, key) if engine.imported else None
         if key is not None and (type(key) is not str or not key):
             check_given(tool.name, key)
@@ -164,7 +167,7 @@ class Workings:
         # No nonce: a function has no upstream that would honour a key of ours.
         by = Claimant(owners.new_token())
         about = partial(_about, tool, function, arguments, key)
-        return engine, Intent(draft, told.policy, by, clock.now(), None, forced, about, tool.identity, blocked, verify)
+        return Intent(draft, told.policy, by, clock.now(), None, forced, about, tool.identity, blocked, verify)
 
     @staticmethod
     def _recorded_by_ledger_once(

@@ -125,7 +125,7 @@ def test_in_bulk_rows_are_found_by_their_id(tmp_path: Path) -> None:
     db = sqlite3.connect(":memory:")
     for script in schema.MIGRATIONS:
         db.executescript(script)
-    for sql in (bulk._count(8), schema.FINISH, schema.PUT_RESULT):
+    for sql in (bulk._count(("attempts", "refused"), 8), schema.FINISH, schema.PUT_RESULT):
         plan = [row[-1] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * sql.count("?"))]
         assert any("SEARCH" in line and "(id=?)" in line for line in plan), plan
         assert not any("SCAN r" in line for line in plan), plan

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
-from itertools import chain
+from functools import cache, partial
+from itertools import chain, groupby
 from operator import add
 from typing import Any
 
 from ledger.lifecycle import ANSWERED
-from ledger.records import Event
+from ledger.records import Event, EventType
 from ledger.stores import schema
-from ledger.stores.rows import count_row, line_row
+from ledger.stores.rows import COUNTERS, LINE, count_row, line_row
 
 SIZES = (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 
@@ -35,21 +35,17 @@ def answered(db: sqlite3.Connection, events: Sequence[Event]) -> None:
         alike.setdefault(counts, []).append(id)
     if sum(_count_all(db, counts, ids) for counts, ids in alike.items()) < len(sums):
         sums = {id: counts for id, counts in sums.items() if db.execute(schema.IS_THERE, (id,)).fetchone()}
-    counted = [_ANSWERED.get(e.event, _NOTHING) if e.record in sums else _NOTHING for e in events]
-    _journal(db, [(*line_row(e), 0, *counts) for e, counts in zip(events, counted, strict=True)])
+    for kind, alike_lines in groupby(events, lambda e: e.event if e.record in sums else None):
+        _write(db, partial(_insert_events, kind), [line_row(event) for event in alike_lines])
 
 
 def _count_all(db: sqlite3.Connection, counts: tuple[int, ...], ids: Sequence[str]) -> int:
     """Add the same to all of them; how many of them are there."""
-    return sum(db.execute(_count(len(some)), (*counts, *some)).rowcount for some in _chunks(ids))
+    names, values = zip(*[(name, n) for name, n in zip(COUNTERS, counts, strict=True) if n], strict=True)
+    return sum(db.execute(_count(names, len(some)), (*values, *some)).rowcount for some in _chunks(ids))
 
 
 _ANSWERED = {event: count_row(counts) for event, counts in ANSWERED.items()}
-_NOTHING = count_row({})
-
-
-def _journal(db: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> None:
-    _write(db, _insert_events, rows)
 
 
 def _write(db: sqlite3.Connection, sql: Callable[[int], str], rows: Sequence[Sequence[Any]]) -> None:
@@ -65,17 +61,15 @@ def _chunks[T](rows: Sequence[T]) -> Iterator[Sequence[T]]:
         at += size
 
 
-def _of_many(sql: str, count: int) -> str:
-    """The statement that inserts one row, for so many."""
-    head, values, row = sql.partition("VALUES ")
-    return f"{head}{values}{', '.join([row] * count)}"
+# What is not named costs nothing: neither a value that is handed over nor a column that is written.
+@cache
+def _insert_events(kind: EventType | None, count: int) -> str:
+    added = ANSWERED.get(kind, {}) if kind is not None else {}
+    row = ", ".join(["?"] * len(LINE) + [str(n) for n in added.values()])
+    return f"INSERT INTO events ({', '.join((*LINE, *added))}) VALUES {', '.join([f'({row})'] * count)}"
 
 
 @cache
-def _insert_events(count: int) -> str:
-    return _of_many(schema.PUT_EVENT, count)
-
-
-@cache
-def _count(count: int) -> str:
-    return schema.COUNT.replace("id = ?", f"id IN ({', '.join('?' * count)})")
+def _count(names: tuple[str, ...], count: int) -> str:
+    add = ", ".join(f"{name} = {name} + ?" for name in names)
+    return f"UPDATE records SET {add} WHERE id IN ({', '.join('?' * count)})"

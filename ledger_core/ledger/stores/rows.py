@@ -37,6 +37,8 @@ MORE = (
 _NO_COUNTS = (0,) * len(COUNTERS)
 COUNTED = ("actions", *COUNTERS)
 """What a journal line adds to the sums; `actions` is the number of records."""
+LINE = ("at", "event", "record", "tool", "wf", "caller", "detail")
+"""What a journal line tells."""
 
 dumps = encoder(ensure_ascii=False, default=str)
 """Small JSON as it is kept."""
@@ -88,7 +90,7 @@ def event_row(e: Event, actions: int, counts: Mapping[str, int]) -> tuple[Any, .
 
 
 def line_row(e: Event) -> tuple[Any, ...]:
-    """One journal line without its seq, and without what it adds."""
+    """The values of `LINE`, in order."""
     detail = dumps(e.detail if type(e.detail) is dict else dict(e.detail))
     return (e.at, e.event._value_, e.record, e.tool, e.wf, e.caller, detail)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledger.records import Record
-from ledger.stores.rows import COLUMNS, COUNTED, COUNTERS, MORE, OWNED, SHORT, STATE
+from ledger.stores.rows import COLUMNS, COUNTED, COUNTERS, LINE, MORE, OWNED, SHORT, STATE
 
 APPLICATION_ID = 0x4C646772
 """PRAGMA application_id of a ledger: "Ldgr"."""
@@ -123,7 +123,6 @@ FINISH = f"UPDATE records SET {_SET_OWNED}, {_ADD} WHERE id = ? AND owner = ? AN
 """As REPLACE, by the owner of the claim: it leaves alone what only a claim changes, and with that most indexes."""
 OPEN_TWIN = f"""SELECT EXISTS (SELECT 1 FROM records WHERE content_id = ? AND {_OPEN})
     OR EXISTS (SELECT 1 FROM records WHERE payload_id = ? AND {_OPEN})"""
-COUNT = f"UPDATE records SET {_ADD} WHERE id = ?"
 PUT = f"""INSERT INTO records ({", ".join(COLUMNS)}) VALUES ({VALUES})
     ON CONFLICT (id) DO UPDATE SET {", ".join(f"{c} = excluded.{c}" for c in COLUMNS[1:])}"""
 PUT_RESULT = "INSERT OR REPLACE INTO results (seq, epoch, meta, body) SELECT seq, ?, ?, ? FROM records WHERE id = ?"
@@ -131,8 +130,8 @@ NEXT_RESULTS = """SELECT x.seq, r.id, x.epoch, x.meta FROM results x JOIN record
     WHERE x.seq > ? AND x.seq <= ? ORDER BY x.seq LIMIT ?"""
 RESULT = "SELECT meta, body FROM results WHERE seq = ? AND epoch = ?"
 RESEAL = "UPDATE results SET meta = ?, body = ? WHERE seq = ?"
-PUT_EVENT = f"""INSERT INTO events (at, event, record, tool, wf, caller, detail, {", ".join(COUNTED)})
-    VALUES (?, ?, ?, ?, ?, ?, ?, {", ".join("?" * len(COUNTED))})"""
+PUT_EVENT = f"""INSERT INTO events ({", ".join((*LINE, *COUNTED))})
+    VALUES ({", ".join("?" * len((*LINE, *COUNTED)))})"""
 RENEW = """UPDATE records SET touched = ?, touched_mono = ?, touched_boot = ?
     WHERE id = ? AND owner = ? AND epoch = ? AND status = 'running'"""
 GET = f"{_WITH_RESULT} WHERE r.id = ?"
