@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import Any
 
 from ledger.compact import encoder
+from ledger.normal import module_of
 from ledger.records import Result
 
 MAX_STORED = 8 * 1024 * 1024
@@ -144,7 +145,7 @@ def _pack_model(value: Any) -> dict[str, Any]:
 
 def _pack_class(value: Any) -> Any:
     kind = type(value)
-    name = f"{kind.__module__}:{kind.__qualname__}"
+    name = f"{module_of(kind)}:{kind.__qualname__}"
     if _find(name) is not kind:
         raise CannotStore(f"a {kind.__qualname__} cannot be found again by its name")
     if isinstance(value, enum.Enum):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,15 +19,28 @@ from ledger.keeper import Keeper
 from ledger.ports import SyncStore
 from ledger.records import Record, Status
 from ledger.steps import Attempt, Claim, Execute, Look, Outcome, Reply, Verdict, begin
+from ledger.values import value
 
 REMEMBERED = 10_000
 """Operations of which an engine remembers that they are recorded; they are looked at before they are claimed."""
 
-type _Inside = tuple[str, _Inside] | None
 
-_executing: ContextVar[_Inside] = ContextVar("ledger_executing", default=None)
-"""The operations that this thread or task is inside of, the innermost first: who asks for one of them again must not
-wait for it."""
+@value
+class _Inside:
+    """An operation that this thread or task is inside of. through: see `Intent`. outer: the one around it."""
+
+    id: str
+    owner: str
+    through: bool
+    outer: _Inside | None
+
+    def has(self, id: str) -> bool:
+        """Whether it, or one around it, is this operation: who asks for that again must not wait for it."""
+        return self.id == id or (self.outer is not None and self.outer.has(id))
+
+
+_executing: ContextVar[_Inside | None] = ContextVar("ledger_executing", default=None)
+"""The innermost."""
 
 
 class _InChild(BaseException):
@@ -55,7 +70,11 @@ class Engine:
         """Drive one call; see `answers.value_of`. Where `fn` turns out to be async, a coroutine."""
         if intent.function in self._returns_awaitables:
             return self.acall(intent, fn)
-        itself = _is_inside(intent.draft.id)
+        inside = _executing.get()
+        if inside is not None and self._is_behind(inside, intent):
+            with _inside_of(replace(inside, through=False)):
+                return fn()
+        itself = inside is not None and inside.has(intent.draft.id)
         if itself:
             intent = intent.unwaiting()
         call = _FunctionCall(self.store, self.keeper, intent, fn)
@@ -87,9 +106,21 @@ class Engine:
 
     async def acall(self, intent: Intent, fn: Callable[[], Awaitable[Any]]) -> Any:
         """As `call`, awaiting. It arrives when it is awaited, which may be long after it was called."""
-        itself = _is_inside(intent.draft.id)
+        inside = _executing.get()
+        if inside is not None and self._is_behind(inside, intent):
+            with _inside_of(replace(inside, through=False)):
+                return await fn()
+        itself = inside is not None and inside.has(intent.draft.id)
         intent = (intent.unwaiting() if itself else intent).arriving(clock.now())
         return await self._drive(self._begin(intent), intent, fn, itself)
+
+    def _is_behind(self, inside: _Inside, intent: Intent) -> bool:
+        """Whether another guard called this one, and has claimed this very operation in this very ledger: then it is
+        that one's to record, and this one's to run."""
+        if not inside.through or inside.id != intent.draft.id:
+            return False
+        found = self.store.look(intent.draft)
+        return found is not None and found.owner == inside.owner
 
     def _begin(self, attempt: Attempt) -> Claim | Look:
         """A duplicate of what was called here before reads, instead of trying to write first."""
@@ -157,7 +188,8 @@ class _FunctionCall(Call):
 
     def execute(self, record: Record) -> Outcome:
         self.begin(record)
-        pid, token = forks.pid, _executing.set((record.id, _executing.get()))
+        pid, inside = forks.pid, _Inside(record.id, record.owner, self._intent.through, _executing.get())
+        token = _executing.set(inside)  # as `_inside_of` does, in less time
         try:
             outcome = effects.perform(self._fn, self._intent.policy.replay)
         finally:
@@ -192,24 +224,23 @@ class _Unawaited:
         self._call.rescue(self.attempt)
 
 
-def _is_inside(id: str) -> bool:
-    inside = _executing.get()
-    while inside is not None:
-        innermost, inside = inside
-        if innermost == id:
-            return True
-    return False
+@contextmanager
+def _inside_of(operation: _Inside) -> Iterator[None]:
+    token = _executing.set(operation)
+    try:
+        yield
+    finally:
+        _executing.reset(token)
 
 
 def _aeffect(
     intent: Intent, fn: Callable[[], Awaitable[Any]], about: dict[str, object] | None
 ) -> Callable[[Record], Awaitable[Outcome]]:
     async def effect(record: Record) -> Outcome:
-        token = _executing.set((record.id, _executing.get()))
-        try:
+        # What was returned to be awaited later is no call of a function any more.
+        through = intent.through and about is None
+        with _inside_of(_Inside(record.id, record.owner, through, _executing.get())):
             outcome = await effects.aperform(fn, intent.policy.replay)
-        finally:
-            _executing.reset(token)
         return (
             outcome if about is None else Outcome(outcome.status, outcome.value, outcome.result, outcome.error, about)
         )

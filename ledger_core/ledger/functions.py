@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from ledger.compact import quoted
 from ledger.injected import injected_by_a_framework
-from ledger.normal import identity_of_type
+from ledger.normal import identity_of_type, module_of
 
 
 class Shape(Enum):
@@ -233,7 +233,8 @@ def _function(fn: Callable[..., Any], qualname: str) -> Tool:
         qualname = shown = name
     if name == "<lambda>" and (code := getattr(fn, "__code__", None)) is not None:
         qualname += f":{_digest_of_code(code)}"
-    return Tool(f"{getattr(fn, '__module__', None) or 'builtins'}.{qualname}", shown)
+    module = module_of(fn) if getattr(fn, "__module__", None) else "builtins"
+    return Tool(f"{module}.{qualname}", shown)
 
 
 def _digest_of_code(code: CodeType) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, overload
 
 from ledger.scope import Scoped, Setting
 
@@ -47,6 +47,12 @@ class Guard:
         for name, told in tools.items():
             made.policy(name, **told)
         return made
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Guard cannot be copied or sent to another process; call a function there that has its own: "
+            "from ledger import guard"
+        )
 
     @cached_property
     def _works(self) -> Workings:

@@ -18,12 +18,13 @@ class Intent(Attempt):
     """What is to happen once, and whom the answer is for.
 
     function: the tool's full identity. blocked: what a duplicate gets that is not replayed. verify: asks the world
-    about an unknown; takes nothing.
+    about an unknown; takes nothing. through: it calls a function that another guard guards, too.
     """
 
     function: str = ""
     blocked: object = None
     verify: Callable[[], Any] | None = None
+    through: bool = False
 
     def arriving(self, now: Instant) -> Self:
         """The same, by this process at this time."""

@@ -63,7 +63,14 @@ def normal(value: object) -> Any:
 
 def identity_of_type(kind: type) -> str:
     """`module.qualname`."""
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return f"{module_of(kind)}.{kind.__qualname__}"
+
+
+def module_of(value: Any) -> str:
+    """Where a function or a class is from. A child that multiprocessing starts anew has the script's under a name of
+    its own (https://docs.python.org/3/library/multiprocessing.html#the-spawn-and-forkserver-start-methods)."""
+    name: str = value.__module__
+    return "__main__" if name == "__mp_main__" else name
 
 
 def _float(value: float) -> Any:
@@ -114,7 +121,7 @@ def _function(value: Any) -> Any:
         return ["method", normal(owner), value.__name__]
     if value.__name__ == "<lambda>":
         raise NoStableForm("a lambda")
-    told = ["function", f"{value.__module__}.{value.__qualname__}"]
+    told = ["function", f"{module_of(value)}.{value.__qualname__}"]
     # One that was made inside another has what it was made with; who comes from a module is known by its name.
     made_with = captured(value) if "<locals>" in value.__qualname__ else ()
     # One that calls itself closes over itself, too.

@@ -32,7 +32,7 @@ class _Prepared:
     """What all calls of a function have in common, for as long as its name and the policies stay.
 
     whose: what was called; another function may have its id once it is gone. fn: the function behind it. work: what
-    runs. told: for `tool`.
+    runs. told: for `tool`. through: see `Intent`.
     """
 
     whose: ref[Callable[..., Any]] | None
@@ -43,6 +43,7 @@ class _Prepared:
     tool: Tool
     told: CallPolicy
     work: Callable[..., Any]
+    through: bool
 
 
 class Workings:
@@ -94,7 +95,8 @@ class Workings:
         work = _work(fn, function, tool, told.collect)
         number = id(called)
         whose = ref(called, lambda _: self._prepared.pop(number, None)) if plain else None
-        prepared = _Prepared(whose, getattr(called, "__name__", ""), policies, fn, function, tool, told, work)
+        name, through = getattr(called, "__name__", ""), wrapping.is_guarded(fn)
+        prepared = _Prepared(whose, name, policies, fn, function, tool, told, work, through)
         if plain:
             self._prepared[number] = prepared
         return prepared
@@ -167,7 +169,9 @@ class Workings:
         # No nonce: a function has no upstream that would honour a key of ours.
         by = Claimant(owners.new_token())
         about = partial(_about, tool, function, arguments, key)
-        return Intent(draft, told.policy, by, clock.now(), None, forced, about, tool.identity, blocked, verify)
+        return Intent(
+            draft, told.policy, by, clock.now(), None, forced, about, tool.identity, blocked, verify, prepared.through
+        )
 
     @staticmethod
     def _recorded_by_ledger_once(

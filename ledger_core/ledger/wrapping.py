@@ -52,6 +52,11 @@ def behind(fn: Callable[..., Any], guard: object) -> tuple[Callable[..., Any], T
     return (mark.fn if owner is None else mark.fn.__get__(owner)), mark.tool
 
 
+def is_guarded(fn: Callable[..., Any]) -> bool:
+    """Whether any guard guards it here."""
+    return isinstance(getattr(fn, _MARK, None), Guarded)
+
+
 def guarded(
     fn: Callable[..., Any], guard: object, run: Runs, *, blocked: object = None, tool: Tool | None = None, awaited: bool
 ) -> Callable[..., Any]:
