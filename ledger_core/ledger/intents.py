@@ -18,7 +18,7 @@ class Intent(Attempt):
     """What is to happen once, and whom the answer is for.
 
     function: the tool's full identity. blocked: what a duplicate gets that is not replayed. verify: asks the world
-    about an unknown; takes nothing. through: it calls a function that another guard guards, too.
+    about an unknown; takes nothing. through: what it calls is guarded once more, inside.
     """
 
     function: str = ""

@@ -33,8 +33,12 @@ class Runs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """What is behind a guarded function."""
+    """What is behind a guarded function.
 
+    itself: that one. `functools.wraps` copies the mark onto a decorator's, which may do more than call it.
+    """
+
+    itself: Callable[..., Any]
     fn: Callable[..., Any]
     guard: object
     tool: Tool | None
@@ -46,14 +50,14 @@ def behind(fn: Callable[..., Any], guard: object) -> tuple[Callable[..., Any], T
         func, tool = behind(fn.func, guard)
         return (fn, None) if func is fn.func else (functools.partial(func, *fn.args, **fn.keywords), tool)
     mark = getattr(fn, _MARK, None)
-    if not isinstance(mark, Guarded) or mark.guard is not guard:
+    if not isinstance(mark, Guarded) or mark.guard is not guard or mark.itself is not getattr(fn, "__func__", fn):
         return fn, None
     owner = getattr(fn, "__self__", None)
     return (mark.fn if owner is None else mark.fn.__get__(owner)), mark.tool
 
 
 def is_guarded(fn: Callable[..., Any]) -> bool:
-    """Whether any guard guards it here."""
+    """Whether any guard guards it, or what it decorates."""
     return isinstance(getattr(fn, _MARK, None), Guarded)
 
 
@@ -74,7 +78,9 @@ def guarded(
     def calling(*args: Any, **kwargs: Any) -> Any:
         return call(args, kwargs)
 
-    return _dressed(awaiting if awaited else calling, fn, Guarded(fn, guard, tool))
+    wrapper = _dressed(awaiting if awaited else calling, fn)
+    setattr(wrapper, _MARK, Guarded(wrapper, fn, guard, tool))
+    return wrapper
 
 
 def _bound(fn: Callable[..., Any], owner: object) -> Callable[..., Any]:
@@ -83,7 +89,7 @@ def _bound(fn: Callable[..., Any], owner: object) -> Callable[..., Any]:
     return bound
 
 
-def _dressed(wrapper: Callable[..., Any], fn: Callable[..., Any], mark: Guarded) -> Callable[..., Any]:
+def _dressed(wrapper: Callable[..., Any], fn: Callable[..., Any]) -> Callable[..., Any]:
     # An instance that can be called keeps its attributes to itself.
     functools.update_wrapper(wrapper, fn, updated=("__dict__",) if isinstance(fn, FunctionType) else ())
     base = fn
@@ -94,5 +100,4 @@ def _dressed(wrapper: Callable[..., Any], fn: Callable[..., Any], mark: Guarded)
         wrapper.__annotations__ = dict(getattr(base, "__annotations__", {}))
     if not hasattr(fn, "__name__"):
         wrapper.__name__ = wrapper.__qualname__ = known(fn).tool.name
-    setattr(wrapper, _MARK, mark)
     return wrapper

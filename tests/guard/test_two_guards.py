@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -98,3 +99,61 @@ def test_one_that_calls_itself_through_the_other_guard_is_not_run_for_ever(
     twice = other.once(again, replay=True)
     assert "itself" in str(twice(1))
     assert len(effects) <= 2
+
+
+class TestADecoratorAroundAGuardedFunction:
+    """`functools.wraps` copies what a guarded function is marked with onto the decorator's."""
+
+    def test_is_not_left_out(self, guard: Guard) -> None:
+        told: list[str] = []
+
+        def logged(fn: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(fn)
+            def inner(*args: Any, **kwargs: Any) -> Any:
+                told.append("called")
+                return fn(*args, **kwargs)
+
+            return inner
+
+        @logged
+        @guard.once
+        def send(to: str) -> str:
+            told.append(f"sent to {to}")
+            return to
+
+        [tool] = guard.wrap_tools([send])
+        assert tool("ada") == "ada"
+        assert tool("ada") is None
+        assert told == ["called", "sent to ada"]
+        assert guard(send, "bob") == "bob"
+        assert told[2:] == ["called", "sent to bob"]
+
+    def test_nor_around_a_method(self, guard: Guard) -> None:
+        told: list[str] = []
+
+        def logged(fn: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(fn)
+            def inner(self: Any, *args: Any) -> Any:
+                told.append("called")
+                return fn(self, *args)
+
+            return inner
+
+        class Mailer:
+            @logged
+            @guard.once
+            def send(self, to: str) -> str:
+                told.append(f"sent to {to}")
+                return to
+
+            @guard.once
+            def plainly(self, to: str) -> str:
+                told.append(f"plainly to {to}")
+                return to
+
+        assert guard(Mailer().send, "ada") == "ada"
+        assert guard(Mailer().send, "ada") is None
+        assert Mailer().send("ada") is None
+        assert told == ["called", "sent to ada", "called"]
+        assert guard(Mailer().plainly, "ada") == "ada"
+        assert Mailer().plainly("ada") is None
