@@ -14,7 +14,9 @@ _GENERATED = re.compile(
     # Svix's `auto_<uuid>`.
     rf"(?:[a-z0-9]+-[a-z0-9]+-retry-|auto_)?\{{?(?:{_UUID})\}}?"
     # stripe-go before it used UUIDs: nanoseconds, `_`, six characters of base64.
-    r"|[0-9]{16,20}_[a-z0-9_\-]{6}",
+    r"|[0-9]{16,20}_[a-z0-9_\-]{6}"
+    # GoCardless for PHP sends uniqid("", true): seconds (until 2038 they begin so), microseconds, a fraction.
+    r"|[67][0-9a-f]{12}[0-9]\.[0-9]{8}",
     re.IGNORECASE,
 )
 

@@ -207,6 +207,20 @@ class TestTheRetryOfAnAgent:
         assert first.id == again.id
         assert first.ignored_key
 
+    def test_of_gocardless_is_known_though_its_sdk_for_php_makes_no_uuid(self):
+        """It sends `uniqid("", true)`: https://github.com/gocardless/gocardless-pro-php/blob/master/lib/Core/ApiClient.php."""
+        url = "https://api.gocardless.com/payments"
+        keys = ("6929f3a81b2c35.70439186", "6929f3bf0004d8.01002750")
+        first, again = (operation("gocardless", url, {"payments": {"amount": 1}}, idempotency_key=key) for key in keys)
+        assert first.id == again.id
+        assert first.takes_key
+
+    @pytest.mark.parametrize("key", ["20261129014500.00000042", "order-6929f3a81b2c35.70439186", "6929f3a81b2c35"])
+    def test_of_gocardless_under_a_key_that_somebody_chose_is_that_operation(self, key):
+        url = "https://api.gocardless.com/payments"
+        chosen = operation("gocardless", url, {"payments": {"amount": 1}}, idempotency_key=key)
+        assert (chosen.keyed, chosen.passed_key) == (True, key)
+
     def test_of_square_carries_its_key_in_the_body(self):
         url = "https://connect.squareup.com/v2/payments"
         first, again, other = (
