@@ -201,6 +201,12 @@ class Reply:
 
 type Step = Claim | Look | Wait | Swap | Verify | Execute | Announce | Follow | Finish | Overtaken | Reply
 
+ON_ITS_WAY = 300.0
+"""Seconds that a resend may take until the provider looks its key up: it connects, and may wait and upload first.
+
+Of a key that is kept for less than ten times as long, a tenth of that time.
+"""
+
 VERIFIER = "verify"
 """Who settled it, in the journal: not a person."""
 
@@ -319,11 +325,11 @@ def _other_rules(attempt: Attempt, seen: Seen, now: Instant) -> Step:
 
 
 def _key_honoured(attempt: Attempt, record: Record, now: Instant) -> bool:
-    """Whether this attempt would go out under the key of the first send, and the provider still knows it."""
+    """Whether this attempt would go out under the key of the first send, and arrive while the provider knows it."""
     retention = attempt.policy.key_retention
     if record.upstream_key is None or retention is None or attempt.by.key not in (None, record.upstream_key):
         return False
-    return now.longest_since(record.began) < retention
+    return now.longest_since(record.began) < retention - min(ON_ITS_WAY, retention / 10)
 
 
 def _swap(attempt: Attempt, record: Record, trigger: Trigger, now: Instant, fresh_window: bool = False) -> Swap:

@@ -230,9 +230,12 @@ class TestUnknown:
     def test_the_window_does_not_end_it(self) -> None:
         Call(attempt(window=1)).meets(a(Status.UNKNOWN), seconds=1e6).replies(Answer.HELD, EventType.HELD)
 
-    @pytest.mark.parametrize(("seconds", "resent"), [(3599, True), (3601, False)])
-    def test_it_is_resent_while_the_provider_remembers_the_first_send(self, seconds: float, resent: bool) -> None:
-        policy = {"on_unknown": OnUnknown.RESEND, "key_retention": 3600.0}
+    @pytest.mark.parametrize(
+        ("retention", "seconds", "resent"),
+        [(3600, 3299, True), (3600, 3301, False), (3600, 3601, False), (60, 53, True), (60, 55, False)],
+    )
+    def test_it_is_resent_while_it_arrives_before_the_key_is_forgotten(self, retention, seconds, resent) -> None:
+        policy = {"on_unknown": OnUnknown.RESEND, "key_retention": float(retention)}
         call = Call(attempt(**policy)).meets(a(Status.UNKNOWN), seconds=seconds)
         call.swaps(Trigger.RESEND) if resent else call.replies(Answer.HELD, EventType.HELD)
 
