@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Protocol
 
 FREE = 8 << 20
@@ -15,6 +16,8 @@ MAX_RATIO = 100
 """Bytes that may come out for one that went in. Text compresses 3 to 20 times; bombs, a thousand times and more."""
 MAX_DECODED = 1 << 30
 """In bytes. Decoding takes time as well as memory: this is some seconds of it."""
+MAX_HELD = 8 << 20
+"""In bytes, of a decoded body that is held in memory as a whole."""
 MAX_CODINGS = 3
 MAX_MEMBERS = 1000
 """gzip members or zstd frames in one body. A stream of tiny ones costs as much as one of a thousand times its size."""
@@ -101,12 +104,16 @@ def codings(content_encoding: str | None) -> tuple[str, ...]:
 
 
 def decoded(body: bytes, content_encoding: str | None) -> bytes:
-    """Return a whole body decoded; raises Undecodable."""
+    """Return a whole body decoded; raises Undecodable, also for one that is larger than `MAX_HELD` then."""
     names = codings(content_encoding)
     if not names:
         return body
-    decoder = Decoder(names)
-    return b"".join((*decoder.feed(body), *decoder.finish()))
+    decoder, held = Decoder(names), bytearray()
+    for piece in chain(decoder.feed(body), decoder.finish()):
+        held += piece
+        if len(held) > MAX_HELD:
+            raise Undecodable(f"larger than {MAX_HELD >> 20} MiB")
+    return bytes(held)
 
 
 class _Zlib:

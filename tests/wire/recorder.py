@@ -12,11 +12,13 @@ import base64
 import gzip
 import itertools
 import json
+import random
 import socket
 import ssl
 import struct
 import threading
 import time
+import zlib
 from typing import Any
 
 BIG = bytes(range(256)) * 2048
@@ -273,6 +275,18 @@ def _flood_in_chunks(connection: Connection, size: int) -> None:
     connection.socket.sendall(b"0\r\n\r\n")
 
 
+def bomb() -> bytes:
+    """Some 3 MiB of gzip that become 300: packed no tighter than a text may be that says the same over and over."""
+    chance, packed = random.Random(300), zlib.compressobj(1, wbits=31)
+    pieces = [packed.compress(chance.randbytes(80).hex().encode() + b"0" * 10_000) for _ in range(30_950)]
+    return b"".join((*pieces, packed.flush()))
+
+
+def _bomb(connection: Connection) -> None:
+    body = bomb()
+    connection.socket.sendall(_sized(body, JSON, b"Content-Encoding: gzip", b"Connection: close"))
+
+
 def _giant(field: bytes) -> Any:
     """A head of so many bytes, of this over and over."""
 
@@ -328,6 +342,7 @@ MISBEHAVIOUR: dict[str, Any] = {
     "events": _events,
     "half-events": _half_events,
     "ten-mebibytes": _ten_mebibytes,
+    "bomb": _bomb,
     "slow-json": _in_two(_chunked(b'{"id": 1', b"}", fields=(JSON,))),
     "held": _holds(b"", ANSWERS["json"]),
     "held-in-body": _holds(ANSWERS["json"][:-4], ANSWERS["json"][-4:]),

@@ -11,15 +11,23 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.wire.raw import HOST, Answer, Origin, ask, read_answer, recorder, through, wait_until
+from tests.wire.raw import HOST, Answer, Origin, ask, outcome, read_answer, recorder, through, wait_until
+from tests.wire.recorder import bomb
 from tests.wire.sidecars import Sidecar, running_for
 
-RULES = f'rules: [{{name: ruled, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}]'
+RULES = f"""
+rules:
+  - {{name: ruled, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}
+  - {{name: read, match: {{method: POST, url: "https://{HOST}/read/**", body: "$.pay"}}}}
+  - name: judged
+    match: {{method: POST, url: "https://{HOST}/judged/**"}}
+    outcomes: {{"200 $.ok == false": failed}}
+"""
 MEBIBYTE = 1 << 20
 ALLOWED = 64 * MEBIBYTE
 CAMPAIGN = os.environ.get("LEDGER_CAMPAIGN") == "1"
@@ -65,6 +73,12 @@ def within(sidecar: Sidecar, allowed: int = ALLOWED) -> Iterator[None]:
     assert memory(sidecar, "VmHWM") - before <= allowed
 
 
+def recorded(sidecar: Sidecar, word: str) -> list[tuple[str, int, int]]:
+    """Status, attempts and runs of every record with this in its URL."""
+    found = [record for record in sidecar.records() if word in record["url"]]
+    return [(record["status"], record["attempts"], record["runs"]) for record in found]
+
+
 def memory(sidecar: Sidecar, name: str) -> int:
     status = Path(f"/proc/{sidecar.process.pid}/status").read_text()
     found = re.search(rf"{name}:\s+(\d+) kB", status)
@@ -77,11 +91,13 @@ def test_a_flood_of_an_answer_passes_in_bounded_memory(origin: Origin, sidecar: 
     with within(sidecar), through(sidecar, timeout=120) as connection:
         connection.sendall(head(f"/{where}/{LARGE}/flood", 0, b"Connection: close"))
         assert drained(connection) >= LARGE
+    assert len(origin.requests(b"flood")) == 1
     if where == "ruled":
         wait_until(lambda: "running" not in [r["status"] for r in sidecar.records()])
         again = post(sidecar, f"/ruled/{LARGE}/flood", b"")
         assert (again.status, again.value(b"ledger-outcome")) == (409, b"not-kept")
         assert len(origin.requests(b"flood")) == 1
+    assert recorded(sidecar, "flood") == ([("success", 2, 1)] if where == "ruled" else [])
 
 
 def drained(connection: socket.socket) -> int:
@@ -103,20 +119,47 @@ def test_a_flood_of_a_request_passes_in_bounded_memory(origin: Origin, sidecar: 
         answer = read_answer(connection)
     assert (answer.status, answer.body) == (200, b"swallowed %d" % size)
     assert (answer.value(b"ledger-outcome") == b"executed") == (where == "ruled")
+    assert len(origin.requests(b"swallow")) == 1
+    assert recorded(sidecar, "swallow") == ([("success", 1, 1)] if where == "ruled" else [])
 
 
-def test_a_body_that_blows_up_when_it_is_decoded_does_not(origin: Origin, sidecar: Sidecar) -> None:
-    bomb = gzip.compress(b'{"a": "' + b"0" * (300 * MEBIBYTE) + b'"}', 9)
+@pytest.mark.parametrize("packed", ["tightly", "as a text is"])
+@pytest.mark.parametrize("rule", ["ruled", "read"])
+def test_a_body_that_blows_up_when_it_is_decoded_does_not(
+    origin: Origin, sidecar: Sidecar, rule: str, packed: str
+) -> None:
+    body = gzip.compress(b'{"a": "' + b"0" * (300 * MEBIBYTE) + b'"}', 9) if packed == "tightly" else bomb()
     fields = (b"Content-Encoding: gzip", b"Content-Type: application/json")
     with within(sidecar):
-        assert post(sidecar, "/ruled/plain", bomb, *fields).status == 200
-        assert post(sidecar, "/ruled/plain", bomb, *fields).value(b"ledger-outcome") == b"replayed"
+        told = [outcome(post(sidecar, f"/{rule}/bomb-sent/plain", body, *fields)) for _ in range(2)]
+    assert told == [b"executed", b"replayed"]
+    assert [seen.body for seen in origin.requests(b"bomb-sent")] == [body]
+    assert recorded(sidecar, "bomb-sent") == [("success", 2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "status", "then"), [("ruled", "success", b"replayed"), ("judged", "unknown", b"held")]
+)
+def test_an_answer_that_blows_up_when_it_is_decoded_does_not(
+    origin: Origin, sidecar: Sidecar, rule: str, status: str, then: bytes
+) -> None:
+    """It is looked into where a rule judges it by what it says, and where a duplicate can take no gzip."""
+    with within(sidecar):
+        first, second = (post(sidecar, f"/{rule}/bomb", b"") for _ in range(2))
+    assert (first.status, first.body, first.whole) == (200, bomb(), True)
+    assert outcome(second) == then
+    assert second.body == first.body or then == b"held"
+    assert len(origin.requests(b"/bomb")) == 1
+    assert recorded(sidecar, "/bomb") == [(status, 2, int(status == "success"))]
 
 
 def test_deep_json_is_taken_as_it_is(origin: Origin, sidecar: Sidecar) -> None:
     deep = b"[" * 400_000 + b"]" * 400_000
     with within(sidecar):
-        assert post(sidecar, "/ruled/plain", deep, b"Content-Type: application/json").status == 200
+        told = [outcome(post(sidecar, "/read/deep/plain", deep, b"Content-Type: application/json")) for _ in range(2)]
+    assert told == [b"executed", b"replayed"]
+    assert [seen.body for seen in origin.requests(b"/deep/")] == [deep]
+    assert recorded(sidecar, "/deep/") == [("success", 2, 1)]
 
 
 @pytest.mark.parametrize("how", ["one", "many", "never ending line"])
@@ -127,12 +170,15 @@ def test_a_giant_head_is_refused_before_it_is_read(origin: Origin, sidecar: Side
         "many": start + b"X: y\r\n" * (7 * MEBIBYTE) + b"\r\n",
         "never ending line": b"P" * (40 * MEBIBYTE),
     }[how]
-    with within(sidecar), through(sidecar, timeout=20) as connection:
-        with contextlib.suppress(OSError):
-            connection.sendall(data)
-        with contextlib.suppress(OSError, ValueError):
-            assert read_answer(connection).status == 431
-    assert origin.requests(b"giant") == []
+    with within(sidecar), through(sidecar, timeout=20) as connection, contextlib.suppress(OSError):
+        connection.sendall(data)
+    # Who goes on sending may lose the answer by it.
+    with through(sidecar, timeout=20) as connection:
+        connection.sendall(data[: 70 << 10])
+        answer = read_answer(connection)
+    assert (answer.status, answer.value(b"connection"), answer.whole) == (431, b"close", True)
+    assert [seen.line for seen in origin.requests() if b"/plain" not in seen.line] == []
+    assert len(sidecar.records()) == 1, "the first, that warmed it up"
 
 
 @pytest.mark.parametrize("how", ["giant-field", "giant-head"])
@@ -157,22 +203,33 @@ def test_what_is_sent_ahead_is_bounded(origin: Origin, sidecar: Sidecar) -> None
     assert len(origin.requests(b"events")) == 1
 
 
-async def test_what_is_sent_ahead_is_bounded_also_while_answers_are_taken(sidecar: Sidecar) -> None:
+async def test_what_is_sent_ahead_is_bounded_also_while_answers_are_taken(origin: Origin, sidecar: Sidecar) -> None:
     """Each of these is refused at once, so that no answer is waited for in which much can come."""
     refused = head("/ruled/plain", 0).replace(HOST.encode(), b"other.test") * 10_000
     with within(sidecar):
-        reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.port)
+        async with tunnel(sidecar) as (reader, writer):
+            taking = asyncio.create_task(taken(reader))
+            with contextlib.suppress(OSError):
+                for _ in range(100 * MEBIBYTE // len(refused)):
+                    writer.write(refused)
+                    await writer.drain()
+            writer.transport.abort()
+            assert await taking > 0
+    assert len(sidecar.records()) == len(origin.requests(b"/ruled/")) == 1, "the first, that warmed it up"
+    assert outcome(post(sidecar, "/ruled/plain", b"others")) == b"executed"
+
+
+@contextlib.asynccontextmanager
+async def tunnel(sidecar: Sidecar) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection through it to the host, which is read and written at once."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", sidecar.port)
+    try:
         writer.write(f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n\r\n".encode())
         await reader.readuntil(b"\r\n\r\n")
         await writer.start_tls(ssl.create_default_context(cafile=str(sidecar.ca / "ca-cert.pem")), server_hostname=HOST)
-        taking = asyncio.create_task(taken(reader))
-        with contextlib.suppress(OSError):
-            for _ in range(100 * MEBIBYTE // len(refused)):
-                writer.write(refused)
-                await writer.drain()
+        yield reader, writer
+    finally:
         writer.transport.abort()
-        assert await taking > 0
-    assert post(sidecar, "/ruled/plain", b"others").status == 200
 
 
 async def taken(reader: asyncio.StreamReader) -> int:
@@ -199,6 +256,8 @@ def test_half_open_connections_are_dropped_and_others_served(origin: Origin, sid
             with contextlib.suppress(ConnectionError):
                 while raw.recv(4096):  # a timeout here fails the test
                     pass
+    assert recorded(sidecar, "") == [("success", 1, 1)] * 21
+    assert len(origin.requests()) == 22, "these, and those that warmed it up"
 
 
 def test_a_body_that_never_comes_whole_holds_nobody_up(origin: Origin, sidecar: Sidecar) -> None:
@@ -207,9 +266,10 @@ def test_a_body_that_never_comes_whole_holds_nobody_up(origin: Origin, sidecar: 
         answers = [post(sidecar, "/ruled/plain", b"whole %d" % n).status for n in range(5)]
     assert answers == [200] * 5
     assert not [seen for seen in origin.requests() if b"half" in seen.body]
+    assert recorded(sidecar, "") == [("success", 1, 1)] * 6
 
 
-def test_a_request_to_the_sidecar_itself_goes_nowhere(sidecar: Sidecar) -> None:
+def test_a_request_to_the_sidecar_itself_goes_nowhere(origin: Origin, sidecar: Sidecar) -> None:
     own = f"127.0.0.1:{sidecar.port}"
     for name in (own, f"localhost:{sidecar.port}"):
         for data in (
@@ -219,6 +279,7 @@ def test_a_request_to_the_sidecar_itself_goes_nowhere(sidecar: Sidecar) -> None:
             with socket.create_connection(("127.0.0.1", sidecar.port), 20) as raw:
                 answer = ask(raw, data.encode())
             assert (answer.status, b"urn:ledger:problem:loop" in answer.body) == (508, True)
+    assert (len(origin.requests()), len(sidecar.records())) == (2, 1), "those that warmed it up"
 
 
 def test_many_at_once_are_each_answered_once(origin: Origin, sidecar: Sidecar) -> None:
@@ -234,3 +295,4 @@ def test_many_at_once_are_each_answered_once(origin: Origin, sidecar: Sidecar) -
         thread.join()
     assert sorted(told) == [b"executed"] + [b"replayed"] * 19
     assert len(origin.requests(b"chunked-large")) == 1
+    assert recorded(sidecar, "chunked-large") == [("success", 20, 1)]
