@@ -15,6 +15,7 @@ from tests.commands import check_command
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+PROBES = {"startupProbe": "/readyz", "readinessProbe": "/healthz", "livenessProbe": "/version"}
 UNIT = EXAMPLES / "systemd" / "ledger.service"
 
 
@@ -64,6 +65,15 @@ def test_the_sidecar_is_confined_and_stops_after_its_drain() -> None:
         assert sidecar["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert pod(name)["securityContext"]["runAsNonRoot"] is True
         assert pod(name)["terminationGracePeriodSeconds"] > 10
+
+
+@pytest.mark.parametrize("name", ["agent", "transparent"])
+def test_a_ledger_that_takes_no_write_restarts_nothing(name: str) -> None:
+    """What each probe asks; tests/deploy/test_sandbox.py runs them against a ledger that is held."""
+    sidecar, *_ = pod(name)["initContainers"]
+    asked = {probe: " ".join(sidecar[probe]["exec"]["command"]) for probe in PROBES}
+    assert {probe: re.search(r":9090(/\w+)", words)[1] for probe, words in asked.items()} == PROBES  # type: ignore[index]
+    assert all(sidecar[probe]["timeoutSeconds"] > 6 for probe in PROBES)
 
 
 def test_only_the_redirect_has_a_capability_and_only_the_sidecar_is_exempt() -> None:

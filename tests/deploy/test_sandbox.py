@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import httpx
 import yaml
 
+from tests.deploy.test_examples import PROBES, pod
 from tests.privileges import bubblewrap
 from tests.upstream import Upstream
 from tests.upstream.fixtures import upstream
@@ -72,8 +74,7 @@ def test_a_confined_sidecar_starts_and_charges_once(tmp_path: Path, upstream: Up
     port, admin = free_port(), free_port()
     with sandboxed(tmp_path, upstream, port, admin) as said:
         assert said.splitlines()[:2] == ["65534", "CapEff:\t0000000000000000"]
-        probe = f"from urllib.request import urlopen; urlopen('http://127.0.0.1:{admin}/healthz', timeout=6)"
-        assert subprocess.run([sys.executable, "-c", probe], timeout=30, check=False).returncode == 0
+        assert [probed(probe, admin) for probe in PROBES] == [True, True, True]
         assert {file.name for file in (tmp_path / "trust").iterdir()} == {"ca-cert.pem", "bundle.pem"}
         trust = ssl.create_default_context(cafile=str(tmp_path / "trust" / "ca-cert.pem"))
         with httpx.Client(proxy=f"http://127.0.0.1:{port}", verify=trust, timeout=30, trust_env=False) as agent:
@@ -81,4 +82,21 @@ def test_a_confined_sidecar_starts_and_charges_once(tmp_path: Path, upstream: Up
             answers = [agent.post("https://api.stripe.com/v1/refunds", data={"charge": "ch_1"}) for _ in range(3)]
         assert [answer.status_code for answer in answers] == [200] * 3
         assert [a.headers["Ledger-Outcome"] for a in answers] == ["executed", "replayed", "replayed"]
+        with contextlib.closing(sqlite3.connect(tmp_path / "state" / "ledger.db", isolation_level=None)) as ledger:
+            assert ledger.execute("SELECT status, runs FROM records").fetchall() == [("success", 1)]
+            ledger.execute("BEGIN IMMEDIATE")
+            assert {probe: probed(probe, admin) for probe in PROBES} == {
+                "startupProbe": True,
+                "readinessProbe": False,
+                "livenessProbe": True,
+            }
     assert len(upstream.effects()) == 1
+
+
+def probed(probe: str, admin: int) -> bool:
+    """What a probe of the Kubernetes example finds."""
+    command = pod()["initContainers"][0][probe]["exec"]["command"]
+    words = [word.replace(":9090", f":{admin}") for word in command]
+    said = subprocess.run([sys.executable, *words[1:]], timeout=30, check=False, capture_output=True, text=True)
+    assert said.returncode == 0 or "503" in said.stderr, said.stderr
+    return said.returncode == 0
