@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -103,7 +104,7 @@ def untrust(system: System = False) -> None:
     Examples:
       ledger ca untrust
     """
-    from ledger_proxy.trusting import system_store
+    from ledger_proxy.trusting import JAVAS, system_store
 
     if not system:
         screen.line("# the system's store\nsudo ledger ca untrust --system")
@@ -112,6 +113,8 @@ def untrust(system: System = False) -> None:
         return
     store = system_store()
     screen.line(f"removed from this system: {store.file}" if store.remove() else "this system did not trust it")
+    if shutil.which("keytool"):
+        screen.aside(f"ledger: Java's own store may hold a copy: {JAVAS}")
 
 
 @app.command(short_help="Put a new one in its place")

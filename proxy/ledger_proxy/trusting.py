@@ -50,15 +50,20 @@ class Store:
 
 
 # update-ca-certificates(8) of Debian, Ubuntu and Alpine; update-ca-trust(8) of Fedora and its kin; Arch; SUSE.
-_STORES = (
-    Store(Path("/usr/local/share/ca-certificates"), ("update-ca-certificates",)),
+# Without --fresh Debian's leaves the links to one that is gone, and tells Java's store of no other under the same name.
+STORES = (
+    Store(Path("/usr/local/share/ca-certificates"), ("update-ca-certificates", "--fresh")),
     Store(Path("/etc/pki/ca-trust/source/anchors"), ("update-ca-trust", "extract")),
     Store(Path("/etc/ca-certificates/trust-source/anchors"), ("trust", "extract-compat")),
-    Store(Path("/usr/share/pki/trust/anchors"), ("update-ca-certificates",)),
+    Store(Path("/usr/share/pki/trust/anchors"), ("update-ca-certificates", "--fresh")),
 )
 
 
-def system_store(stores: Sequence[Store] = _STORES) -> Store:
+JAVAS = "keytool -delete -cacerts -storepass changeit -alias debian:ledger-sidecar.pem"
+"""Debian puts the system's roots into Java's store, too, and never takes one out of it again."""
+
+
+def system_store(stores: Sequence[Store] = STORES) -> Store:
     """The store of this system. Raises CAError where it is not one that we know."""
     found = next((store for store in stores if store.folder.is_dir()), None)
     if found is None:
@@ -83,8 +88,12 @@ def instructions(cert: Path) -> list[tuple[str, str]]:
             f"keytool -importcert -cacerts -noprompt -alias ledger-sidecar -file {path}",
         ),
         (
+            # Named, it takes the place of Java's own: so it begins as a copy of that.
             "Java without touching its store",
-            f"keytool -importcert -noprompt -storepass changeit -keystore ledger.p12 -alias ledger-sidecar -file {path}"
-            " && export JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=ledger.p12",
+            'cp "$(dirname "$(readlink -f "$(command -v keytool)")")/../lib/security/cacerts" ledger.jks'
+            " && chmod u+w ledger.jks"
+            " && keytool -importcert -noprompt -storepass changeit -keystore ledger.jks"
+            f" -alias ledger-sidecar -file {path}"
+            ' && export JAVA_TOOL_OPTIONS="-Djavax.net.ssl.trustStore=$PWD/ledger.jks"',
         ),
     ]

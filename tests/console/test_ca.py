@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ledger_proxy.ca import CAError, ensure_ca
-from ledger_proxy.trusting import Store, system_store
+from ledger_proxy.trusting import STORES, Store, system_store
 from tests.wire.sidecars import command, ledger
 
 
@@ -99,20 +99,30 @@ def test_what_it_says_to_type_is_about_the_ca_that_was_asked_for(tmp_path: Path)
 
 
 def test_the_systems_store_trusts_it_until_it_is_taken_out(ca: Path, tmp_path: Path) -> None:
-    """Debian's own tool, on a store of the test's own."""
+    """Debian's own tool, as it is called on Debian, on a store of the test's own; its hooks keep Java's."""
     tool = shutil.which("update-ca-certificates", path="/usr/sbin:/usr/bin:/sbin:/bin")
     if tool is None:
         pytest.skip("update-ca-certificates is not installed")
     local, etc, hooks = (tmp_path / name for name in ("local", "etc", "hooks"))
     for folder in (local, etc, hooks):
         folder.mkdir()
-    refresh = (tool, "--localcertsdir", str(local), "--etccertsdir", str(etc), "--hooksdir", str(hooks))
-    store = system_store([Store(tmp_path / "absent", ()), Store(local, refresh)])
-    cert = (ca / "ca-cert.pem").read_text()
-    store.add(ca / "ca-cert.pem")
-    assert cert in (etc / "ca-certificates.crt").read_text()
+    told = hooks / "told"
+    (hooks / "java").write_text(f"#!/bin/sh\ncat > {told}\n")
+    (hooks / "java").chmod(0o755)
+    ours = ("--localcertsdir", str(local), "--etccertsdir", str(etc), "--hooksdir", str(hooks))
+    store = system_store([Store(tmp_path / "absent", ()), Store(local, (tool, *STORES[0].refresh[1:], *ours))])
+    for _ in range(2):
+        cert = (ca / "ca-cert.pem").read_text()
+        store.add(ca / "ca-cert.pem")
+        assert cert in (etc / "ca-certificates.crt").read_text()
+        verify = ["openssl", "verify", "-CApath", etc, "-no-CAfile", "-no-CAstore", ca / "ca-cert.pem"]
+        assert subprocess.run(verify, check=False, capture_output=True).returncode == 0
+        assert f"+{etc / 'ledger-sidecar.pem'}\n" in told.read_text()
+        told.unlink()
+        assert ledger("ca", "rotate", "--ca-dir", ca).returncode == 0
     assert store.remove()
     assert cert not in (etc / "ca-certificates.crt").read_text()
+    assert not [link for link in etc.iterdir() if link.is_symlink() and not link.exists()]
     assert not store.remove()
 
 
