@@ -39,6 +39,12 @@ class TestShopify:
             ("shopify/stock", graphql("mutation { inventoryAdjustQuantities(input: {}) { ok } }"), 300, RESEND),
             ("shopify/create", graphql("mutation { orderCreate(order: {}) { order { id } } }"), 86400, HOLD),
             ("shopify/create", graphql("mutation { fulfillmentCreateV2(fulfillment: {}) { ok } }"), 86400, HOLD),
+            ("shopify/create", graphql("mutation { returnRefund(returnRefundInput: {}) { ok } }"), 86400, HOLD),
+            ("shopify/create", graphql("mutation { returnProcess(input: {}) { ok } }"), 86400, HOLD),
+            ("shopify/create", graphql("mutation { giftCardDebit(id: 1, debitInput: {}) { ok } }"), 86400, HOLD),
+            ("shopify/create", graphql("mutation { subscriptionBillingCycleCharge { ok } }"), 86400, HOLD),
+            ("shopify/create", graphql("mutation { subscriptionBillingCycleBulkCharge { ok } }"), 86400, HOLD),
+            ("shopify/create", graphql("mutation { orderCreateMandatePayment(id: 1) { ok } }"), 86400, HOLD),
         ],
     )
     def test_covers_mutations_that_move_money_or_goods(self, name, message, window, on_unknown):
@@ -74,6 +80,31 @@ class TestShopify:
         assert plain.upstream_key_slot is not None
         sent = json.loads(plain.upstream_key_slot.filled(FRESH[0]))
         assert f'refundCreate(input: $input) @idempotent(key: "{FRESH[0]}")' in sent["query"]
+
+    @pytest.mark.parametrize(
+        ("query", "keyed"),
+        [
+            (
+                "mutation P($id: ID!, $idempotencyKey: String!, $mandateId: ID!) { orderCreateMandatePayment"
+                "(id: $id, idempotencyKey: $idempotencyKey, mandateId: $mandateId) { paymentReferenceId } }",
+                lambda order, key: {"id": order, "mandateId": 7, "idempotencyKey": key},
+            ),
+            (
+                "mutation B($id: ID!, $subscriptionBillingAttemptInput: SubscriptionBillingAttemptInput!)"
+                " { subscriptionBillingAttemptCreate(subscriptionContractId: $id,"
+                " subscriptionBillingAttemptInput: $subscriptionBillingAttemptInput) { userErrors { code } } }",
+                lambda contract, key: {"id": contract, "subscriptionBillingAttemptInput": {"idempotencyKey": key}},
+            ),
+        ],
+    )
+    def test_a_charge_is_one_under_whatever_fresh_key_its_variables_carry(self, query, keyed):
+        first, again, other, chosen = (
+            self.operation(query, **keyed(which, key))
+            for which, key in ((1, FRESH[0]), (1, FRESH[1]), (2, FRESH[0]), (1, "november"))
+        )
+        assert first.id == again.id != other.id
+        assert (first.takes_key, first.policy.on_unknown) == (True, HOLD)
+        assert (chosen.keyed, chosen.passed_key) == (True, "november")
 
     def test_two_refunds_in_one_request_share_no_key_and_are_held(self):
         both = self.operation("mutation { a: refundCreate(input: {}) { ok } b: refundCreate(input: {}) { ok } }")
