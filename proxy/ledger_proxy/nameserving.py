@@ -23,8 +23,10 @@ _AT_ONCE = 256
 _LONGEST = 1 << 16
 _TRANSACTION = 2
 """Bytes of a message's id (RFC 1035 §4.1.1)."""
-_HEADER, _FAILED = 12, 0x0F
-"""Bytes before the question; bits of the fourth that say why there is no answer."""
+_HEADER, _CODE = 12, 0x0F
+"""Bytes before the question; bits of the fourth that say what came of it."""
+_FOUND, _SETTLED = 0, (0, 3)
+"""An answer; what ends the search. After any other, as after none, the C library asks its next resolver."""
 
 
 def resolvers(text: str) -> list[str]:
@@ -75,14 +77,16 @@ class _Questions(asyncio.DatagramProtocol):
             task.cancel()
 
     async def _answer(self, question: bytes, asker: tuple[str, int]) -> None:
+        answer = b""
         for resolver in here():
             with contextlib.suppress(OSError, TimeoutError):
                 answer = await _ask(resolver, question)
-                self._transport.sendto(answer, asker)
-                if not answer[3:4] or not answer[3] & _FAILED:
-                    return
-                break
-        self._unknown(name_in(question))
+                if _code(answer) in _SETTLED:
+                    break
+        if answer:
+            self._transport.sendto(answer, asker)
+        if _code(answer) != _FOUND:
+            self._unknown(name_in(question))
 
     def _unknown(self, name: str) -> None:
         """Say once why a command finds no way to a host that `--resolve` names: it needs an address to begin with."""
@@ -93,6 +97,10 @@ class _Questions(asyncio.DatagramProtocol):
                 "give it any in DNS, or one that is not of this machine in /etc/hosts: --resolve then leads from there",
                 name,
             )
+
+
+def _code(answer: bytes) -> int | None:
+    return answer[3] & _CODE if answer[3:4] else None
 
 
 def name_in(question: bytes) -> str:
