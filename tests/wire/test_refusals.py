@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ledger.stores.sqlite import SqliteStore
 from tests.privileges import without_roots_privileges
 from tests.upstream import Upstream, running_upstream
 from tests.wire.sidecars import RULES, Sidecar, admin_of, command, ledger, running, start
@@ -134,6 +135,26 @@ def test_a_ledger_that_was_deleted_refuses_and_sends_nothing(sidecar: Sidecar, u
     refused = sidecar.post("/ok/charges", {"n": 1})
     assert (refused.status_code, refused.headers["ledger-outcome"]) == (503, "refused")
     assert len(upstream.effects()) == 1
+
+
+def test_a_ledger_that_cannot_be_made_or_written_is_one_line_with_what_to_do(tmp_path: Path) -> None:
+    def told(db: Path) -> str:
+        words = command("proxy", "--listen", "127.0.0.1:0", "--db", db, "--ca-dir", tmp_path / "ca")
+        said = subprocess.run(
+            words, capture_output=True, text=True, timeout=60, check=False, preexec_fn=without_roots_privileges
+        )
+        assert said.returncode == 1
+        return said.stderr
+
+    nowhere = tmp_path / "not" / "l.db"
+    makes = f"make the folder {nowhere.parent}, or give another --db"
+    assert told(nowhere) == f"ledger: the ledger {nowhere} cannot be used: No such file or directory; {makes}\n"
+    held = tmp_path / "held" / "l.db"
+    held.parent.mkdir()
+    SqliteStore(held).close()
+    held.chmod(0o400)
+    held.parent.chmod(0o500)
+    assert told(held).endswith("; who runs this may write neither the file nor its folder\n")
 
 
 def test_a_listener_that_others_could_reach_is_refused(tmp_path: Path) -> None:

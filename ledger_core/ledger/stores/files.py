@@ -51,14 +51,17 @@ def ours(error: sqlite3.Error | OSError | UnicodeDecodeError, path: str) -> Ledg
     A UnicodeDecodeError is one of SQLite's, too: it quotes the damaged bytes of a schema, and Python cannot read that.
     """
     if isinstance(error, OSError):
-        return StoreUnavailable(f"the ledger {path} cannot be used: {error.strerror or error}")
+        missing = isinstance(error, FileNotFoundError) and not Path(path).absolute().parent.exists()
+        todo = f"; make the folder {Path(path).parent}, or give another --db" if missing else ""
+        return StoreUnavailable(f"the ledger {path} cannot be used: {error.strerror or error}{todo}")
     said = error.object.decode("utf-8", "backslashreplace") if isinstance(error, UnicodeDecodeError) else str(error)
     text = " ".join(said.split())  # SQLite quotes a damaged schema over several lines
     if "locked" in text or "busy" in text:
         return StoreBusy(f"the ledger {path} is locked by another process ({text}); try again when that has ended")
     if "not a database" in text or "malformed" in text:
         return NotALedger(f"{path} is not a readable ledger ({text}); give another --db, or restore a copy")
-    return StoreUnavailable(f"the ledger {path} cannot be used: {text}")
+    todo = "; who runs this may write neither the file nor its folder" if "readonly" in text else ""
+    return StoreUnavailable(f"the ledger {path} cannot be used: {text}{todo}")
 
 
 class Connection(sqlite3.Connection):
