@@ -196,6 +196,11 @@ class TestAws:
         assert rule is not None
         assert (rule.name, rule.policy.window, rule.policy.on_unknown) == (name, window, HOLD)
 
+    def test_covers_a_synchronous_execution_on_the_host_that_sdks_send_it_to(self):
+        rule = AWS.match(aws("sync-states", body="{}", X_Amz_Target="AWSStepFunctions.StartSyncExecution"))
+        assert rule is not None
+        assert rule.name == "aws/execute"
+
     def test_every_rule_is_tried(self):
         assert [name for name, *_ in self.EFFECTS] == [f"aws/{rule['name']}" for rule in yaml_of("aws")["rules"]]
 
