@@ -29,6 +29,7 @@ from ledger_proxy.nameserving import PORT, here
 from ledger_proxy.redirected import RedirectedMode
 from ledger_proxy.resolver import led
 from ledger_proxy.settings import Address, Settings
+from ledger_rules.request import place
 from ledger_rules.ruleset import Ruleset
 
 logger = logging.getLogger(__name__)
@@ -251,6 +252,9 @@ class Connections:
 
     def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
         self.server_connected(data)
+        if data.server.address is not None:
+            # Who was let into a tunnel before it leads anywhere sees it end, and is told no reason.
+            logger.info("%s could not be reached: %s", place(*data.server.address[:2]), data.server.error)
 
     def who(self, client: connection.Client, authorization: str | None) -> Caller | None:
         """Who asks on a connection, by what this request says or its tunnel said; None for who may not."""

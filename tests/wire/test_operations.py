@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import sqlite3
 import ssl
 import subprocess
@@ -130,6 +131,22 @@ def test_the_log_has_a_line_for_each_operation_and_no_secret(tmp_path: Path, ups
     assert not any(secret in said for secret in ("sesame", "4242", "sk_live_secret"))
 
 
+def test_the_log_says_why_a_tunnel_led_nowhere(tmp_path: Path, upstream: Upstream) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as closed:
+        port = closed.getsockname()[1]
+    sidecar = start(tmp_path / "s", upstream, RULES, None, "--log", "json")
+    with sidecar.client() as client:
+        for host in ("nowhere.invalid", f"127.0.0.1:{port}"):
+            with pytest.raises(httpx.HTTPError):
+                client.get(f"https://{host}/secret?token=sesame")
+    records = sidecar.records()
+    sidecar.process.terminate()
+    _, said = sidecar.process.communicate(timeout=30)
+    told = {line["message"].partition(" could not be reached: ")[::2] for line in map(json.loads, said.splitlines())}
+    assert {place for place, why in told if why} == {"nowhere.invalid:443", f"127.0.0.1:{port}"}
+    assert ("sesame" in said, records, upstream.lines()) == (False, [], [])
+
+
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_what_an_agent_calls_itself_stays_one_harmless_line(tmp_path: Path, upstream: Upstream, form: str) -> None:
     """A proxy URL's user can hold any character, percent-encoded."""
@@ -239,8 +256,6 @@ def test_a_changed_file_needs_no_signal(operated: tuple[Sidecar, httpx.Client]) 
 
 
 def test_an_admin_port_in_use_is_one_line(tmp_path: Path) -> None:
-    import socket
-
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         at = f"127.0.0.1:{taken.getsockname()[1]}"
         said = ledger(
