@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,10 +89,12 @@ class Answer:
 
 
 @contextlib.contextmanager
-def recorder(folder: Path, *, tls: bool = True, address: str = "127.0.0.1") -> Iterator[Origin]:
-    """A recorder for the length of a `with` block."""
+def recorder(
+    folder: Path, *, tls: bool = True, address: str = "127.0.0.1", within: Sequence[str] = ()
+) -> Iterator[Origin]:
+    """A recorder for the length of a `with` block. within: words before its command."""
     folder.mkdir(parents=True, exist_ok=True)
-    ca, words = None, [sys.executable, str(SCRIPT), "--file", str(folder / "seen.jsonl"), "--host", address]
+    ca, words = None, [*within, sys.executable, str(SCRIPT), "--file", str(folder / "seen.jsonl"), "--host", address]
     if tls:
         ca, cert, key = make_certificate(folder, (HOST, "other.test", INTERNATIONAL, ADDRESS))
         words += ["--tls", str(cert), str(key)]

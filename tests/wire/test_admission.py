@@ -59,7 +59,7 @@ def test_only_who_knows_the_secret_is_let_in(guarded: tuple[Sidecar, str], upstr
         unruled = client(sidecar, user).get("http://api.stripe.com/v1/x")
         assert unruled.status_code == 407
         assert unruled.headers["Proxy-Authenticate"] == 'Basic realm="ledger"'
-    assert upstream.lines() == []
+    assert (upstream.lines(), sidecar.records()) == ([], [])
     assert client(sidecar, f"order-42:{TOKEN}").post(CHARGES, json={"amount": 1}).status_code == 200
     assert client(sidecar, f"order-42:agent-A:{TOKEN}").post(CHARGES, json={"amount": 1}).status_code == 200
     assert client(sidecar, f"order-43:agent-B:{TOKEN}").post(CHARGES, json={"amount": 1}).status_code == 200
@@ -89,7 +89,7 @@ def test_who_is_turned_away_is_told_how_to_come_in(
         raw.sendall(f" http://api.stripe.com/v1/x HTTP/{version}\r\nHost: api.stripe.com\r\n\r\n".encode())
         answer = read_answer(raw)
     assert (answer.status, answer.value(b"proxy-authenticate")) == (407, b'Basic realm="ledger"')
-    assert upstream.lines() == []
+    assert (upstream.lines(), sidecar.records()) == ([], [])
 
 
 def test_clients_bring_the_secret_each_in_its_way(guarded: tuple[Sidecar, str], upstream: Upstream) -> None:
@@ -110,14 +110,15 @@ def test_clients_bring_the_secret_each_in_its_way(guarded: tuple[Sidecar, str], 
     assert [(record["wf"], record["caller"]) for record in sidecar.records()] == [("order-7", "agent-A")]
 
 
-def test_others_cannot_be_carried_to_this_machine(guarded: tuple[Sidecar, str]) -> None:
+def test_others_cannot_be_carried_to_this_machine(guarded: tuple[Sidecar, str], upstream: Upstream) -> None:
     sidecar, admin = guarded
     given = base64.b64encode(f"x:{TOKEN}".encode()).decode()
     for to in ("127.0.0.1:22", "169.254.169.254:80", "localhost:22", admin.removeprefix("http://")):
         with socket.create_connection(("127.0.0.1", sidecar.port), 20) as raw:
             ask = f"CONNECT {to} HTTP/1.1\r\nHost: {to}\r\nProxy-Authorization: Basic {given}\r\n\r\n"
             raw.sendall(ask.encode())
-            assert raw.makefile("rb").readline().split()[1] in (b"403", b"508"), to
+            assert raw.makefile("rb").readline().split()[1] == (b"508" if to in admin else b"403"), to
+    assert (upstream.lines(), sidecar.records()) == ([], [])
 
 
 @pytest.mark.parametrize("option", ["--listen", "--admin"])
@@ -201,4 +202,6 @@ def test_beyond_its_own_limit_a_connection_is_closed_at_once_and_others_stay(
             return False
 
         wait_until(served)
+        assert sorted(record["attempts"] for record in sidecar.records()) == [1, 2]
+        assert {(record["status"], record["runs"]) for record in sidecar.records()} == {("success", 1)}
     assert len(upstream.effects()) == 2

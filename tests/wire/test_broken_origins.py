@@ -40,5 +40,6 @@ def test_an_unruled_client_sees_it_break_as_it_broke(world: tuple[Origin, Sideca
         wanted = told(connection, f"/free/direct/{how}-{when}")
     with through(sidecar) as connection:
         assert told(connection, f"/free/through/{how}-{when}") == wanted
+    assert sidecar.records() == []
     if when != "early":
         assert len(origin.requests(f"/free/through/{how}-{when} ".encode())) == 1

@@ -54,6 +54,7 @@ def test_what_the_lists_allow_passes_and_the_rest_is_refused(listed: Sidecar, up
     assert tunnel(listed, "elsewhere.test:443").split()[1] == b"403"
     assert tunnel(listed, "127.0.0.9:443").split()[1] == b"403"
     assert len(upstream.effects()) == 1
+    assert [(record["status"], record["runs"]) for record in listed.records()] == [("success", 1)]
 
 
 def test_a_tunnel_is_held_to_the_lists_too(tmp_path: Path, upstream: Upstream) -> None:
@@ -63,7 +64,7 @@ def test_a_tunnel_is_held_to_the_lists_too(tmp_path: Path, upstream: Upstream) -
         sidecar = start(tmp_path / "s", upstream, rules)
         for host in ("localhost", "127.0.0.1", "0x7f.1", "2130706433"):
             assert tunnel(sidecar, f"{host}:{other.port}").split()[1] == b"403", host
-        assert other.lines() == []
+        assert (other.lines(), sidecar.records()) == ([], [])
         sidecar.stop()
 
 
@@ -91,21 +92,23 @@ def test_lists_change_with_the_rules(listed: Sidecar, upstream: Upstream) -> Non
     deadline = time.monotonic() + 20
     while tunnel(listed, "api.stripe.com:443").split()[1] != b"403":
         assert time.monotonic() < deadline
-    assert upstream.effects() == []
+    assert (upstream.lines(), listed.records()) == ([], [])
 
 
-def test_the_sidecar_is_no_way_to_itself(sidecar: Sidecar) -> None:
+def test_the_sidecar_is_no_way_to_itself(sidecar: Sidecar, upstream: Upstream) -> None:
     for host in ("127.0.0.1", "localhost", "[::1]", "127.1", "2130706433", "[::ffff:127.0.0.1]", "0.0.0.0"):
         assert tunnel(sidecar, f"{host}:{sidecar.port}").split()[1] == b"508", host
     with sidecar.client() as client:
         for host in ("127.0.0.1", "localhost", "2130706433"):
             assert told(client.get(f"http://{host}:{sidecar.port}/")) == (508, "loop")
+    assert (upstream.lines(), sidecar.records()) == ([], [])
 
 
-def test_a_large_request_to_nowhere_is_refused_without_being_gathered(listed: Sidecar) -> None:
+def test_a_large_request_to_nowhere_is_refused_without_being_gathered(listed: Sidecar, upstream: Upstream) -> None:
     with listed.client() as client:
         answer = client.post("http://elsewhere.test/", content=(b"x" * 65536 for _ in range(64)))
     assert told(answer) == (403, "egress-denied")
+    assert (upstream.lines(), listed.records()) == ([], [])
 
 
 WIDE = Destinations(wide=True)

@@ -36,6 +36,11 @@ class World:
     sidecar: Sidecar
     other: Upstream
 
+    def require(self, word: str, *statuses: str) -> None:
+        """So many effects, each recorded so."""
+        found = [record["status"] for record in self.sidecar.records() if f"/{word}/" in record["url"]]
+        assert (len(self.origin.requests(f"/{word}/".encode())), found) == (len(statuses), list(statuses))
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
@@ -65,6 +70,7 @@ def connection(way: str, world: World) -> Iterator[socket.socket]:
 def test_who_says_nothing_more_is_closed(world: World, connection: socket.socket, way: str) -> None:
     assert outcome(ask(connection, post(f"/ruled/{way}-quiet/json"))) == b"executed"
     assert connection.recv(1) == b""
+    world.require(f"{way}-quiet", "success")
 
 
 def test_who_says_nothing_in_a_tunnel_is_closed(world: World) -> None:
@@ -74,6 +80,8 @@ def test_who_says_nothing_in_a_tunnel_is_closed(world: World) -> None:
         assert read_answer(raw).status == 200
         while raw.recv(4096):
             pass
+    assert [line["target"] for line in world.other.lines()].count("/ok/x") == 1
+    world.require("ok")
 
 
 def test_who_waits_for_an_answer_is_not(world: World, connection: socket.socket, way: str) -> None:
@@ -81,7 +89,7 @@ def test_who_waits_for_an_answer_is_not(world: World, connection: socket.socket,
     time.sleep(3 * SILENCE)
     world.origin.go(1)
     assert outcome(read_answer(connection)) == b"executed"
-    assert len(world.origin.requests(f"/{way}-waits/".encode())) == 1
+    world.require(f"{way}-waits", "success")
 
 
 def test_who_goes_on_speaking_is_not(world: World, connection: socket.socket, way: str) -> None:
@@ -89,7 +97,7 @@ def test_who_goes_on_speaking_is_not(world: World, connection: socket.socket, wa
     while time.monotonic() - begun < 2 * SILENCE:
         assert ask(connection, post(f"/ruled/{way}-speaks/json")).status == 200
         time.sleep(SILENCE / 6)
-    assert len(world.origin.requests(f"/{way}-speaks/".encode())) == 1
+    world.require(f"{way}-speaks", "success")
 
 
 @pytest.mark.parametrize("body", [b"", b"half"], ids=["none of it", "half of it"])
@@ -98,8 +106,7 @@ def test_whose_body_does_not_come_is_closed_and_nothing_was_sent(
 ) -> None:
     connection.sendall(post(f"/ruled/{way}-late/json", b"12345678").removesuffix(b"12345678") + body)
     assert connection.recv(1) == b""
-    assert world.origin.requests(f"/{way}-late/".encode()) == []
-    assert not [record for record in world.sidecar.records() if f"/{way}-late/" in record["url"]]
+    world.require(f"{way}-late")
 
 
 def test_whose_next_head_does_not_come_whole_is_closed(world: World, connection: socket.socket, way: str) -> None:
@@ -107,19 +114,21 @@ def test_whose_next_head_does_not_come_whole_is_closed(world: World, connection:
     connection.sendall(post(f"/ruled/{way}-never/json")[:40])
     assert connection.recv(1) == b""
     wait_until(lambda: ask_anew(world, way) == b"replayed")
-    assert world.origin.requests(f"/{way}-never/".encode()) == []
+    world.require(f"{way}-next", "success")
+    world.require(f"{way}-never")
 
 
 def test_whose_next_head_drips_is_closed(world: World, connection: socket.socket, way: str) -> None:
     assert outcome(ask(connection, post(f"/ruled/{way}-before/json"))) == b"executed"
     require_closed_while_dripping(connection, f"POST /ruled/{way}-drips/json HTTP/1.1\r\nHost: {HOST}\r\nX-Pad: ")
-    assert world.origin.requests(f"/{way}-drips/".encode()) == []
+    world.require(f"{way}-before", "success")
+    world.require(f"{way}-drips")
 
 
 def test_whose_first_head_in_a_tunnel_drips_is_closed(world: World) -> None:
     with through(world.sidecar, timeout=BOUND) as connection:
         require_closed_while_dripping(connection, f"POST /ruled/first-drips/json HTTP/1.1\r\nHost: {HOST}\r\nX-Pad: ")
-    assert world.origin.requests(b"/first-drips/") == []
+    world.require("first-drips")
 
 
 def test_whose_next_head_drips_in_plain_text_is_closed(world: World) -> None:
