@@ -244,6 +244,20 @@ class _Reader:
             return b""
 
 
+def recorded(sidecar: Sidecar, word: str) -> list[tuple[str, int, int]]:
+    """Status, attempts and runs of every record with this in its URL, the newest first."""
+    found = [record for record in sidecar.records() if word in record["url"]]
+    return [(record["status"], record["attempts"], record["runs"]) for record in found]
+
+
+def require_recorded(sidecar: Sidecar, word: str, *wanted: tuple[str, int, int]) -> None:
+    """They are these; what may be buffered for 100 ms, as counts of duplicates are, is waited for."""
+    deadline = time.monotonic() + 5
+    while (found := recorded(sidecar, word)) != list(wanted) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert found == list(wanted)
+
+
 def wait_until(condition: object, timeout: float = 20) -> None:
     """Wait until a callable says yes. Raises AssertionError after `timeout` s."""
     assert callable(condition)

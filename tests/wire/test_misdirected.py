@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.wire.raw import HOST, INTERNATIONAL, Answer, Origin, ask, outcome, post, recorder, through
+from tests.wire.raw import HOST, INTERNATIONAL, Answer, Origin, ask, outcome, post, recorder, require_recorded, through
 from tests.wire.sidecars import Sidecar, running_for
 
 OTHER, WATCHED, FREE = "other.test", "watched.test", "free.test"
@@ -36,19 +36,16 @@ class World:
     def require_nothing_done(self, answer: Answer, path: str, why: str = "misdirected") -> None:
         assert (answer.status, f"urn:ledger:problem:{why}".encode() in answer.body) == (400, True)
         assert outcome(answer) == (b"refused" if why == "misdirected" else b"")
-        assert (self.effects(path), self.records(path)) == (0, [])
+        assert self.effects(path) == 0
+        require_recorded(self.sidecar, path)
 
     def require_done_once(self, answers: list[Answer], path: str) -> None:
         assert [outcome(answer) for answer in answers] == [b"executed", *[b"replayed"] * (len(answers) - 1)]
-        assert (self.effects(path), self.records(path)) == (1, [("success", len(answers), 1)])
+        assert self.effects(path) == 1
+        require_recorded(self.sidecar, path, ("success", len(answers), 1))
 
     def effects(self, path: str) -> int:
         return len([*self.tls.requests(path.encode()), *self.plain.requests(path.encode())])
-
-    def records(self, path: str) -> list[tuple[str, int, int]]:
-        """Status, attempts and runs of each."""
-        found = [record for record in self.sidecar.records() if path in record["url"]]
-        return [(record["status"], record["attempts"], record["runs"]) for record in found]
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +130,8 @@ def test_the_same_host_in_another_spelling_is_the_same(world: World, host: str) 
     for path, told in ((f"/free/{next(NUMBERS)}.", b""), (f"/ruled/{next(NUMBERS)}.", b"executed")):
         with through(world.sidecar) as connection:
             assert outcome(ask(connection, post(f"{path}/plain", b"x", host=host))) == told
-        assert (world.effects(path), world.records(path)) == (1, [("success", 1, 1)] if told else [])
+        assert world.effects(path) == 1
+        require_recorded(world.sidecar, path, *([("success", 1, 1)] if told else []))
 
 
 @pytest.mark.parametrize("host", [HOST, HOST.upper(), f"{HOST}:443"])
@@ -142,7 +140,8 @@ def test_the_same_host_in_the_target_is_the_same(world: World, host: str) -> Non
         with through(world.sidecar) as connection:
             answer = ask(connection, post(f"https://{host}{path}/plain", b"x"))
             assert (answer.status, outcome(answer)) == (200, told)
-        assert (world.effects(path), world.records(path)) == (1, [("success", 1, 1)] if told else [])
+        assert world.effects(path) == 1
+        require_recorded(world.sidecar, path, *([("success", 1, 1)] if told else []))
 
 
 @pytest.mark.parametrize("way", ["short", "long"])
@@ -155,7 +154,8 @@ def test_a_tunnel_to_the_same_host_in_another_spelling_leads_there(world: World,
             told.append(ask(connection, post(f"{ruled}/plain", b"x", host=host, chunked=way == "long")))
             assert ask(connection, post(f"{free}/plain", b"x", host=host, chunked=way == "long")).status == 200
     world.require_done_once(told, ruled)
-    assert (world.effects(free), world.records(free)) == (len(told), [])
+    assert world.effects(free) == len(told)
+    require_recorded(world.sidecar, free)
 
 
 @pytest.mark.parametrize("way", ["short", "long"])
@@ -169,7 +169,8 @@ def test_an_international_name_is_one_host(world: World, asked: str, way: str) -
             assert ask(connection, post(f"{free}/plain", b"x", host=host, chunked=way == "long")).status == 200
     world.require_done_once(told, ruled)
     assert world.tls.requests(ruled.encode())[0].head.count(f"\r\nHost: {asked}\r\n".encode()) == 1
-    assert (world.effects(free), world.records(free)) == (len(told), [])
+    assert world.effects(free) == len(told)
+    require_recorded(world.sidecar, free)
     plain = f"/ruled/{next(NUMBERS)}."
     with socket.create_connection(("127.0.0.1", world.sidecar.port), 20) as raw:
         said = [ask(raw, post(f"http://{asked}{plain}/plain", b"x", host=host)) for host in (asked, INTERNATIONAL)]

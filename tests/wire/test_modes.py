@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.upstream import Upstream, running_upstream
-from tests.wire.raw import ADDRESS, HOST, Origin, ask, post, read_answer, recorder
+from tests.wire.raw import ADDRESS, HOST, Origin, ask, post, read_answer, recorder, require_recorded
 from tests.wire.sidecars import RULES, Sidecar, admin_of, launch, ledger, running_for, start
 
 CHARGE = ("https://api.stripe.com/v1/charges", {"amount": 7})
@@ -213,8 +213,7 @@ def test_who_asks_for_an_address_and_says_a_ruled_name_inside_is_held_to_its_rul
             told.append(ask(connection, posted(f"/ruled/inside-{way}", HOST, way)).value(b"ledger-outcome"))
     assert told == [b"executed", b"replayed"]
     assert len(world.secure.requests(f"inside-{way}".encode())) == 1
-    found = [record for record in world.sidecar.records() if f"inside-{way}" in record["url"]]
-    assert [(record["status"], record["attempts"], record["runs"]) for record in found] == [("success", 2, 1)]
+    require_recorded(world.sidecar, f"inside-{way}", ("success", 2, 1))
 
 
 def test_who_asks_for_an_address_and_says_a_free_name_inside_is_led_where_it_really_is(led: tuple[Led, str]) -> None:
@@ -228,7 +227,7 @@ def test_who_asks_for_an_address_and_says_a_free_name_inside_is_led_where_it_rea
         answer = ask(connection, post("/free/plain", b"x", host="other.test"))
         assert (answer.status, answer.value(b"ledger-outcome")) == (200, b"")
     assert len(world.plain.requests(b"/free/plain")) == 1
-    assert not [record for record in world.sidecar.records() if "/free/" in record["url"]]
+    require_recorded(world.sidecar, "/free/")
 
 
 class CorporateProxy:

@@ -16,7 +16,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.wire.raw import HOST, Answer, Origin, ask, outcome, read_answer, recorder, through, wait_until
+from tests.wire.raw import (
+    HOST,
+    Answer,
+    Origin,
+    ask,
+    outcome,
+    read_answer,
+    recorder,
+    require_recorded,
+    through,
+    wait_until,
+)
 from tests.wire.recorder import bomb
 from tests.wire.sidecars import Sidecar, running_for
 
@@ -73,12 +84,6 @@ def within(sidecar: Sidecar, allowed: int = ALLOWED) -> Iterator[None]:
     assert memory(sidecar, "VmHWM") - before <= allowed
 
 
-def recorded(sidecar: Sidecar, word: str) -> list[tuple[str, int, int]]:
-    """Status, attempts and runs of every record with this in its URL."""
-    found = [record for record in sidecar.records() if word in record["url"]]
-    return [(record["status"], record["attempts"], record["runs"]) for record in found]
-
-
 def memory(sidecar: Sidecar, name: str) -> int:
     status = Path(f"/proc/{sidecar.process.pid}/status").read_text()
     found = re.search(rf"{name}:\s+(\d+) kB", status)
@@ -97,7 +102,7 @@ def test_a_flood_of_an_answer_passes_in_bounded_memory(origin: Origin, sidecar: 
         again = post(sidecar, f"/ruled/{LARGE}/flood", b"")
         assert (again.status, again.value(b"ledger-outcome")) == (409, b"not-kept")
         assert len(origin.requests(b"flood")) == 1
-    assert recorded(sidecar, "flood") == ([("success", 2, 1)] if where == "ruled" else [])
+    require_recorded(sidecar, "flood", *([("success", 2, 1)] if where == "ruled" else []))
 
 
 def drained(connection: socket.socket) -> int:
@@ -120,7 +125,7 @@ def test_a_flood_of_a_request_passes_in_bounded_memory(origin: Origin, sidecar: 
     assert (answer.status, answer.body) == (200, b"swallowed %d" % size)
     assert (answer.value(b"ledger-outcome") == b"executed") == (where == "ruled")
     assert len(origin.requests(b"swallow")) == 1
-    assert recorded(sidecar, "swallow") == ([("success", 1, 1)] if where == "ruled" else [])
+    require_recorded(sidecar, "swallow", *([("success", 1, 1)] if where == "ruled" else []))
 
 
 @pytest.mark.parametrize("packed", ["tightly", "as a text is"])
@@ -134,7 +139,7 @@ def test_a_body_that_blows_up_when_it_is_decoded_does_not(
         told = [outcome(post(sidecar, f"/{rule}/bomb-sent/plain", body, *fields)) for _ in range(2)]
     assert told == [b"executed", b"replayed"]
     assert [seen.body for seen in origin.requests(b"bomb-sent")] == [body]
-    assert recorded(sidecar, "bomb-sent") == [("success", 2, 1)]
+    require_recorded(sidecar, "bomb-sent", ("success", 2, 1))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +155,7 @@ def test_an_answer_that_blows_up_when_it_is_decoded_does_not(
     assert outcome(second) == then
     assert second.body == first.body or then == b"held"
     assert len(origin.requests(b"/bomb")) == 1
-    assert recorded(sidecar, "/bomb") == [(status, 2, int(status == "success"))]
+    require_recorded(sidecar, "/bomb", (status, 2, int(status == "success")))
 
 
 def test_deep_json_is_taken_as_it_is(origin: Origin, sidecar: Sidecar) -> None:
@@ -159,7 +164,7 @@ def test_deep_json_is_taken_as_it_is(origin: Origin, sidecar: Sidecar) -> None:
         told = [outcome(post(sidecar, "/read/deep/plain", deep, b"Content-Type: application/json")) for _ in range(2)]
     assert told == [b"executed", b"replayed"]
     assert [seen.body for seen in origin.requests(b"/deep/")] == [deep]
-    assert recorded(sidecar, "/deep/") == [("success", 2, 1)]
+    require_recorded(sidecar, "/deep/", ("success", 2, 1))
 
 
 @pytest.mark.parametrize("how", ["one", "many", "never ending line"])
@@ -256,7 +261,7 @@ def test_half_open_connections_are_dropped_and_others_served(origin: Origin, sid
             with contextlib.suppress(ConnectionError):
                 while raw.recv(4096):  # a timeout here fails the test
                     pass
-    assert recorded(sidecar, "") == [("success", 1, 1)] * 21
+    require_recorded(sidecar, "", *[("success", 1, 1)] * 21)
     assert len(origin.requests()) == 22, "these, and those that warmed it up"
 
 
@@ -266,7 +271,7 @@ def test_a_body_that_never_comes_whole_holds_nobody_up(origin: Origin, sidecar: 
         answers = [post(sidecar, "/ruled/plain", b"whole %d" % n).status for n in range(5)]
     assert answers == [200] * 5
     assert not [seen for seen in origin.requests() if b"half" in seen.body]
-    assert recorded(sidecar, "") == [("success", 1, 1)] * 6
+    require_recorded(sidecar, "", *[("success", 1, 1)] * 6)
 
 
 def test_a_request_to_the_sidecar_itself_goes_nowhere(origin: Origin, sidecar: Sidecar) -> None:
@@ -295,4 +300,4 @@ def test_many_at_once_are_each_answered_once(origin: Origin, sidecar: Sidecar) -
         thread.join()
     assert sorted(told) == [b"executed"] + [b"replayed"] * 19
     assert len(origin.requests(b"chunked-large")) == 1
-    assert recorded(sidecar, "chunked-large") == [("success", 20, 1)]
+    require_recorded(sidecar, "chunked-large", ("success", 20, 1))

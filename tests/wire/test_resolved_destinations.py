@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.wire.namespaces import Host, require_namespaces
-from tests.wire.raw import Origin, recorder
+from tests.wire.raw import Origin, recorder, require_recorded
 from tests.wire.sidecars import Sidecar, command
 
 TOKEN = "correct-horse-9"
@@ -121,8 +121,7 @@ def test_others_are_carried_elsewhere(machine: Machine, wide: Sidecar, name: str
     told = [machine.post(wide, name, f"/ruled/{name}") for _ in range(2)]
     assert told == ["000 200 executed", "000 200 replayed"]
     assert machine.requests(f"/ruled/{name}") == 1
-    (record,) = [one for one in wide.records() if f"//{name}.test" in one["url"]]
-    assert (record["status"], record["attempts"], record["runs"]) == ("success", 2, 1)
+    require_recorded(wide, f"//{name}.test", ("success", 2, 1))
 
 
 def test_who_is_on_this_machine_is_carried_where_he_could_go_himself(machine: Machine) -> None:

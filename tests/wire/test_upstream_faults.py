@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.wire.fault_proxy import Line, line
-from tests.wire.raw import HOST, Answer, Origin, ask, outcome, recorder, through, wait_until
+from tests.wire.raw import HOST, Answer, Origin, ask, outcome, recorder, require_recorded, through, wait_until
 from tests.wire.sidecars import Sidecar, running_for
 
 RULES = f'rules: [{{name: ruled, match: {{method: POST, url: "https://{HOST}/**"}}, wait: 1s}}]'
@@ -59,8 +59,7 @@ def test_a_fault_after_a_byte_may_have_gone_leaves_an_unknown(world: World, size
     wait_until(lambda: world.record(f"/{size}/{name}")["status"] == "unknown")
     again = world.post(name, size)
     assert (again.status, again.value(b"ledger-outcome")) == (409, b"held")
-    record = world.record(f"/{size}/{name}")
-    assert (record["status"], record["attempts"], record["runs"]) == ("unknown", 2, 0)
+    require_recorded(world.sidecar, f"/{size}/{name}", ("unknown", 2, 0))
     arrived = len(world.origin.requests(f"/{size}/{name} ".encode()))
     assert arrived == (0 if when == "early" else 1), "once at most, whatever was retried"
 
@@ -111,10 +110,10 @@ def test_a_fault_before_a_byte_of_the_request_is_a_failure_and_a_retry_executes(
     far.line.breaks(way, down=passed)
     first = far.post(name)
     assert (first.status, outcome(first), b"did not happen" in first.body) == (502, b"failed", True)
-    assert (far.record(name)["status"], far.record(name)["runs"]) == ("failed", 0)
+    require_recorded(far.sidecar, name, ("failed", 1, 0))
     assert far.origin.requests(name.encode()) == []
     require_healed(far, name, SMALL, [(200, b"executed"), (200, b"replayed")])
-    assert (far.record(name)["status"], far.record(name)["runs"]) == ("success", 1)
+    require_recorded(far.sidecar, name, ("success", 3, 1))
     assert len(far.origin.requests(name.encode())) == 1
 
 
@@ -136,7 +135,7 @@ def test_a_fault_of_the_line_behind_that_leaves_an_unknown(far: Far, way: str, w
     assert broken or (first.status, outcome(first)) == (504, b"unknown")
     wait_until(lambda: far.record(name)["status"] == "unknown")
     require_healed(far, name, size, [(409, b"held")] * 2)
-    assert (far.record(name)["status"], far.record(name)["attempts"], far.record(name)["runs"]) == ("unknown", 3, 0)
+    require_recorded(far.sidecar, name, ("unknown", 3, 0))
     whole = [seen for seen in far.origin.requests(name.encode()) if len(seen.body) == size]
     # What ends its own direction alone goes on taking the request, until the sidecar has noticed.
     possible = {0, 1} if way == "half-close" else {0}
