@@ -36,6 +36,11 @@ def outcome(answer: httpx.Response) -> str | None:
     return answer.headers.get("Ledger-Outcome")
 
 
+def settled(sidecar: Sidecar) -> list[tuple[str, int]]:
+    """Each record's status, and how often its operation was asked for."""
+    return [(record["status"], record["attempts"]) for record in sidecar.records()]
+
+
 def curl(sidecar: Sidecar, *words: str) -> str:
     """What curl was told: status and Ledger-Outcome."""
     if not shutil.which("curl"):
@@ -59,6 +64,7 @@ def test_as_the_origin_itself(tmp_path: Path, upstream: Upstream) -> None:
         with httpx.Client(base_url=secure, verify=trusted, trust_env=False) as agent:
             assert outcome(agent.post("/v1/charges", json=CHARGE[1])) == "replayed"
             assert agent.get("/v1/balance").status_code == 200
+        assert settled(sidecar) == [("success", 3)]
     assert len(upstream.effects()) == 1
     assert {line["target"] for line in upstream.lines()} == {"/v1/charges", "/v1/balance"}
     assert {dict(line["headers"]).get("Host") for line in upstream.lines() if "headers" in line} <= {"api.stripe.com"}
@@ -71,6 +77,7 @@ def test_as_a_socks_proxy(tmp_path: Path, upstream: Upstream, scheme: str) -> No
     with mode(tmp_path, upstream, "socks5") as sidecar:
         words = ["--proxy", f"{scheme}://127.0.0.1:{sidecar.port}", *found, "-d", "amount=7", CHARGE[0]]
         assert [curl(sidecar, *words) for _ in range(2)] == ["200 executed", "200 replayed"]
+        assert settled(sidecar) == [("success", 2)]
     assert len(upstream.effects()) == 1
 
 
@@ -82,6 +89,7 @@ def test_a_socks_proxy_leaves_the_rest_alone_and_refuses_what_is_denied(tmp_path
                 proxy = ["--proxy", f"{scheme}://127.0.0.1:{sidecar.port}", "-d", "x=1"]
                 assert curl(sidecar, *proxy, f"http://localhost:{other.port}/ok/{scheme}").split() == ["200"]
                 assert curl(sidecar, *proxy, f"http://localhost:{no.port}/ok/x").split()[0] in ("000", "403")
+            assert sidecar.records() == []
         assert len(other.effects()) == 2
         assert no.lines() == []
 
@@ -329,6 +337,7 @@ def test_in_front_of_a_service_on_its_own_machine(tmp_path: Path) -> None:
                 known = {"Proxy-Authorization": "Bearer correct-horse-9"}
                 said = [outcome(agent.post("/ok/1", json={}, headers=known)) for _ in range(2)]
             assert said == ["executed", "replayed"]
+            assert settled(sidecar) == [("success", 2)]
         assert len(near.effects()) == 1
 
 

@@ -43,7 +43,9 @@ def test_a_bad_certificate_is_a_failure_with_no_request_sent(tmp_path: Path, ups
     with running_upstream(tmp_path / "other", hosts=("elsewhere.example",)) as wrong_name:
         with running(tmp_path / "s", wrong_name) as sidecar:
             answer = sidecar.post("/ok/charges")
+            (record,) = sidecar.records()
         assert (answer.status_code, answer.headers["ledger-outcome"]) == (502, "failed")
+        assert (record["status"], record["runs"]) == ("failed", 0)
         assert wrong_name.lines() == []
 
 
@@ -75,8 +77,9 @@ def test_an_unruled_host_shows_its_own_certificate(sidecar: Sidecar, upstream: U
 
 def test_a_host_header_that_names_another_host_is_refused(sidecar: Sidecar, upstream: Upstream) -> None:
     answer = sidecar.post("/ok/charges", Host="evil.example")
-    assert answer.status_code == 400
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:ledger:problem:misdirected")
     assert upstream.lines() == []
+    assert sidecar.records() == []
 
 
 def test_a_full_disk_refuses_and_sends_nothing(tmp_path: Path, upstream: Upstream) -> None:

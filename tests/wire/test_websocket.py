@@ -88,6 +88,8 @@ async def test_it_says_what_it_says_without_ledger(tmp_path: Path) -> None:
                 assert await live.receive_bytes() == LARGE
                 await live.send_str("bye")
                 closed = await live.receive()
+            (record,) = sidecar.records()
     assert (closed.type, closed.data, closed.extra) == (WSMsgType.CLOSE, 4001, "so long")
     assert outcomes == ["executed", "replayed"]
     assert charges == [b"amount=5"]
+    assert (record["status"], record["attempts"], record["runs"]) == ("success", 2, 1)
