@@ -210,7 +210,7 @@ UNAVAILABLE = Problem(
     "ledger-unavailable",
     503,
     "refused",
-    "The ledger could not be written, so nothing was sent",
+    "The ledger could not be used, so nothing was sent",
     "This attempt had no effect; what an earlier one of the same operation had, its record tells. "
     "Repeat later; an operator must look at the ledger.",
     {"Retry-After": "5"},
