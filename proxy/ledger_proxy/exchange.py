@@ -156,7 +156,7 @@ class Exchange:
         took = time.perf_counter() - started
         self.tally.count(reply, merged(operation, reply.record))
         self.measures.answered(operation.rule, reply.answer, took)
-        if self._keeper.owes(reply.record):
+        if reply.outcome is not None and self._keeper.owes(reply.record):  # not for each duplicate that asks meanwhile
             self._failing.owed(reply.record)
         if logger.isEnabledFor(logging.INFO):
             logger.info("%s: %s", operation.rule, reply.answer, extra=_told(reply, took))
