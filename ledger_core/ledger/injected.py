@@ -14,7 +14,7 @@ from typing import Any, get_args, get_type_hints
 _CLASSES = {
     # https://openai.github.io/openai-agents-python/tools/ (ToolContext inherits from it)
     "agents": {"RunContextWrapper"},
-    # https://python.langchain.com/docs/how_to/tool_runtime/ (InjectedToolCallId inherits from it)
+    # https://docs.langchain.com/oss/python/langchain/tools (call id, state and store inherit from InjectedToolArg)
     "langchain_core": {
         *("InjectedToolArg", "_DirectlyInjectedToolArg", "RunnableConfig", "BaseCallbackManager", "BaseRunManager"),
     },
@@ -22,6 +22,8 @@ _CLASSES = {
     "fastmcp": {"Context"},
     "pydantic_ai": {"RunContext"},
 }
+_BY_THE_PROGRAM = "InjectedToolArg"
+"""As such it only keeps the argument from the model: whose account it is, says the program, and that counts."""
 
 
 def injected_by_a_framework(fn: Callable[..., Any]) -> frozenset[str]:
@@ -50,4 +52,6 @@ def _parts(hint: Any) -> Iterator[Any]:
 def is_injected(part: Any) -> bool:
     """Whether it is such a class, or an instance of one."""
     kind = part if isinstance(part, type) else type(part)
+    if kind.__name__ == _BY_THE_PROGRAM:
+        return False
     return any(base.__name__ in _CLASSES.get(base.__module__.partition(".")[0], ()) for base in kind.__mro__)

@@ -9,7 +9,15 @@ import pytest
 from agents import FunctionTool, RunContextWrapper, function_tool
 from agents.tool_context import ToolContext
 from langchain_core.runnables import RunnableConfig
-from langchain_core.tools import BaseTool, InjectedToolCallId, StructuredTool, Tool, ToolException, tool
+from langchain_core.tools import (
+    BaseTool,
+    InjectedToolArg,
+    InjectedToolCallId,
+    StructuredTool,
+    Tool,
+    ToolException,
+    tool,
+)
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from mcp.server.fastmcp import Context
 
@@ -345,6 +353,20 @@ class TestWhatAFrameworkFillsIn:
         def fn(a: Nowhere, ctx: RunContextWrapper[Any]) -> None: ...  # type: ignore[name-defined]  # noqa: F821
 
         assert known(fn).ignored == {"ctx"}
+
+    def test_what_the_program_fills_in_counts_two_customers_are_two_charges(self, guard: Guard) -> None:
+        """https://docs.langchain.com/oss/python/langchain/tools: an InjectedToolArg is what the model must not choose,
+        such as whose account it is."""
+
+        def charge(amount: int, customer: Annotated[str, InjectedToolArg]) -> str:
+            """Charge."""
+            sent.append((customer, amount))
+            return "charged"
+
+        [safe] = guard.wrap_tools([tool(charge)])
+        for customer in ("ada", "bob", "ada"):
+            safe.invoke({"amount": 5, "customer": customer})
+        assert sent == [("ada", 5), ("bob", 5)]
 
     def test_an_injected_call_id_is_not_part_of_the_operation(self, guard: Guard) -> None:
         def send(to: str, tool_call_id: Annotated[str, InjectedToolCallId]) -> str:
