@@ -153,8 +153,6 @@ class Guard:
         names the effect. collect: run a generator to its end; its items are the result.
         Raises ValueError and TypeError; then nothing is changed.
         """
-        from ledger.policy import OnUnknown
-
         told: dict[str, Any] = {"unlimited": unlimited, "replay": replay, "max": max, "window": ttl, "wait": wait}
         told |= {"verify": verify, "key": key, "collect": collect}
         changes = {name: value for name, value in told.items() if value is not None}
@@ -164,7 +162,7 @@ class Guard:
         if timeout != "default":
             changes["timeout"] = timeout
         if on_unknown is not None:
-            changes["on_unknown"] = OnUnknown(on_unknown)
+            changes["on_unknown"] = on_unknown
         self._works.policies.tell(tool if isinstance(tool, str) else self._works.tool_of(tool).identity, changes)
         return self
 
@@ -279,6 +277,8 @@ class Guard:
         from ledger import reporting
         from ledger.ports import Query
 
+        if limit is not None and (not isinstance(limit, int) or limit < 1):
+            raise ValueError(f"limit must be a whole number of at least 1, not {limit!r}")
         name: str | None = None
         identity: str | None = None
         if isinstance(tool, str):

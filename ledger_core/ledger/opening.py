@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -24,6 +25,8 @@ class Opening:
         """store: whose owner closes it; without one, the file LEDGER_DB is opened and closed here."""
         self._store, self._observe = store, observe
         self._opened: tuple[int, Engine] | None = None
+        self._places: dict[str, str] = {}
+        """Where a ledger of this name was when it was first opened, whatever the working folder is now."""
         self._left: list[Engine] = []
         self._lock = forks.free_in_child(threading.RLock())
         _openings.add(self)
@@ -68,7 +71,8 @@ class Opening:
         path = settings.database()
         if "://" in path:
             raise StoreUnavailable(f"LEDGER_DB={path} is a URL, and guard opens files; give the path of a file")
-        return Engine(_SQLite(path, cipher=_cipher()), owns=True, observe=self._observe)
+        place = self._places.setdefault(path, os.path.abspath(path))
+        return Engine(_SQLite(place, cipher=_cipher()), owns=True, observe=self._observe)
 
 
 _openings: weakref.WeakSet[Opening] = weakref.WeakSet()

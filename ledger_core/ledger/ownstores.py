@@ -32,6 +32,8 @@ def adopt(store: SyncStore | Store) -> SyncStore:
 
 
 def _lifted(store: SyncStore | Store, kind: type[LiftedStore]) -> SyncStore:
+    if isinstance(store, type):
+        raise TypeError(f"{store.__name__} is a class, no store; write Guard(store={store.__name__}())")
     if hasattr(store, "insert"):
         return cast("SyncStore", store)
     return kind(store, Shape(Record, shown, read))

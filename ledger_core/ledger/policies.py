@@ -65,6 +65,8 @@ class Policies:
 def _compile(name: str, told: Mapping[str, Any], strict: bool) -> CallPolicy:
     _check_numbers(told)
     rest = dict(told)
+    if "on_unknown" in rest:
+        rest["on_unknown"] = _on_unknown(rest["on_unknown"])
     verify, key, collect = rest.pop("verify", None), rest.pop("key", None), rest.pop("collect", False)
     if verify is not None and not callable(verify):
         raise TypeError(f"verify must be a function of the same arguments, not a {type(verify).__name__}")
@@ -75,6 +77,13 @@ def _compile(name: str, told: Mapping[str, Any], strict: bool) -> CallPolicy:
     policy = Policy(**{"timeout": timeout, "wait": wait, **({} if verify is None else _VERIFIED), **rest})
     draft = Record(id="", tool=name, kind=Kind.CALL, lease=policy.lease, timeout=policy.timeout, window=policy.window)
     return CallPolicy(policy, draft.bare(), verify, None if key is None else key_rule(key), collect)
+
+
+def _on_unknown(told: str) -> OnUnknown:
+    # Nothing to send again: a function has no upstream that knows a key of ours.
+    if told not in set(OnUnknown) - {OnUnknown.RESEND}:
+        raise ValueError(f"on_unknown must be 'hold' or 'retry', not {told!r:.60}")
+    return OnUnknown(told)
 
 
 def _check_numbers(told: Mapping[str, Any]) -> None:

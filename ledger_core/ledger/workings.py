@@ -85,8 +85,11 @@ class Workings:
         done = partial(prepared.work, *args, **kwargs)
         return engine.acall(intent, done) if prepared.function.awaited else engine.call(intent, done)
 
-    def _prepare(self, called: Callable[..., Any], tool: Tool | None) -> _Prepared:
+    def _prepare(self, called: Any, tool: Tool | None) -> _Prepared:
         """Raises TypeError for what cannot be guarded."""
+        if not callable(called) and frameworks.is_tool(called):
+            name = called.name
+            raise TypeError(f"{name} is a tool object, which guard cannot call; guard it: guard.wrap_tools([{name}])")
         fn, behind = self._behind(called)
         function, policies = known(fn), self.policies.compiled
         plain = tool is None and fn is called and type(fn) is FunctionType

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -50,7 +51,8 @@ class SqliteStore:
 
         Raises NotALedger, StoreUnavailable.
         """
-        self.path, self._durability, self._cipher = str(path), durability, cipher
+        # In full: a program may change its working folder, and then open the file once more in a forked child.
+        self.path, self._durability, self._cipher = os.path.abspath(path), durability, cipher
         self._writer = open_ledger(self.path, durability, create, cipher)
         self.imported = ledger_once.was_imported(self._writer)
         """Whether there are records under the ids that Ledger-Once gave them."""
