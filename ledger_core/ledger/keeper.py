@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Iterator
+from weakref import ref
 
 from ledger import clock, lifecycle, notices, owners
 from ledger.drivers import AsyncPort, Port, arun, run
@@ -97,8 +98,12 @@ class AsyncKeeper:
         return marked
 
 
+_indebted: set[Keeper] = set()
+"""Keepers that owe outcomes. Here, so that they are there until they paid, though nobody else knows them any more."""
+
+
 class Keeper:
-    """One daemon thread for all of a process's guarded calls, started by the first of them.
+    """One daemon thread for all of a process's guarded calls, started by the first of them; it ends with its keeper.
 
     Only claims between `take` and `drop` are renewed, and every beat tries the outcomes that are owed.
     """
@@ -127,6 +132,7 @@ class Keeper:
         """Write this outcome as soon as the store can take it."""
         with self._lock:
             self._owed.append((step, port))
+            _indebted.add(self)
             self._start()
 
     def pay(self) -> None:
@@ -138,6 +144,9 @@ class Keeper:
                 run(step, port)
             except LedgerError:
                 self.owe(step, port)
+        with self._lock:
+            if not self._owed:
+                _indebted.discard(self)
 
     def beat(self) -> None:
         """Renew what is held, then try what is owed. A store that fails now is tried again at the next beat."""
@@ -163,7 +172,9 @@ class Keeper:
 
     def _start(self) -> None:
         if self._thread is None and not self._stop.is_set():
-            thread = threading.Thread(target=self._run, name="ledger-keeper", daemon=True)
+            # It knows the keeper weakly, and is woken when that is gone.
+            stop, keeper = self._stop, ref(self, lambda _: stop.set())
+            thread = threading.Thread(target=_keep, args=(keeper, stop, self._beat), name="ledger-keeper", daemon=True)
             try:
                 thread.start()
                 self._thread = thread
@@ -173,16 +184,23 @@ class Keeper:
                 if "interpreter shutdown" not in str(error):
                     raise
 
-    def _run(self) -> None:
-        elapsed = 0.0
-        while not self._stop.wait(self._beat):
-            with _going_on():
-                self.beat()
-            elapsed += self._beat
-            if elapsed >= self._sweep:
-                elapsed = 0.0
-                with _going_on():
-                    self.sweep()
+    def _turn(self, elapsed: float) -> float:
+        """One beat, and a sweep where it is time. elapsed: since the last sweep, before and after."""
+        with _going_on():
+            self.beat()
+        elapsed += self._beat
+        if elapsed < self._sweep:
+            return elapsed
+        with _going_on():
+            self.sweep()
+        return 0.0
+
+
+def _keep(whose: ref[Keeper], stop: threading.Event, beat: float) -> None:
+    elapsed = 0.0
+    while not stop.wait(beat) and (keeper := whose()) is not None:
+        elapsed = keeper._turn(elapsed)
+        del keeper
 
 
 def _held(record: Record) -> Held:

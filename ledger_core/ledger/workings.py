@@ -29,21 +29,25 @@ from ledger.varying import CALLS, SECONDS, Watch
 
 @value
 class _Prepared:
-    """What all calls of a function have in common, for as long as its name and the policies stay.
+    """What all calls of a function have in common. told: for `tool`. through: see `Intent`."""
 
-    whose: what was called; another function may have its id once it is gone. fn: the function behind it. work: what
-    runs. told: for `tool`. through: see `Intent`.
-    """
-
-    whose: ref[Callable[..., Any]] | None
-    name: str
-    policies: dict[str, CallPolicy]
-    fn: Callable[..., Any]
     function: Function
     tool: Tool
     told: CallPolicy
-    work: Callable[..., Any]
     through: bool
+
+
+@value
+class _Seen:
+    """What was prepared for a plain function at its last call, for as long as its name and the policies stay.
+
+    whose: the function; another one may have its id once it is gone, and nothing here keeps it.
+    """
+
+    whose: ref[Callable[..., Any]]
+    name: str
+    policies: dict[str, CallPolicy]
+    prepared: _Prepared
 
 
 class Workings:
@@ -54,7 +58,7 @@ class Workings:
         self.policies, self.observers = Policies(strict), Observers()
         self.opening = Opening(store, self.observers.hear)
         self._watch = Watch()
-        self._prepared: dict[int, _Prepared] = {}
+        self._seen: dict[int, _Seen] = {}
         """By the function's id, which is found in a quarter of the time that a WeakKeyDictionary takes."""
 
     def run(
@@ -69,40 +73,40 @@ class Workings:
         forced: bool = False,
     ) -> Any:
         """Put one call through the engine; a coroutine where the function is async. See `Guard.__call__`."""
-        prepared = self._prepared.get(id(fn)) if tool is None else None
+        seen = self._seen.get(id(fn)) if tool is None else None
         if (
-            prepared is None
-            or prepared.policies is not self.policies.compiled
-            or prepared.name != fn.__name__
-            or prepared.whose is None
-            or prepared.whose() is not fn
+            seen is not None
+            and seen.policies is self.policies.compiled
+            and seen.name == fn.__name__
+            and seen.whose() is fn
         ):
-            prepared = self._prepare(fn, tool)
+            prepared, work = seen.prepared, fn
+        else:
+            fn, prepared, work = self._prepare(fn, tool)
         if key is not None and prepared.function.takes_key:
             kwargs["key"], key = key, None
         engine = self.opening.engine
-        intent = self._intent(engine, prepared, args, kwargs, key, blocked, forced)
-        done = partial(prepared.work, *args, **kwargs)
+        intent = self._intent(engine, prepared, fn, args, kwargs, key, blocked, forced)
+        done = partial(work, *args, **kwargs)
         return engine.acall(intent, done) if prepared.function.awaited else engine.call(intent, done)
 
-    def _prepare(self, called: Any, tool: Tool | None) -> _Prepared:
-        """Raises TypeError for what cannot be guarded."""
+    def _prepare(self, called: Any, tool: Tool | None) -> tuple[Callable[..., Any], _Prepared, Callable[..., Any]]:
+        """The function behind what is called, what its calls have in common, and what runs. Raises TypeError for what
+        cannot be guarded."""
         if not callable(called) and frameworks.is_tool(called):
             name = called.name
             raise TypeError(f"{name} is a tool object, which guard cannot call; guard it: guard.wrap_tools([{name}])")
         fn, behind = self._behind(called)
         function, policies = known(fn), self.policies.compiled
-        plain = tool is None and fn is called and type(fn) is FunctionType
-        tool = tool or behind or function.tool
-        told = self.policies.of(tool)
-        work = _work(fn, function, tool, told.collect)
-        number = id(called)
-        whose = ref(called, lambda _: self._prepared.pop(number, None)) if plain else None
-        name, through = getattr(called, "__name__", ""), wrapping.is_guarded(fn)
-        prepared = _Prepared(whose, name, policies, fn, function, tool, told, work, through)
-        if plain:
-            self._prepared[number] = prepared
-        return prepared
+        as_tool = tool or behind or function.tool
+        told = self.policies.of(as_tool)
+        work = _work(fn, function, as_tool, told.collect)
+        prepared = _Prepared(function, as_tool, told, wrapping.is_guarded(fn))
+        if tool is None and work is called and type(fn) is FunctionType:
+            number = id(fn)
+            whose: ref[Callable[..., Any]] = ref(fn, lambda _: self._seen.pop(number, None))
+            self._seen[number] = _Seen(whose, fn.__name__, policies, prepared)
+        return fn, prepared, work
 
     def id_of(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], key: str | None) -> str:
         """The id that such a call has here and now. Raises what the call would raise before it runs."""
@@ -111,10 +115,10 @@ class Workings:
             fn, tool = frameworks.function_of(target), frameworks.tool_of(target, self)
         if fn is None:
             raise TypeError(f"the function behind {target.name} cannot be told; name the record by its id")
-        prepared = self._prepare(fn, tool)
+        fn, prepared, _ = self._prepare(fn, tool)
         if key is not None and prepared.function.takes_key:
             kwargs["key"], key = key, None
-        return self._intent(self.opening.engine, prepared, args, kwargs, key, None, True).draft.id
+        return self._intent(self.opening.engine, prepared, fn, args, kwargs, key, None, True).draft.id
 
     def tool_of(self, target: Any) -> Tool:
         """Which tool a function or a framework's tool object is."""
@@ -146,13 +150,14 @@ class Workings:
         self,
         engine: Engine,
         prepared: _Prepared,
+        fn: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
         key: str | None,
         blocked: object,
         forced: bool,
     ) -> Intent:
-        fn, function, tool, told = prepared.fn, prepared.function, prepared.tool, prepared.told
+        function, tool, told = prepared.function, prepared.tool, prepared.told
         arguments = fingerprint.bind(fn, function, tool.name, args, kwargs)
         wf = self._workflow.value() or settings.workflow()
         before = self._recorded_by_ledger_once(engine.store, fn, args, kwargs, wf, key) if engine.imported else None

@@ -41,7 +41,7 @@ def test_it_is_refused_in_one_line(guard: Guard, wrong: Callable[[Guard], Any], 
 
 @pytest.mark.parametrize(
     ("path", "told"),
-    [(".", r"is a folder; name a file in it"), ("missing/ledger.db", r"there is no folder .*missing")],
+    [(".", r"it is a folder; name a file in it"), ("missing/ledger.db", r"there is no folder .*missing")],
 )
 def test_a_ledger_that_can_be_at_no_such_place(tmp_path: Path, path: str, told: str) -> None:
     with pytest.raises(LedgerError, match=told):

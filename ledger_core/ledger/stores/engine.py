@@ -159,8 +159,9 @@ def _fitting(op: Op) -> Change | None:
 
 def _at_once(db: sqlite3.Connection, path: str, writes: Sequence[Write], changes: Sequence[Change]) -> None:
     """As `_transaction`, in one statement."""
-    before = db.total_changes
+    before: int | None = None
     try:
+        before = db.total_changes
         if changes[0].was is None or any([change.was is None for change in changes[1:]]):  # noqa: C419 - half the time
             refuse_unsound(db, path)
         else:
@@ -181,7 +182,7 @@ def _at_once(db: sqlite3.Connection, path: str, writes: Sequence[Write], changes
         raise
     except BaseException:
         # Broken off before the statement, or after it: those who wait must learn which.
-        if db.total_changes != before:
+        if before is not None and db.total_changes != before:
             one = len(writes) == 1
             _tell(writes, [atonce.held_one(db, before)] if one else atonce.held(db, len(changes), before))
         raise

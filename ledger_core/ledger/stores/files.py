@@ -184,11 +184,9 @@ def _refuse_damaged(db: sqlite3.Connection, path: str) -> None:
 
 def _create_private(path: str) -> None:
     if Path(path).is_dir():
-        raise StoreUnavailable(f"{path} is a folder; name a file in it, such as {Path(path, 'ledger.db')}")
+        raise StoreUnavailable(f"the ledger {path} cannot be used: it is a folder; name a file in it")
     if not Path(path).parent.is_dir():
-        raise StoreUnavailable(
-            f"there is no folder {Path(path).parent} for the ledger {path}; make it, or name another"
-        )
+        raise StoreUnavailable(f"the ledger {path} cannot be used: there is no folder {Path(path).parent}; make it")
     if not Path(path).exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 

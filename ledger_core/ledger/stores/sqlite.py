@@ -123,8 +123,8 @@ class SqliteStore:
     def look(self, record: Record) -> Record | None:
         """See `SyncStore`."""
         with self._reading:
-            self._refuse_within()
             try:  # as `translated` does, in less time: every duplicate comes here
+                self._refuse_within()
                 return reading.look(self._reader, record)
             except ERRORS as error:
                 raise ours(error, self.path) from error
