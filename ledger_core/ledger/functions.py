@@ -10,13 +10,13 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from types import CodeType, MethodType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from ledger.compact import quoted
 from ledger.injected import injected_by_a_framework
-from ledger.normal import identity_of_type, module_of
+from ledger.normal import captured, identity_of_type, module_of
 
 
 class Shape(Enum):
@@ -206,11 +206,15 @@ def _tool(fn: Callable[..., Any]) -> Tool:
     """`module.qualname`, or `module.__name__` where `__name__` was set to something else (a renamed closure).
 
     A method belongs to the class of its instance, so that two classes never share one; the instance itself is
-    told apart only by its `__ledger_id__`.
+    told apart only by its `__ledger_id__`. One that was overridden there, and is called by `super()`, is another.
     """
     if isinstance(fn, MethodType):
         owner = _owner(fn)
-        return Tool(f"{identity_of_type(owner)}.{fn.__name__}", f"{owner.__name__}.{fn.__name__}")
+        if _is_overridden(fn, owner):
+            above = _function(fn.__func__, fn.__func__.__qualname__)
+            return Tool(f"{identity_of_type(owner)}:{above.identity}", above.name, above.identity)
+        identity = f"{identity_of_type(owner)}.{fn.__name__}{_decorates(fn.__func__)}"
+        return Tool(identity, f"{owner.__name__}.{fn.__name__}")
     qualname = getattr(fn, "__qualname__", None)
     if qualname is None or isinstance(fn, type):
         owner = fn if isinstance(fn, type) else type(fn)
@@ -226,11 +230,32 @@ def _owner(fn: MethodType) -> type:
     return fn.__self__ if isinstance(fn.__self__, type) else type(fn.__self__)
 
 
+def _is_overridden(fn: MethodType, owner: type) -> bool:
+    """By their names, not as objects: a cell of a notebook that ran again made the same method anew."""
+    found: Any = inspect.getattr_static(owner, fn.__name__, None)
+    found = getattr(found, "__func__", found)
+    names = [f"{f.__qualname__}{_decorates(f)}" for f in (found, fn.__func__) if hasattr(f, "__qualname__")]
+    return len(set(names)) > 1
+
+
+def _decorates(fn: Callable[..., Any]) -> str:
+    """What tells the functions apart that one decorator made, which kept none of their names: those that they call."""
+    code: CodeType | None = getattr(fn, "__code__", None)
+    if code is None or hasattr(fn, "__wrapped__") or "<locals>" not in fn.__qualname__:
+        return ""
+    if not code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
+        return ""
+    held = [value for value in captured(fn) if isinstance(value, FunctionType | MethodType) and value is not fn]
+    return f"({', '.join(f'{module_of(value)}.{value.__qualname__}' for value in held)})" if held else ""
+
+
 def _function(fn: Callable[..., Any], qualname: str) -> Tool:
     name = getattr(fn, "__name__", qualname)
     shown = qualname.rpartition("<locals>.")[2]
     if name != qualname.rpartition(".")[2]:
         qualname = shown = name
+    else:
+        qualname += _decorates(fn)
     if name == "<lambda>" and (code := getattr(fn, "__code__", None)) is not None:
         qualname += f":{_digest_of_code(code)}"
     module = module_of(fn) if getattr(fn, "__module__", None) else "builtins"

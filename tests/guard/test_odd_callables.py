@@ -197,3 +197,95 @@ class TestPolicies:
             guard.policy(tool.charge, **told)
         guard(tool.charge, "a")
         assert guard(tool.charge, "a") is None
+
+
+class TestMethodsOverridden:
+    """`super()` leads to another method of the same name on the same instance: it is no second call of the first."""
+
+    def test_both_guarded_both_run(self, guard: Guard) -> None:
+        effects: list[str] = []
+
+        class Till:
+            @guard.once
+            def pay(self, amount: int) -> str:
+                effects.append(f"paid {amount}")
+                return f"paid {amount}"
+
+            @classmethod
+            @guard.once
+            def open(cls, drawer: int) -> str:
+                effects.append(f"opened {drawer}")
+                return f"opened {drawer}"
+
+        class Logged(Till):
+            @guard.once
+            def pay(self, amount: int) -> str:
+                effects.append("logged")
+                return super().pay(amount)
+
+            @classmethod
+            @guard.once
+            def open(cls, drawer: int) -> str:
+                return super().open(drawer)
+
+        class Quiet(Till):
+            pass
+
+        assert [Logged().pay(5), Logged().pay(5), Logged.open(1), Logged.open(1)] == ["paid 5", None, "opened 1", None]
+        assert [Quiet().pay(5), Quiet().pay(5), Till().pay(5)] == ["paid 5", None, "paid 5"]
+        assert effects == ["logged", "paid 5", "opened 1", "paid 5", "paid 5"]
+        assert {row["tool"] for row in guard.history()} == {
+            "Logged.pay",
+            "Till.pay",
+            "Logged.open",
+            "Till.open",
+            "Quiet.pay",
+        }
+
+    def test_and_without_decorators(self, guard: Guard) -> None:
+        class Till:
+            def pay(self, amount: int) -> str:
+                return f"paid {amount}"
+
+        class Logged(Till):
+            def pay(self, amount: int) -> str:
+                return str(guard(super().pay, amount))
+
+        assert guard(Logged().pay, 5) == "paid 5"
+        assert guard(Logged().pay, 5) is None
+
+
+class TestDecoratorsThatKeepNoName:
+    """Without `functools.wraps` what a decorator makes has the decorator's name, whatever it decorates."""
+
+    @staticmethod
+    def logged(fn: Callable[..., Any]) -> Callable[..., Any]:
+        def inner(*args: Any) -> Any:
+            return fn(*args)
+
+        return inner
+
+    def test_two_functions_are_two_tools(self, guard: Guard) -> None:
+        def pay(amount: int) -> str:
+            return f"paid {amount}"
+
+        def refund(amount: int) -> str:
+            return f"refunded {amount}"
+
+        paying, refunding = self.logged(pay), self.logged(refund)
+        guard.policy(paying, max=2)
+        assert [guard(paying, 5), guard(refunding, 5), guard(paying, 5)] == ["paid 5", "refunded 5", "paid 5"]
+        assert [guard(paying, 5), guard(refunding, 5), guard(self.logged(refund), 5)] == [None] * 3
+
+    def test_and_two_methods(self, guard: Guard) -> None:
+        class Till:
+            @self.logged
+            def pay(self, amount: int) -> str:
+                return f"paid {amount}"
+
+            @self.logged
+            def refund(self, amount: int) -> str:
+                return f"refunded {amount}"
+
+        till = Till()
+        assert [guard(till.pay, 5), guard(till.refund, 5), guard(Till().pay, 5)] == ["paid 5", "refunded 5", None]
