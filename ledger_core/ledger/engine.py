@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,24 +18,42 @@ from ledger.keeper import Keeper
 from ledger.ports import SyncStore
 from ledger.records import Record, Status
 from ledger.steps import Attempt, Claim, Execute, Look, Outcome, Reply, Verdict, begin
-from ledger.values import value
 
 REMEMBERED = 10_000
 """Operations of which an engine remembers that they are recorded; they are looked at before they are claimed."""
 
 
-@value
 class _Inside:
-    """An operation that this thread or task is inside of. through: see `Intent`. outer: the one around it."""
+    """An operation that this thread or task is inside of. outer: the one around it.
 
-    id: str
-    owner: str
-    through: bool
-    outer: _Inside | None
+    through: see `Intent`. left: what is guarded inside was called, and nothing proves that it had no effect.
+    """
+
+    __slots__ = ("id", "left", "outer", "owner", "through")
+
+    def __init__(self, record: Record, through: bool) -> None:
+        self.id, self.owner, self.through, self.outer = record.id, record.owner, through, _executing.get()
+        self.left = False
 
     def has(self, id: str) -> bool:
         """Whether it, or one around it, is this operation: who asks for that again must not wait for it."""
         return self.id == id or (self.outer is not None and self.outer.has(id))
+
+    @contextmanager
+    def called(self) -> Iterator[None]:
+        """To be entered around it. Between the two guards a decorator may try again, or fail after the effect."""
+        self.left = True
+        try:
+            yield
+        except BaseException as error:
+            self.left = effects.leaves_open(error)
+            raise
+
+    def told(self, outcome: Outcome) -> Outcome:
+        """What it came to: no failure, where it may have had its effect inside."""
+        if self.left and outcome.status is Status.FAILED:
+            return Outcome(Status.UNKNOWN, outcome.value, error=outcome.error)
+        return outcome
 
 
 _executing: ContextVar[_Inside | None] = ContextVar("ledger_executing", default=None)
@@ -72,7 +89,7 @@ class Engine:
             return self.acall(intent, fn)
         inside = _executing.get()
         if inside is not None and self._is_behind(inside, intent):
-            with _inside_of(replace(inside, through=False)):
+            with inside.called():
                 return fn()
         itself = inside is not None and inside.has(intent.draft.id)
         if itself:
@@ -108,7 +125,7 @@ class Engine:
         """As `call`, awaiting. It arrives when it is awaited, which may be long after it was called."""
         inside = _executing.get()
         if inside is not None and self._is_behind(inside, intent):
-            with _inside_of(replace(inside, through=False)):
+            with inside.called():
                 return await fn()
         itself = inside is not None and inside.has(intent.draft.id)
         intent = (intent.unwaiting() if itself else intent).arriving(clock.now())
@@ -117,7 +134,7 @@ class Engine:
     def _is_behind(self, inside: _Inside, intent: Intent) -> bool:
         """Whether another guard called this one, and has claimed this very operation in this very ledger: then it is
         that one's to record, and this one's to run."""
-        if not inside.through or inside.id != intent.draft.id:
+        if not inside.through or inside.left or inside.id != intent.draft.id:
             return False
         found = self.store.look(intent.draft)
         return found is not None and found.owner == inside.owner
@@ -188,7 +205,7 @@ class _FunctionCall(Call):
 
     def execute(self, record: Record) -> Outcome:
         self.begin(record)
-        pid, inside = forks.pid, _Inside(record.id, record.owner, self._intent.through, _executing.get())
+        pid, inside = forks.pid, _Inside(record, self._intent.through)
         token = _executing.set(inside)  # as `_inside_of` does, in less time
         try:
             outcome = effects.perform(self._fn, self._intent.policy.replay)
@@ -196,7 +213,7 @@ class _FunctionCall(Call):
             _executing.reset(token)
         if forks.pid != pid:
             raise _InChild(outcome)
-        return self.ended(outcome)
+        return self.ended(inside.told(outcome))
 
 
 class _Unawaited:
@@ -239,8 +256,9 @@ def _aeffect(
     async def effect(record: Record) -> Outcome:
         # What was returned to be awaited later is no call of a function any more.
         through = intent.through and about is None
-        with _inside_of(_Inside(record.id, record.owner, through, _executing.get())):
-            outcome = await effects.aperform(fn, intent.policy.replay)
+        inside = _Inside(record, through)
+        with _inside_of(inside):
+            outcome = inside.told(await effects.aperform(fn, intent.policy.replay))
         return (
             outcome if about is None else Outcome(outcome.status, outcome.value, outcome.result, outcome.error, about)
         )
