@@ -120,6 +120,36 @@ BUGS = {
         "        if True:\n",
         "tests/wire/test_refusals.py::test_a_host_header_that_names_another_host_is_refused",
     ),
+    "a key that the provider never sees counts": Bug(
+        "proxy/ledger_proxy/addon.py",
+        "    headers = said_to_origin((to_text(n), to_text(v)) for n, v in r.headers.fields)",
+        "    headers = tuple((to_text(n), to_text(v)) for n, v in r.headers.fields)",
+        "tests/wire/test_resend.py -k keeps_from_the_provider",
+    ),
+    "a handshake that fails counts as sent": Bug(
+        "proxy/ledger_proxy/upstream.py",
+        "            if progress.sent:\n",
+        "            if True:\n",
+        "tests/wire/test_upstream_faults.py -k before_a_byte_of_the_request",
+    ),
+    "a control character in a head is read": Bug(
+        "proxy/ledger_proxy/http1.py",
+        "    if _BAD_IN_HEAD.search(head):\n",
+        "    if False:\n",
+        "tests/wire/test_smuggling.py -k in_two_ways",
+    ),
+    "where a name leads is not asked": Bug(
+        "proxy/ledger_proxy/destinations.py",
+        "            if why:\n",
+        "            if False:\n",
+        "tests/wire/test_resolved_destinations.py -k what_a_name_leads_to",
+    ),
+    "who asks for an address is not listened to": Bug(
+        "proxy/ledger_proxy/connecting.py",
+        "        told_inside = is_address(",
+        "        told_inside = False and is_address(",
+        "tests/wire/test_modes.py -k says_a_ruled_name_inside",
+    ),
     "a request that nobody judged is let through": Bug(
         "proxy/ledger_proxy/addon.py",
         "        if not candidates and not _settled(flow):",

@@ -167,8 +167,10 @@ class Connections:
     def meant(self, address: Address, name: str) -> Address:
         """Where a client goes that gives an address, and a name inside: to the name, where anything is said of it."""
         named = (name, address[1])
+        if not name:
+            return address
         said = self._rules.intercepts(*named) or led(self._settings.resolve, *named) or self._closed(named)
-        return named if name and (said or self._closed(address)) else address
+        return named if said or self._closed(address) else address
 
     def says(self, client: connection.Client, name: str) -> None:
         """A client named a host in plain text."""

@@ -16,6 +16,7 @@ import pytest
 from ledger.stores.sqlite import SqliteStore
 from tests.privileges import without_roots_privileges
 from tests.upstream import Upstream, running_upstream
+from tests.wire.raw import require_recorded
 from tests.wire.sidecars import RULES, Sidecar, admin_of, command, ledger, running, start
 from tests.wire.test_operations import until
 
@@ -36,6 +37,7 @@ def test_an_upstream_that_refuses_is_a_failure_and_a_retry_executes(tmp_path: Pa
     with running_upstream(tmp_path / "u3", port=port) as back, running(tmp_path / "s", back) as sidecar:
         answer = sidecar.post("/ok/charges")
         assert (answer.status_code, answer.headers["ledger-outcome"]) == (200, "executed")
+        require_recorded(sidecar, "/ok/charges", ("success", 2, 1))
         assert len(back.effects()) == 1
 
 
