@@ -165,7 +165,8 @@ def _rules(rules: str | None) -> Finding:
         source, loaded = rulesfiles.load(rules)
     except Problem as problem:
         return Finding("rules", FAIL, "; ".join(str(problem).splitlines()))
-    return Finding("rules", OK, f"{source}: {len(loaded.rules)} rules for {len(loaded.hosts())} hosts")
+    count, hosts = len(loaded.rules), len(loaded.hosts())
+    return Finding("rules", OK, f"{source}: {count} rule{'s' * (count != 1)} for {hosts} host{'s' * (hosts != 1)}")
 
 
 def _port() -> Finding:
