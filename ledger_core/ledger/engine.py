@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -13,6 +11,7 @@ from ledger.calls import Call
 from ledger.drivers import arun, run
 from ledger.effects import StillToAwait
 from ledger.errors import LedgerError
+from ledger.inside import Inside, executing
 from ledger.intents import Intent
 from ledger.keeper import Keeper
 from ledger.ports import SyncStore
@@ -23,41 +22,8 @@ REMEMBERED = 10_000
 """Operations of which an engine remembers that they are recorded; they are looked at before they are claimed."""
 
 
-class _Inside:
-    """An operation that this thread or task is inside of. outer: the one around it.
-
-    through: see `Intent`. left: what is guarded inside was called, and nothing proves that it had no effect.
-    """
-
-    __slots__ = ("id", "left", "outer", "owner", "through")
-
-    def __init__(self, record: Record, through: bool) -> None:
-        self.id, self.owner, self.through, self.outer = record.id, record.owner, through, _executing.get()
-        self.left = False
-
-    def has(self, id: str) -> bool:
-        """Whether it, or one around it, is this operation: who asks for that again must not wait for it."""
-        return self.id == id or (self.outer is not None and self.outer.has(id))
-
-    @contextmanager
-    def called(self) -> Iterator[None]:
-        """To be entered around it. Between the two guards a decorator may try again, or fail after the effect."""
-        self.left = True
-        try:
-            yield
-        except BaseException as error:
-            self.left = effects.leaves_open(error)
-            raise
-
-    def told(self, outcome: Outcome) -> Outcome:
-        """What it came to: no failure, where it may have had its effect inside."""
-        if self.left and outcome.status is Status.FAILED:
-            return Outcome(Status.UNKNOWN, outcome.value, error=outcome.error)
-        return outcome
-
-
-_executing: ContextVar[_Inside | None] = ContextVar("ledger_executing", default=None)
-"""The innermost."""
+_MAY_RUN_INSIDE = (Status.RUNNING, Status.SUCCESS)
+"""Success, too: a decorator may begin it, and return before it has ended."""
 
 
 class _InChild(BaseException):
@@ -80,17 +46,17 @@ class Engine:
         self.imported = bool(getattr(store, "imported", False))
         """Whether there are records under the ids that Ledger-Once gave them."""
         self.keeper = Keeper(store)
-        self._returns_awaitables: set[str] = set()
+        self._returns_awaitables: set[tuple[str, bool]] = set()
+        """Functions, and whether through them another guard's is called, which has the same name."""
         self._recorded: dict[str, None] = {}
 
     def call(self, intent: Intent, fn: Callable[[], Any]) -> Any:
         """Drive one call; see `answers.value_of`. Where `fn` turns out to be async, a coroutine."""
-        if intent.function in self._returns_awaitables:
+        if self._returns_awaitables and (intent.function, intent.through) in self._returns_awaitables:
             return self.acall(intent, fn)
-        inside = _executing.get()
+        inside = executing.get()
         if inside is not None and self._is_behind(inside, intent):
-            with inside.called():
-                return fn()
+            return inside.ran(fn)
         itself = inside is not None and inside.has(intent.draft.id)
         if itself:
             intent = intent.unwaiting()
@@ -98,7 +64,7 @@ class Engine:
         try:
             reply = self._watched(intent, call) if watchers.somebody() else run(self._begin(intent), call)
         except StillToAwait as still:
-            self._returns_awaitables.add(intent.function)
+            self._returns_awaitables.add((intent.function, intent.through))
             return self._finish_awaiting(intent, _Unawaited(call, intent, still.value))
         except BaseException as error:
             return _salvaged(error, call, intent)
@@ -123,7 +89,7 @@ class Engine:
 
     async def acall(self, intent: Intent, fn: Callable[[], Awaitable[Any]]) -> Any:
         """As `call`, awaiting. It arrives when it is awaited, which may be long after it was called."""
-        inside = _executing.get()
+        inside = executing.get()
         if inside is not None and self._is_behind(inside, intent):
             with inside.called():
                 return await fn()
@@ -131,13 +97,18 @@ class Engine:
         intent = (intent.unwaiting() if itself else intent).arriving(clock.now())
         return await self._drive(self._begin(intent), intent, fn, itself)
 
-    def _is_behind(self, inside: _Inside, intent: Intent) -> bool:
+    def _is_behind(self, inside: Inside, intent: Intent) -> bool:
         """Whether another guard called this one, and has claimed this very operation in this very ledger: then it is
-        that one's to record, and this one's to run."""
-        if not inside.through or inside.left or inside.id != intent.draft.id:
+        that one's to record, and this one's to run. Not where it came to nothing meanwhile: another may try again."""
+        if not inside.through or inside.id != intent.draft.id or not inside.take():
             return False
-        found = self.store.look(intent.draft)
-        return found is not None and found.owner == inside.owner
+        behind = False
+        try:
+            found = self.store.look(intent.draft)
+            behind = found is not None and found.owner == inside.owner and found.status in _MAY_RUN_INSIDE
+        finally:
+            inside.left = behind
+        return behind
 
     def _begin(self, attempt: Attempt) -> Claim | Look:
         """A duplicate of what was called here before reads, instead of trying to write first."""
@@ -171,11 +142,11 @@ class Engine:
         intent: Intent,
         fn: Callable[[], Awaitable[Any]],
         itself: bool = False,
-        about: dict[str, object] | None = None,
+        begun: Inside | None = None,
     ) -> Any:
         from ledger.inloop import InLoopCall
 
-        effect = _aeffect(intent, fn, about)
+        effect = _aeffect(intent, fn, begun)
         call = InLoopCall(self.store, self.keeper, effect, partial(verdicts.aask, intent.verify))
         with watchers.around(intent.draft) as watched:
             try:
@@ -189,13 +160,16 @@ class Engine:
 
     async def _finish_awaiting(self, intent: Intent, unawaited: _Unawaited) -> Any:
         """The rest of a call whose function returned something to be awaited."""
-        record, value = unawaited.taken_over()
+        record, value, begun = unawaited.taken_over()
         step = Execute(unawaited.attempt, record)
-        return await self._drive(step, intent, lambda: value, about={"awaited": True})
+        return await self._drive(step, intent, lambda: value, begun=begun)
 
 
 class _FunctionCall(Call):
     """A call whose effect is a function."""
+
+    inside: Inside | None = None
+    """Its execution."""
 
     def __init__(self, store: SyncStore, keeper: Keeper, intent: Intent, fn: Callable[[], Any]) -> None:
         self._store, self._keeper, self._intent, self._fn = store, keeper, intent, fn
@@ -205,12 +179,13 @@ class _FunctionCall(Call):
 
     def execute(self, record: Record) -> Outcome:
         self.begin(record)
-        pid, inside = forks.pid, _Inside(record, self._intent.through)
-        token = _executing.set(inside)  # as `_inside_of` does, in less time
+        pid, inside = forks.pid, Inside(record, self._intent.through)
+        self.inside = inside
+        token = executing.set(inside)  # as `entered` does, in less time
         try:
             outcome = effects.perform(self._fn, self._intent.policy.replay)
         finally:
-            _executing.reset(token)
+            executing.reset(token)
         if forks.pid != pid:
             raise _InChild(outcome)
         return self.ended(inside.told(outcome))
@@ -219,16 +194,16 @@ class _FunctionCall(Call):
 class _Unawaited:
     """A claim whose effect begins only when the caller awaits it. If nobody ever does, its outcome is owed."""
 
-    def __init__(self, call: Call, attempt: Attempt, value: Awaitable[Any]) -> None:
-        self._call: Call | None = call
+    def __init__(self, call: _FunctionCall, attempt: Attempt, value: Awaitable[Any]) -> None:
+        self._call: _FunctionCall | None = call
         self.attempt, self._value = attempt, value
 
-    def taken_over(self) -> tuple[Record, Awaitable[Any]]:
+    def taken_over(self) -> tuple[Record, Awaitable[Any], Inside | None]:
         """The caller awaits it: who drives it from here owes its outcome."""
         call, self._call = self._call, None
         if call is None or call.mine is None:
             raise RuntimeError("it was awaited already")
-        return call.mine, self._value
+        return call.mine, self._value, call.inside
 
     def __del__(self) -> None:
         if self._call is None:
@@ -236,32 +211,23 @@ class _Unawaited:
         # A coroutine that was never started has done nothing; of anything else nobody knows.
         started = getattr(self._value, "cr_frame", None) is None or getattr(self._value, "cr_running", True)
         getattr(self._value, "close", lambda: None)()
-        status = Status.UNKNOWN if started else Status.FAILED
-        self._call.ended(Outcome(status, error="its result was never awaited"))
+        outcome = Outcome(Status.UNKNOWN if started else Status.FAILED, error="its result was never awaited")
+        self._call.ended(outcome if self._call.inside is None else self._call.inside.told(outcome))
         self._call.rescue(self.attempt)
 
 
-@contextmanager
-def _inside_of(operation: _Inside) -> Iterator[None]:
-    token = _executing.set(operation)
-    try:
-        yield
-    finally:
-        _executing.reset(token)
-
-
 def _aeffect(
-    intent: Intent, fn: Callable[[], Awaitable[Any]], about: dict[str, object] | None
+    intent: Intent, fn: Callable[[], Awaitable[Any]], begun: Inside | None
 ) -> Callable[[Record], Awaitable[Outcome]]:
+    """begun: the execution, where a call of a plain function returned what is awaited now."""
+
     async def effect(record: Record) -> Outcome:
-        # What was returned to be awaited later is no call of a function any more.
-        through = intent.through and about is None
-        inside = _Inside(record, through)
-        with _inside_of(inside):
+        inside = begun or Inside(record, intent.through)
+        with inside.entered():
             outcome = inside.told(await effects.aperform(fn, intent.policy.replay))
-        return (
-            outcome if about is None else Outcome(outcome.status, outcome.value, outcome.result, outcome.error, about)
-        )
+        if begun is None:
+            return outcome
+        return Outcome(outcome.status, outcome.value, outcome.result, outcome.error, {"awaited": True})
 
     return effect
 
