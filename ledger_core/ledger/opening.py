@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -71,8 +70,9 @@ class Opening:
         path = settings.database()
         if "://" in path:
             raise StoreUnavailable(f"LEDGER_DB={path} is a URL, and guard opens files; give the path of a file")
-        place = self._places.setdefault(path, os.path.abspath(path))
-        return Engine(_SQLite(place, cipher=_cipher()), owns=True, observe=self._observe)
+        store = _SQLite(self._places.get(path, path), cipher=_cipher())
+        self._places[path] = store.path
+        return Engine(store, owns=True, observe=self._observe)
 
 
 _openings: weakref.WeakSet[Opening] = weakref.WeakSet()

@@ -51,7 +51,7 @@ def ours(error: sqlite3.Error | OSError | UnicodeDecodeError, path: str) -> Ledg
     A UnicodeDecodeError is one of SQLite's, too: it quotes the damaged bytes of a schema, and Python cannot read that.
     """
     if isinstance(error, OSError):
-        missing = isinstance(error, FileNotFoundError) and not Path(path).absolute().parent.exists()
+        missing = isinstance(error, FileNotFoundError) and not Path(path).parent.exists()
         todo = f"; make the folder {Path(path).parent}, or give another --db" if missing else ""
         return StoreUnavailable(f"the ledger {path} cannot be used: {error.strerror or error}{todo}")
     said = error.object.decode("utf-8", "backslashreplace") if isinstance(error, UnicodeDecodeError) else str(error)
@@ -62,6 +62,19 @@ def ours(error: sqlite3.Error | OSError | UnicodeDecodeError, path: str) -> Ledg
         return NotALedger(f"{path} is not a readable ledger ({text}); give another --db, or restore a copy")
     todo = "; who runs this may write neither the file nor its folder" if "readonly" in text else ""
     return StoreUnavailable(f"the ledger {path} cannot be used: {text}{todo}")
+
+
+def in_full(path: str | Path) -> str:
+    """Where that is, whatever the working folder is later. A `..` stays: behind a link it is the link's to say whose.
+
+    Raises StoreUnavailable.
+    """
+    try:
+        return str(Path(path).absolute())
+    except FileNotFoundError:
+        raise StoreUnavailable(
+            f"the ledger {path} cannot be used: the working folder is not there any more; give a full path"
+        ) from None
 
 
 class Connection(sqlite3.Connection):

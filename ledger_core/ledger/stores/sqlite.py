@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from ledger.stores.engine import (
     Write,
     commit,
 )
-from ledger.stores.files import ERRORS, open_ledger, open_reader, ours, translated
+from ledger.stores.files import ERRORS, in_full, open_ledger, open_reader, ours, translated
 from ledger.stores.forked import Forked
 from ledger.stores.sealed import Cipher
 from ledger.stores.together import Together
@@ -52,7 +51,7 @@ class SqliteStore:
         Raises NotALedger, StoreUnavailable.
         """
         # In full: a program may change its working folder, and then open the file once more in a forked child.
-        self.path, self._durability, self._cipher = os.path.abspath(path), durability, cipher
+        self.path, self._durability, self._cipher = in_full(path), durability, cipher
         self._writer = open_ledger(self.path, durability, create, cipher)
         self.imported = ledger_once.was_imported(self._writer)
         """Whether there are records under the ids that Ledger-Once gave them."""

@@ -13,7 +13,7 @@ from ledger.errors import NotALedger, ReadTooLong, StoreUnavailable
 from ledger.ports import Dimension, Query
 from ledger.records import Event, Record
 from ledger.stores import counting, paging, reading, schema
-from ledger.stores.files import Connection, refuse_strangers, translated
+from ledger.stores.files import Connection, in_full, refuse_strangers, translated
 from ledger.stores.sealed import Cipher
 
 PATIENCE = 2.0
@@ -157,7 +157,7 @@ class SqliteView:
 
 def _open(path: str) -> tuple[Connection, tuple[int, ...] | None]:
     """Read only; and, where not even shared memory for the log can be had, what must stay as it is."""
-    where = f"{Path(os.path.abspath(path)).as_uri()}?mode=ro"
+    where = f"{Path(in_full(path)).as_uri()}?mode=ro"
     db = _connect(where)
     try:
         db.execute("SELECT count(*) FROM sqlite_master")
