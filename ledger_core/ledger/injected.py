@@ -14,16 +14,17 @@ from typing import Any, get_args, get_type_hints
 _CLASSES = {
     # https://openai.github.io/openai-agents-python/tools/ (ToolContext inherits from it)
     "agents": {"RunContextWrapper"},
-    # https://docs.langchain.com/oss/python/langchain/tools (call id, state and store inherit from InjectedToolArg)
+    # https://docs.langchain.com/oss/python/langchain/tools (ToolRuntime inherits from _DirectlyInjectedToolArg). Not
+    # InjectedToolArg itself, and what a program makes of it: that only keeps an argument, such as whose account it is,
+    # from the model, and the program fills it in.
     "langchain_core": {
-        *("InjectedToolArg", "_DirectlyInjectedToolArg", "RunnableConfig", "BaseCallbackManager", "BaseRunManager"),
+        *("InjectedToolCallId", "_DirectlyInjectedToolArg", "RunnableConfig", "BaseCallbackManager", "BaseRunManager"),
     },
+    "langgraph": {"InjectedState", "InjectedStore"},
     "mcp": {"Context"},
     "fastmcp": {"Context"},
     "pydantic_ai": {"RunContext"},
 }
-_BY_THE_PROGRAM = "InjectedToolArg"
-"""As such it only keeps the argument from the model: whose account it is, says the program, and that counts."""
 
 
 def injected_by_a_framework(fn: Callable[..., Any]) -> frozenset[str]:
@@ -52,6 +53,4 @@ def _parts(hint: Any) -> Iterator[Any]:
 def is_injected(part: Any) -> bool:
     """Whether it is such a class, or an instance of one."""
     kind = part if isinstance(part, type) else type(part)
-    if kind.__name__ == _BY_THE_PROGRAM:
-        return False
     return any(base.__name__ in _CLASSES.get(base.__module__.partition(".")[0], ()) for base in kind.__mro__)

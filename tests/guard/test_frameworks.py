@@ -18,13 +18,19 @@ from langchain_core.tools import (
     ToolException,
     tool,
 )
+from langchain_core.tools.base import _DirectlyInjectedToolArg
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from mcp.server.fastmcp import Context
 
 from ledger import Guard, OutcomeUnknown
 from ledger.functions import known
+from ledger.injected import is_injected
 
 sent: list[object] = []
+
+
+class Customer(InjectedToolArg):
+    """One that the program made."""
 
 
 @pytest.fixture(autouse=True)
@@ -363,10 +369,21 @@ class TestWhatAFrameworkFillsIn:
             sent.append((customer, amount))
             return "charged"
 
-        [safe] = guard.wrap_tools([tool(charge)])
-        for customer in ("ada", "bob", "ada"):
-            safe.invoke({"amount": 5, "customer": customer})
-        assert sent == [("ada", 5), ("bob", 5)]
+        def credit(amount: int, customer: Annotated[str, Customer()]) -> str:
+            """Credit."""
+            sent.append((customer, -amount))
+            return "credited"
+
+        for safe in guard.wrap_tools([tool(charge), tool(credit)]):
+            for customer in ("ada", "bob", "ada"):
+                safe.invoke({"amount": 5, "customer": customer})
+        assert sent == [("ada", 5), ("bob", 5), ("ada", -5), ("bob", -5)]
+
+    def test_what_a_graph_fills_in_does_not(self) -> None:
+        """https://reference.langchain.com/python/langgraph.prebuilt/tool_node/InjectedState"""
+        state = type("InjectedState", (InjectedToolArg,), {"__module__": "langgraph.prebuilt.tool_node"})
+        runtime = type("ToolRuntime", (_DirectlyInjectedToolArg,), {"__module__": "langgraph.prebuilt.tool_node"})
+        assert all(is_injected(part) for part in (state, state(), runtime))
 
     def test_an_injected_call_id_is_not_part_of_the_operation(self, guard: Guard) -> None:
         def send(to: str, tool_call_id: Annotated[str, InjectedToolCallId]) -> str:
