@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from types import CodeType, FunctionType, MethodType
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from ledger.compact import quoted
 from ledger.injected import injected_by_a_framework
@@ -86,14 +86,21 @@ def known(fn: Callable[..., Any]) -> Function:
         found = _known.get(where)
     except TypeError:  # unhashable, or nothing that can be referred to weakly
         return _look_at(fn)
-    if found is not None and found[:2] == (owner, name):
+    if found is not None and found[0]() is owner and found[1] == name:
         return found[2]
     told = _look_at(fn)
-    _known[where] = (owner, name, told)
+    _known[where] = (_nobody if owner is None else ref(owner), name, told)
     return told
 
 
-_known: WeakKeyDictionary[Callable[..., Any], tuple[type | None, str | None, Function]] = WeakKeyDictionary()
+# The class weakly: it holds the function.
+_known: WeakKeyDictionary[Callable[..., Any], tuple[Callable[[], type | None], str | None, Function]] = (
+    WeakKeyDictionary()
+)
+
+
+def _nobody() -> None:
+    """The class of a function that is no method."""
 
 
 def instance_of(fn: Callable[..., Any]) -> object:
@@ -238,15 +245,20 @@ def _is_overridden(fn: MethodType, owner: type) -> bool:
     return len(set(names)) > 1
 
 
-def _decorates(fn: Callable[..., Any]) -> str:
-    """What tells the functions apart that one decorator made, which kept none of their names: those that they call."""
+def _decorates(fn: Callable[..., Any], within: tuple[Any, ...] = ()) -> str:
+    """What tells the functions apart that one decorator made, which kept none of their names: those that they call.
+
+    within: functions that hold this one; some hold each other.
+    """
     code: CodeType | None = getattr(fn, "__code__", None)
     if code is None or hasattr(fn, "__wrapped__") or "<locals>" not in fn.__qualname__:
         return ""
     if not code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
         return ""
-    held = [value for value in captured(fn) if isinstance(value, FunctionType | MethodType) and value is not fn]
-    return f"({', '.join(f'{module_of(value)}.{value.__qualname__}' for value in held)})" if held else ""
+    within = (*within, fn)
+    held = [value for value in captured(fn) if isinstance(value, FunctionType | MethodType) and value not in within]
+    names = [f"{module_of(f)}.{f.__qualname__}{_lambda(f)}{_decorates(f, within)}" for f in held]
+    return f"({', '.join(names)})" if names else ""
 
 
 def _function(fn: Callable[..., Any], qualname: str) -> Tool:
@@ -256,14 +268,18 @@ def _function(fn: Callable[..., Any], qualname: str) -> Tool:
         qualname = shown = name
     else:
         qualname += _decorates(fn)
-    if name == "<lambda>" and (code := getattr(fn, "__code__", None)) is not None:
-        qualname += f":{_digest_of_code(code)}"
+    qualname += _lambda(fn)
     module = module_of(fn) if getattr(fn, "__module__", None) else "builtins"
     return Tool(f"{module}.{qualname}", shown)
 
 
-def _digest_of_code(code: CodeType) -> str:
+def _lambda(fn: Callable[..., Any]) -> str:
     """Lambdas share one name; their code tells them apart, wherever it stands in the file."""
+    code: CodeType | None = getattr(fn, "__code__", None)
+    return f":{_digest_of_code(code)}" if code is not None and fn.__name__ == "<lambda>" else ""
+
+
+def _digest_of_code(code: CodeType) -> str:
     consts = [_digest_of_code(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
     whole = repr((code.co_code, consts, code.co_names, code.co_freevars))
     return hashlib.sha256(whole.encode(errors="surrogatepass")).hexdigest()[:16]

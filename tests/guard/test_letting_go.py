@@ -28,6 +28,20 @@ def test_a_function_that_was_guarded_once(guard: Guard) -> None:
     assert gone() is None
 
 
+def test_a_class_whose_method_was_guarded_once(guard: Guard) -> None:
+    def made() -> type:
+        class Till:
+            def pay(self, amount: int) -> int:
+                return amount
+
+        assert guard(Till().pay, 7) == 7
+        return Till
+
+    gone = weakref.ref(made())
+    gc.collect()
+    assert gone() is None
+
+
 def test_a_guard_that_nobody_closed_and_its_thread(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     guard = Guard(store=MemoryStore()).quiet()

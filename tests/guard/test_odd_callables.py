@@ -289,3 +289,26 @@ class TestDecoratorsThatKeepNoName:
 
         till = Till()
         assert [guard(till.pay, 5), guard(till.refund, 5), guard(Till().pay, 5)] == ["paid 5", "refunded 5", None]
+
+    def test_and_lambdas(self, guard: Guard) -> None:
+        paying, refunding = self.logged(lambda n: f"paid {n}"), self.logged(lambda n: f"refunded {n}")
+        assert [guard(paying, 5), guard(refunding, 5), guard(paying, 5)] == ["paid 5", "refunded 5", None]
+
+    def test_and_those_that_were_decorated_twice(self, guard: Guard) -> None:
+        def pay(amount: int) -> str:
+            return f"paid {amount}"
+
+        def refund(amount: int) -> str:
+            return f"refunded {amount}"
+
+        paying, refunding = self.logged(self.logged(pay)), self.logged(self.logged(refund))
+        assert [guard(paying, 5), guard(refunding, 5), guard(paying, 5)] == ["paid 5", "refunded 5", None]
+
+    def test_two_that_hold_each_other_are_told_apart_from_others(self, guard: Guard) -> None:
+        def ping(*args: int) -> str:
+            return pong(*args) if args[0] else "ping"
+
+        def pong(*args: int) -> str:
+            return ping(args[0] - 1)
+
+        assert [guard(ping, 2), guard(pong, 2), guard(ping, 2)] == ["ping", "ping", None]
