@@ -16,9 +16,9 @@ from ledger import Event, Result, lifecycle
 from ledger.lifecycle import Claimant
 from ledger.records import EventType, Instant, Record, Status
 from ledger.stores import bulk, schema
-from ledger.stores.engine import Append, Insert, Op, Put, Replace, Write, begin, commit, end
+from ledger.stores.engine import Append, Insert, Op, Put, Remove, Replace, Write, begin, commit, end
 from ledger.stores.files import open_ledger
-from ledger.stores.rows import COLUMNS
+from ledger.stores.rows import COLUMNS, COUNTERS
 
 NOW = Instant(100.0, 50.0, "boot")
 STANDING = {
@@ -83,6 +83,40 @@ def test_a_batch_comes_to_the_same_as_one_by_one(tmp_path_factory: pytest.TempPa
     one_by_one = told(folder, [[op] for op in ops], plainly=True)
     assert told(folder, [ops]) == one_by_one
     assert told(folder, [[op] for op in ops]) == one_by_one
+
+
+KINDS = [*lifecycle.ANSWERED, EventType.RESOLVED]
+"""What an attempt is answered with, and a line that counts nothing."""
+LINES = st.lists(
+    st.tuples(st.sampled_from(KINDS), st.sampled_from([*STANDING, "not there", "removed"])), min_size=1, max_size=90
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(lines=LINES)
+def test_the_sums_stay_those_of_the_records_whatever_was_answered(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[EventType, str]]
+) -> None:
+    """Of any kinds in any order, also of records that are gone; counted by hand, and the lines keep their order."""
+    path = str(tmp_path_factory.getbasetemp() / "sums.db")
+    Path(path).unlink(missing_ok=True)
+    db = open_ledger(path, "normal")
+    removed = Record(id="removed", tool="charge", attempts=3, runs=1, refused=2, touched=NOW, status=Status.SUCCESS)
+    commit(db, path, [Write(Put(record)) for record in (*STANDING.values(), removed)])
+    commit(db, path, [Write(Remove(["removed"], NOW, [Status.SUCCESS]))])
+    before = db.execute("SELECT max(seq) FROM events").fetchone()[0]
+    events = [Event(kind, id, "charge", "default", 100.0 + n, None, {"n": n}) for n, (kind, id) in enumerate(lines)]
+    commit(db, path, [Write(Append(events))])
+
+    held = {row[0]: row[1:] for row in db.execute(f"SELECT id, {', '.join(COUNTERS)} FROM records")}
+    summed = db.execute(f"SELECT {', '.join(f'sum({name})' for name in ('actions', *COUNTERS))} FROM events").fetchone()
+    order = [row[0] for row in db.execute("SELECT at FROM events WHERE seq > ? ORDER BY seq", (before,))]
+    db.close()
+    for id in STANDING:
+        told = Counter(name for kind, of in lines if of == id for name in lifecycle.ANSWERED.get(kind, ()))
+        assert dict(zip(COUNTERS, held[id], strict=True)) == {name: told[name] for name in COUNTERS}
+    assert summed == (len(held), *map(sum, zip(*held.values(), strict=True)))
+    assert order == [event.at for event in events]
 
 
 def test_one_that_was_overtaken_costs_nobody_else_an_outcome(tmp_path: Path) -> None:
