@@ -10,8 +10,8 @@ from ledger import answers, clock, effects, forks, verdicts, watchers
 from ledger.calls import Call
 from ledger.drivers import arun, run
 from ledger.effects import StillToAwait
-from ledger.errors import LedgerError
-from ledger.inside import Inside, executing
+from ledger.errors import InFlight, LedgerError
+from ledger.inside import Inside, executing, under_way
 from ledger.intents import Intent
 from ledger.keeper import Keeper
 from ledger.ports import SyncStore
@@ -60,6 +60,8 @@ class Engine:
         itself = inside is not None and inside.has(intent.draft.id)
         if itself:
             intent = intent.unwaiting()
+        elif under_way:
+            self._refuse_from_elsewhere(intent)
         call = _FunctionCall(self.store, self.keeper, intent, fn)
         try:
             reply = self._watched(intent, call) if watchers.somebody() else run(self._begin(intent), call)
@@ -94,6 +96,8 @@ class Engine:
             with inside.called():
                 return await fn()
         itself = inside is not None and inside.has(intent.draft.id)
+        if under_way and not itself:
+            self._refuse_from_elsewhere(intent)
         intent = (intent.unwaiting() if itself else intent).arriving(clock.now())
         return await self._drive(self._begin(intent), intent, fn, itself)
 
@@ -109,6 +113,18 @@ class Engine:
         finally:
             inside.left = behind
         return behind
+
+    def _refuse_from_elsewhere(self, intent: Intent) -> None:
+        """Raise InFlight where another guard's call of this one waits, or seems to: from a thread that knows nothing of
+        it, this would wait for that one for ever, or be blocked, and that one be recorded as done."""
+        outer = None if intent.through else under_way.get(intent.draft.id)
+        found = None if outer is None else self.store.look(intent.draft)
+        if outer is not None and found is not None and found.owner == outer.owner and found.status is Status.RUNNING:
+            raise InFlight(
+                f"{found.tool} is running under another guard; what calls it in another thread between the two must "
+                "hand its context on: contextvars.copy_context().run(fn), or asyncio.to_thread(fn)",
+                found.id,
+            )
 
     def _begin(self, attempt: Attempt) -> Claim | Look:
         """A duplicate of what was called here before reads, instead of trying to write first."""

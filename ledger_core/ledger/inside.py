@@ -28,6 +28,8 @@ class Inside:
     def __init__(self, record: Record, through: bool) -> None:
         self.id, self.owner, self.through, self.outer = record.id, record.owner, through, executing.get()
         self.left = False
+        if through:
+            under_way[self.id] = self
 
     def has(self, id: str) -> bool:
         """Whether it, or one around it, is this operation: who asks for that again must not wait for it."""
@@ -72,12 +74,16 @@ class Inside:
             return await value
 
     def told(self, outcome: Outcome) -> Outcome:
-        """What it came to: no failure, where it may have had its effect inside."""
+        """What it came to, at its end: no failure, where it may have had its effect inside."""
+        if under_way.get(self.id) is self:
+            del under_way[self.id]
         if self.left and outcome.status is Status.FAILED:
             return Outcome(Status.UNKNOWN, outcome.value, error=outcome.error)
         return outcome
 
 
+under_way: dict[str, Inside] = {}
+"""This process's executions that go through another guard's function, by the operation."""
 _taking = forks.free_in_child(threading.RLock())
 executing: ContextVar[Inside | None] = ContextVar("ledger_executing", default=None)
 """The innermost."""

@@ -11,11 +11,12 @@ import contextvars
 import functools
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from ledger import Guard, LedgerError, MemoryStore, OutcomeUnknown
+from ledger import Guard, InFlight, LedgerError, MemoryStore, OutcomeUnknown
 from ledger.records import Record
 
 
@@ -314,3 +315,31 @@ def test_one_that_fails_before_what_it_began_has_run(guard: Guard) -> None:
     asyncio.run(calls())
     assert effects == ["ada"]
     assert [row["status"] for row in guard.history()] == ["success"]
+
+
+@pytest.mark.parametrize("replay", [False, True])
+def test_one_that_calls_in_a_thread_that_knows_nothing_of_it_is_told(guard: Guard, replay: bool) -> None:
+    """It waited for itself for ever, or was recorded as done and never called."""
+    effects: list[str] = []
+    contexts = [contextvars.Context, contextvars.copy_context]
+
+    def in_a_pool(fn: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(fn)
+        def inner(*args: Any) -> Any:
+            context = contexts.pop(0)()
+            with ThreadPoolExecutor(1) as pool:
+                return pool.submit(context.run, fn, *args).result(60)
+
+        return inner
+
+    @in_a_pool
+    @guard.once(replay=replay)
+    def send(to: str) -> str:
+        effects.append(to)
+        return f"sent to {to}"
+
+    with pytest.raises(InFlight, match=r"running under another guard.*contextvars\.copy_context\(\)\.run"):
+        guard(send, "ada")
+    assert effects == []
+    assert guard(send, "ada") == "sent to ada"
+    assert effects == ["ada"]
