@@ -76,7 +76,7 @@ class Inside:
     def told(self, outcome: Outcome) -> Outcome:
         """What it came to, at its end: no failure, where it may have had its effect inside."""
         if under_way.get(self.id) is self:
-            del under_way[self.id]
+            under_way.pop(self.id, None)
         if self.left and outcome.status is Status.FAILED:
             return Outcome(Status.UNKNOWN, outcome.value, error=outcome.error)
         return outcome

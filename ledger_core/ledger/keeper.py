@@ -80,13 +80,19 @@ class AsyncKeeper:
         return False
 
     async def pay(self) -> None:
-        """Try each owed outcome once; one that still cannot be written stays owed."""
+        """Try each owed outcome once; one that still cannot be written stays owed. So do all that are left when this is
+        broken off, the one that broke it off as the last: it may do so again."""
         owed, self._owed = self._owed, []
-        for step, port in owed:
-            try:
-                await arun(step, port)
-            except LedgerError:
-                self._owed.append((step, port))
+        try:
+            while owed:
+                step, port = owed[0]
+                try:
+                    await arun(step, port)
+                except LedgerError:
+                    self._owed.append((step, port))
+                del owed[0]
+        finally:
+            self._owed += owed[1:] + owed[:1]
 
     async def sweep(self) -> int:
         """Mark the records of dead or silent owners unknown, then tidy up; returns how many were marked."""
@@ -136,17 +142,22 @@ class Keeper:
             self._start()
 
     def pay(self) -> None:
-        """Try each owed outcome once; one that still cannot be written stays owed."""
+        """As `AsyncKeeper.pay`."""
         with self._lock:
             owed, self._owed = self._owed, []
-        for step, port in owed:
-            try:
-                run(step, port)
-            except LedgerError:
-                self.owe(step, port)
-        with self._lock:
-            if not self._owed:
-                _indebted.discard(self)
+        try:
+            while owed:
+                step, port = owed[0]
+                try:
+                    run(step, port)
+                except LedgerError:
+                    self.owe(step, port)
+                del owed[0]
+        finally:
+            with self._lock:
+                self._owed += owed[1:] + owed[:1]
+                if not self._owed:
+                    _indebted.discard(self)
 
     def beat(self) -> None:
         """Renew what is held, then try what is owed. A store that fails now is tried again at the next beat."""

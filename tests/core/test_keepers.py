@@ -13,7 +13,7 @@ import pytest
 
 from ledger import clock, lifecycle, owners
 from ledger.calls import AsyncCall, Call
-from ledger.drivers import arun
+from ledger.drivers import arun, run
 from ledger.errors import StoreUnavailable
 from ledger.keeper import AsyncKeeper, Keeper
 from ledger.lifecycle import Change, Claimant
@@ -49,6 +49,17 @@ class Moody(AsyncSqliteStore):
         if self.full:
             raise StoreUnavailable("disk full")
         return await super().replace(change)
+
+
+class Full(MemoryStore):
+    """As `Moody`, and full from the start."""
+
+    full = True
+
+    def replace(self, change: Change) -> bool:
+        if self.full:
+            raise StoreUnavailable("disk full")
+        return super().replace(change)
 
 
 @pytest.fixture
@@ -215,6 +226,29 @@ class TestOwedOutcomes:
         assert [r.id for r in await store.running()] == ["a1"]
         assert [step.record.id for step, _ in keeper._owed] == ["a1"]
 
+    async def test_one_at_which_paying_is_broken_off_costs_no_other_its_outcome(self, store: Moody) -> None:
+        """As a sidecar that is told to end in the midst of it does, and then pays what is left."""
+        keeper = AsyncKeeper(store)
+        await self._owed(store, keeper, "a1", "b2", "c3")
+        store.full = False
+        reached = asyncio.Event()
+
+        class Slow(AsyncCall):
+            async def finish(self, step: Finish) -> Written:
+                if not reached.is_set():
+                    reached.set()
+                    await asyncio.Event().wait()
+                return await super().finish(step)
+
+        keeper._owed[1] = (keeper._owed[1][0], Slow(store, keeper))
+        paying = asyncio.create_task(keeper.pay())
+        await reached.wait()
+        paying.cancel()
+        await asyncio.wait([paying])
+        assert {r.id for r in await store.running()} == {"b2", "c3"}
+        await keeper.pay()
+        assert await store.running() == []
+
     async def test_marked_unknown_meanwhile_the_truth_is_still_told(self, store: Moody) -> None:
         keeper = AsyncKeeper(store)
         await self._owed(store, keeper, "a1")
@@ -227,24 +261,36 @@ class TestOwedOutcomes:
         assert (found.status, found.unknown, found.runs) == (Status.SUCCESS, 0, 1)
 
     def test_the_threaded_keeper_pays_at_its_end(self) -> None:
-        class Full(MemoryStore):
-            full = True
-
-            def replace(self, change: Change) -> bool:
-                if self.full:
-                    raise StoreUnavailable("disk full")
-                return super().replace(change)
-
         store = Full()
         keeper = Keeper(store, beat=3600)
         attempt = mine()
-        from ledger.drivers import run
-
         call = Call(store, keeper, lambda record: Outcome(Status.SUCCESS))
         assert isinstance(run(begin(attempt, clock.now()), call), Reply)
         store.full = False
         keeper.close()
         assert [r.status for r in store.all()] == [Status.SUCCESS]
+
+    def test_nor_does_ctrl_c_nor_a_bug_that_always_comes_again(self) -> None:
+        class Interrupted(Full):
+            def replace(self, change: Change) -> bool:
+                if change.record.id == "a1" and not self.full:
+                    raise KeyboardInterrupt
+                return super().replace(change)
+
+        store = Interrupted()
+        keeper = Keeper(store, beat=3600)
+        for id in ("a1", "b2", "c3"):
+            attempt = mine(id)
+            run(begin(attempt, clock.now()), Call(store, keeper, lambda record: Outcome(Status.SUCCESS)))
+        store.full = False
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                keeper.close()
+        assert {r.id: r.status for r in store.all()} == {
+            "a1": Status.RUNNING,
+            "b2": Status.SUCCESS,
+            "c3": Status.SUCCESS,
+        }
 
 
 async def test_a_waiter_is_woken_by_the_end_of_an_execution_here(store: Moody) -> None:
