@@ -222,10 +222,14 @@ def test_one_that_finds_both_signals_waiting_gives_up_all_the_same(tmp_path: Pat
     with waiting(tmp_path, upstream, 1) as (sidecar, answer):
         (worker,) = psutil.Process(sidecar.process.pid).children()
         worker.suspend()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            sidecar.process.send_signal(signal.SIGTERM)
-            until(lambda number=number: number in _pending(worker.pid))
-        worker.resume()
+        try:
+            # It stops when it has its turn, and what comes before that is heard at once.
+            until(lambda: worker.status() == psutil.STATUS_STOPPED)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                sidecar.process.send_signal(signal.SIGTERM)
+                until(lambda number=number: number in _pending(worker.pid))
+        finally:
+            worker.resume()
         sidecar._gone()
         assert sidecar.process.returncode == 0
         assert answer.result(30).headers["Ledger-Outcome"] == "unknown"
