@@ -197,7 +197,7 @@ class Client(_http1.Http1Client):
         yield from super().mark_done(request=request, response=response)
 
     def send(self, event: Any) -> Commands:
-        """Write no field that is of one hop, unless it asks for another protocol than HTTP."""
+        """Write no field that is of one hop, except what asks for another protocol than HTTP."""
         if isinstance(event, RequestHeaders):
             event = RequestHeaders(event.stream_id, _request(event.request), event.end_stream)
         yield from super().send(event)
@@ -314,12 +314,15 @@ def _hanging_up(command: commands.Command) -> commands.Command:
 
 def _request(request: http.Request) -> http.Request:
     fields = request.headers.fields
-    upgrade = b",".join(value for name, value in fields if name.lower() == b"upgrade")
-    # Requests inside of another HTTP would be seen by no rule; it is only an offer, which an origin need not see.
-    if (upgrade and not _MORE_HTTP.search(upgrade)) or not (upgrade or _has_one_hop(fields)):
+    upgrade, options = _joined(fields, b"upgrade"), _joined(fields, b"connection").lower()
+    if not (upgrade or _has_one_hop(fields)):
         return request
+    kept = _kept(fields)
+    # Requests inside of another HTTP would be seen by no rule; it is only an offer, which an origin need not see.
+    if upgrade and b"upgrade" in options and not _MORE_HTTP.search(upgrade):
+        kept += [(b"Connection", b"Upgrade"), (b"Upgrade", upgrade)]
     twin = request.copy()
-    twin.headers = http.Headers(_kept(fields))
+    twin.headers = http.Headers(kept)
     return twin
 
 
@@ -345,6 +348,10 @@ def _response(response: http.Response, old: bool, last: bool) -> http.Response:
         d.timestamp_start,
         d.timestamp_end,
     )
+
+
+def _joined(fields: Any, name: bytes) -> bytes:
+    return b",".join(value for key, value in fields if key.lower() == name)
 
 
 def _has_one_hop(fields: Any) -> bool:

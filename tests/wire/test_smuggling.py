@@ -21,6 +21,8 @@ RULES = f"""
 rules:
   - name: ruled
     match: {{method: POST, url: ["https://{HOST}/ruled/**", "http://{HOST}/ruled/**"]}}
+  - name: known-by-a-field
+    match: {{method: POST, url: "https://{HOST}/known/**", headers: {{X-Kind: order}}}}
 """
 
 NUMBERS = itertools.count(1)
@@ -293,3 +295,15 @@ def test_no_connection_turns_into_one_whose_requests_no_rule_sees(
     (mine,) = [one for one in world.tls.requests()[before:] if b"/end/" not in one.line]
     assert mine.body == body
     assert not {b"upgrade", b"connection", b"http2-settings"} & {name.lower() for name, _ in mine.fields}
+
+
+@pytest.mark.parametrize("fields", [(b"Connection: X-Kind",), (b"Connection: Upgrade, x-kind", b"Upgrade: echo")])
+def test_what_connection_keeps_from_the_rules_it_keeps_from_the_origin(world: World, fields: tuple[bytes, ...]) -> None:
+    """A request that offers another protocol may be taken as if it did not, and has its effect then."""
+    path = b"known/%d" % next(NUMBERS)
+    data = framed(*fields, b"X-Kind: order", LENGTH, body=b"hello").removesuffix(SMUGGLED).replace(b"where", path)
+    assert [(answer.status, outcome(answer)) for answer in answers_to(world, data)] == [(200, b"")] * 2
+    (mine,) = [one for one in world.tls.requests() if path + b"/" in one.line]
+    names = {name.lower() for name, _ in mine.fields}
+    offered = {b"connection", b"upgrade"} if len(fields) == 2 else set()
+    assert (mine.body, names) == (b"hello", {b"host", b"content-length", *offered})
