@@ -44,13 +44,11 @@ def _hosts(request: Request) -> list[str]:
 
 
 def _parts(value: str) -> tuple[str, str]:
-    """Host and port of a Host field, an IPv6 address without its brackets; no port where none is said."""
-    text = value.lower().strip()
+    """Host, in normal form, and port of a Host field; no port where none is said."""
+    text = value.strip()
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, ""
-    if host.startswith("[") and host.endswith("]") and ":" in host:
-        return host[1:-1], port
     return normal_host(host), port
 
 

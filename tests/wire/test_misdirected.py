@@ -17,11 +17,13 @@ from tests.wire.raw import HOST, INTERNATIONAL, Answer, Origin, ask, outcome, po
 from tests.wire.sidecars import Sidecar, running_for
 
 OTHER, WATCHED, FREE = "other.test", "watched.test", "free.test"
+SIX = "[2001:db8::7]"
 RULES = f"""
 rules:
   - {{name: ruled, match: {{method: POST, url: ["https://{HOST}/ruled/**", "http://{HOST}/ruled/**"]}}}}
   - {{name: pay, match: {{method: POST, url: "https://{OTHER}/pay/**"}}}}
   - {{name: books, match: {{method: POST, url: ["https://bücher.test/ruled/**", "http://bücher.test/ruled/**"]}}}}
+  - {{name: six, match: {{method: POST, url: "http://{SIX}/ruled/**"}}}}
   - {{name: watched, mode: observe, match: {{method: POST, url: "http://{WATCHED}/pay/**"}}}}
 """
 NUMBERS = itertools.count(1)
@@ -53,7 +55,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder: Path = tmp_path_factory.mktemp("misdirected")
     with recorder(folder / "tls") as tls, recorder(folder / "plain", tls=False) as plain:
         ways = [tls.resolve(OTHER), plain.resolve(), plain.resolve(OTHER), plain.resolve(WATCHED), plain.resolve(FREE)]
-        ways += [tls.resolve(INTERNATIONAL), plain.resolve("bücher.test")]
+        ways += [tls.resolve(INTERNATIONAL), plain.resolve("bücher.test"), plain.resolve(SIX)]
         more = [word for way in ways for word in ("--resolve", way)]
         with running_for(folder / "s", tls, RULES, *more) as sidecar:
             yield World(tls, plain, sidecar)
@@ -175,6 +177,15 @@ def test_an_international_name_is_one_host(world: World, asked: str, way: str) -
     with socket.create_connection(("127.0.0.1", world.sidecar.port), 20) as raw:
         said = [ask(raw, post(f"http://{asked}{plain}/plain", b"x", host=host)) for host in (asked, INTERNATIONAL)]
     world.require_done_once(said, plain)
+
+
+def test_an_address_in_another_spelling_is_the_same(world: World) -> None:
+    """RFC 5952."""
+    path = f"/ruled/{next(NUMBERS)}."
+    spellings = (SIX, "[2001:DB8:0::7]", "[2001:db8:0:0:0:0:0:7]:80")
+    with socket.create_connection(("127.0.0.1", world.sidecar.port), 20) as raw:
+        told = [ask(raw, post(f"http://{to}{path}/plain", b"x", host=host)) for to in spellings for host in spellings]
+    world.require_done_once(told, path)
 
 
 def test_where_rules_only_watch_it_passes_as_it_is(world: World) -> None:
