@@ -128,8 +128,8 @@ class Connections:
         if not tunnelled or address is None:
             return
         # A client may have looked a name up itself: then what it says inside tells.
-        told_inside = is_address(address[0]) and self._may_name(address[1], nextlayer.data_client())
-        if by_address and not told_inside and self._closed(address):
+        told_inside = is_address(address[0]) and self._may_name(address, nextlayer.data_client())
+        if by_address and not told_inside and self.destinations.closed(address):
             context.server.error = _REFUSED
             self._tunnel(nextlayer)
         elif not self._rules.intercepts(address[0].lower(), address[1]) and not told_inside:
@@ -137,9 +137,10 @@ class Connections:
                 self.unnamed.add(address[0].lower())
             self._tunnel(nextlayer)
 
-    def _may_name(self, port: int, data: bytes) -> bool:
-        said = port in self._rules.ports or port in self._led_ports or self.destinations.by_name
-        return said and may_name_a_host(data)
+    def _may_name(self, address: Address, data: bytes) -> bool:
+        _, port = address
+        matters = port in self._rules.ports or port in self._led_ports or self.destinations.by_name(address)
+        return matters and may_name_a_host(data)
 
     def _loop(self, client: connection.Client) -> str | None:
         """Why a redirected connection is not taken that this sidecar, or another worker of it, has opened itself."""
@@ -153,7 +154,7 @@ class Connections:
         host, port = address
         wanted = self._settings.ports
         if wanted is None or port in wanted or port in self._rules.ports or (port == PORT and host in here()):
-            return _REFUSED if not self._may_name(port, b"") and self._closed(address) else None
+            return _REFUSED if not self._may_name(address, b"") and self.destinations.closed(address) else None
         if port not in self._turned_away:
             self._turned_away.add(port)
             logger.warning(
@@ -161,16 +162,13 @@ class Connections:
             )
         return "the port is not one of --ports"
 
-    def _closed(self, address: Address) -> bool:
-        return bool(self.destinations.refusal("https", *address) and self.destinations.refusal("http", *address))
-
     def meant(self, address: Address, name: str) -> Address:
         """Where a client goes that gives an address, and a name inside: to the name, where anything is said of it."""
         named = (name, address[1])
         if not name:
             return address
-        said = self._rules.intercepts(*named) or led(self._settings.resolve, *named) or self._closed(named)
-        return named if said or self._closed(address) else address
+        said = self._rules.intercepts(*named) or led(self._settings.resolve, *named)
+        return named if said or self.destinations.denied(named) or self.destinations.closed(address) else address
 
     def says(self, client: connection.Client, name: str) -> None:
         """A client named a host in plain text."""
@@ -196,7 +194,7 @@ class Connections:
         if not self._rules.intercepts(*goes):
             data.ignore_connection = True
             self._untouched(data.context.client)
-            if self._closed(goes):
+            if self.destinations.closed(goes):
                 data.context.server.error = _REFUSED
 
     def tls_failed_client(self, data: tls.TlsData) -> None:

@@ -18,6 +18,8 @@ from ledger_rules.request import place
 
 type IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_SCHEMES = ("https", "http")
+
 _NEAR = tuple(map(ipaddress.ip_network, ("127.0.0.0/8", "::1/128", "0.0.0.0/8", "::/128")))
 _LINK_LOCAL = tuple(map(ipaddress.ip_network, ("169.254.0.0/16", "fe80::/10")))
 # The addresses of cloud metadata that are not link-local: Alibaba, Azure, Oracle; AWS and Google on IPv6.
@@ -60,10 +62,19 @@ class Destinations:
         """From now on these lists hold."""
         self._egress = egress
 
-    @property
-    def by_name(self) -> bool:
-        """Whether the lists speak of names, so that an address alone does not tell."""
-        return any(one.network is None for one in (*(self._egress.allow or ()), *self._egress.deny))
+    def by_name(self, address: Address) -> bool:
+        """Whether the lists speak of names, so that an address that a client goes to does not tell by itself."""
+        if any(one.network is None for one in self._egress.deny):
+            return True
+        return any(one.network is None for one in self._egress.allow or ()) and self.closed(address)
+
+    def closed(self, address: Address) -> bool:
+        """Say whether no request may go there, as far as the name tells."""
+        return all(self.refusal(scheme, *address) for scheme in _SCHEMES)
+
+    def denied(self, address: Address) -> bool:
+        """Say whether the lists name it to be refused; what they only do not allow, they may allow by its address."""
+        return all(self._egress.denies(scheme, *address) for scheme in _SCHEMES)
 
     def is_own(self, host: str, port: int) -> bool:
         """Say whether this sidecar listens there, as far as the name tells."""

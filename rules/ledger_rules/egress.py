@@ -60,10 +60,12 @@ class Egress:
 
     def allows(self, scheme: str, host: str, port: int) -> bool:
         """Say whether a request may go there."""
-        name = normal_host(host)
-        if _listed(self.deny, scheme, name, port):
-            return False
-        return self.allow is None or _listed(self.allow, scheme, name, port)
+        listed = self.allow is None or _listed(self.allow, scheme, normal_host(host), port)
+        return listed and not self.denies(scheme, host, port)
+
+    def denies(self, scheme: str, host: str, port: int) -> bool:
+        """Say whether a request may not go there, whatever else is allowed."""
+        return _listed(self.deny, scheme, normal_host(host), port)
 
 
 OPEN = Egress()

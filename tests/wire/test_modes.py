@@ -144,16 +144,16 @@ def socks(sidecar: Sidecar, server_name: str) -> ssl.SSLSocket:
     return tls(to_address(sidecar, "socks5", 443), sidecar.ca / "ca-cert.pem", server_name)
 
 
-def to_address(sidecar: Sidecar, how: str, port: int) -> socket.socket:
+def to_address(sidecar: Sidecar, how: str, port: int, address: str = ADDRESS) -> socket.socket:
     """A connection that was asked for by address."""
     raw = socket.create_connection(("127.0.0.1", sidecar.port), 20)
     if how == "regular":
-        raw.sendall(f"CONNECT {ADDRESS}:{port} HTTP/1.1\r\nHost: {ADDRESS}:{port}\r\n\r\n".encode())
+        raw.sendall(f"CONNECT {address}:{port} HTTP/1.1\r\nHost: {address}:{port}\r\n\r\n".encode())
         assert read_answer(raw, headless=True).status == 200
     else:
         raw.sendall(b"\x05\x01\x00")
         assert raw.recv(2) == b"\x05\x00"
-        raw.sendall(b"\x05\x01\x00\x01" + socket.inet_aton(ADDRESS) + port.to_bytes(2))
+        raw.sendall(b"\x05\x01\x00\x01" + socket.inet_aton(address) + port.to_bytes(2))
         assert raw.recv(10)[:2] == b"\x05\x00"
     return raw
 
@@ -236,6 +236,44 @@ def test_who_asks_for_an_address_and_says_a_free_name_inside_is_led_where_it_rea
         assert (answer.status, answer.value(b"ledger-outcome")) == (200, b"")
     assert len(world.plain.requests(b"/free/plain")) == 1
     require_recorded(world.sidecar, "/free/")
+
+
+@pytest.mark.parametrize("how", ["regular", "socks5"])
+@pytest.mark.parametrize("denied", ["denied.test", "other.test"])
+def test_an_address_that_is_allowed_is_reached_unless_a_denied_name_is_said(
+    tmp_path: Path, how: str, denied: str
+) -> None:
+    rules = f'rules: [{{name: ruled, match: {{method: POST, url: "https://{HOST}/ruled/**"}}}}]\n'
+    rules += f"egress: {{allow: [{HOST}, {ADDRESS}], deny: [{denied}]}}\n"
+    with recorder(tmp_path / "o") as origin:
+        assert origin.ca_file is not None
+        more = ("--mode", how, "--resolve", origin.resolve(ADDRESS))
+        with running_for(tmp_path / "s", origin, rules, *more) as sidecar:
+            if denied == "other.test":
+                with pytest.raises((ssl.SSLEOFError, ConnectionError)):
+                    tls(to_address(sidecar, how, 443), origin.ca_file, "other.test")
+            else:
+                with tls(to_address(sidecar, how, 443), origin.ca_file, "other.test") as connection:
+                    assert ask(connection, post("/free/plain", b"x", host="other.test")).status == 200
+            assert sidecar.records() == []
+        assert len(origin.requests(b"/free/")) == (denied != "other.test")
+
+
+@pytest.mark.parametrize("how", ["regular", "socks5"])
+def test_a_server_that_speaks_first_is_heard_where_its_address_is_allowed(tmp_path: Path, how: str) -> None:
+    """No name that could be said there would matter."""
+    rules = f"egress: {{allow: [{HOST}, 127.0.0.0/8]}}\n"
+    with (
+        recorder(tmp_path / "o") as origin,
+        socket.create_server(("127.0.0.1", 0)) as mail,
+        running_for(tmp_path / "s", origin, rules, "--mode", how) as sidecar,
+        to_address(sidecar, how, mail.getsockname()[1], "127.0.0.1") as client,
+    ):
+        mail.settimeout(20)
+        served, _ = mail.accept()
+        with served:
+            served.sendall(b"220 mail.test\r\n")
+            assert client.recv(15) == b"220 mail.test\r\n"
 
 
 class CorporateProxy:
