@@ -10,6 +10,8 @@ from ledger_rules.request import Request
 from ledger_rules.urls import normal_host
 
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+( |$)")
+# RFC 4253 §4.2; a line that a server may read as a request is none.
+_SSH = re.compile(rb"SSH-[12]\.(?![^\n]*HTTP/)[^\n]*\n")
 
 
 def agrees(request: Request, sni: str | None, target: str = "") -> bool:
@@ -55,7 +57,7 @@ def _parts(value: str) -> tuple[str, str]:
 def may_name_a_host(data: bytes) -> bool:
     """Whether a connection that begins so may be TLS or HTTP; anything else names no host, and no rule can mean it.
 
-    Servers skip empty lines before a request (RFC 9112 §2.2).
+    Servers skip empty lines before a request (RFC 9112 §2.2). SSH begins with a word that could be a method.
     """
     data = data.lstrip(b"\r\n")
-    return not data or data[:1] == b"\x16" or _METHOD.match(data) is not None
+    return not data or data[:1] == b"\x16" or (_METHOD.match(data) is not None and not _SSH.match(data))

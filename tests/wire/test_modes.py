@@ -276,6 +276,24 @@ def test_a_server_that_speaks_first_is_heard_where_its_address_is_allowed(tmp_pa
             assert client.recv(15) == b"220 mail.test\r\n"
 
 
+@pytest.mark.parametrize("how", ["regular", "socks5"])
+def test_ssh_passes_at_a_port_that_rules_name(tmp_path: Path, how: str) -> None:
+    """Its first line looks like a request's (RFC 4253 section 4.2): a word, a space and another."""
+    line = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"
+    with recorder(tmp_path / "o") as origin, socket.create_server(("127.0.0.1", 0)) as machine:
+        port = machine.getsockname()[1]
+        rules = f'rules: [{{name: ruled, match: {{method: POST, url: "https://{HOST}:{port}/ruled/**"}}}}]\n'
+        with (
+            running_for(tmp_path / "s", origin, rules, "--mode", how) as sidecar,
+            to_address(sidecar, how, port, "127.0.0.1") as client,
+        ):
+            client.sendall(line)
+            machine.settimeout(20)
+            served, _ = machine.accept()
+            with served:
+                assert served.recv(len(line)) == line
+
+
 class CorporateProxy:
     """A proxy that wants credentials and reaches one upstream only. asked: the heads of its tunnels."""
 
