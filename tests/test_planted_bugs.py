@@ -148,7 +148,7 @@ BUGS = {
         "proxy/ledger_proxy/connecting.py",
         "        told_inside = is_address(",
         "        told_inside = False and is_address(",
-        "tests/wire/test_modes.py -k says_a_ruled_name_inside",
+        "tests/wire/test_by_address.py -k says_a_ruled_name_inside",
     ),
     "a request that nobody judged is let through": Bug(
         "proxy/ledger_proxy/addon.py",
