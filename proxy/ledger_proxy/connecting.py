@@ -133,8 +133,7 @@ class Connections:
             context.server.error = _REFUSED
             self._tunnel(nextlayer)
         elif not self._rules.intercepts(address[0].lower(), address[1]) and not told_inside:
-            if len(self.unnamed) < UNNAMED:
-                self.unnamed.add(address[0].lower())
+            self._unruled(address[0])
             self._tunnel(nextlayer)
 
     def _may_name(self, address: Address, data: bytes) -> bool:
@@ -175,6 +174,10 @@ class Connections:
         if name and not is_address(name):
             self._saying.add(client.id)
 
+    def _unruled(self, host: str) -> None:
+        if len(self.unnamed) < UNNAMED:
+            self.unnamed.add(host.lower())
+
     def _tunnel(self, nextlayer: layer.NextLayer) -> None:
         nextlayer.layer = layers.TCPLayer(nextlayer.context, ignore=True)
         self._untouched(nextlayer.context.client)
@@ -193,6 +196,7 @@ class Connections:
         data.context.server.address = goes = self.meant(address, name)
         if not self._rules.intercepts(*goes):
             data.ignore_connection = True
+            self._unruled(name or goes[0])
             self._untouched(data.context.client)
             if self.destinations.closed(goes):
                 data.context.server.error = _REFUSED

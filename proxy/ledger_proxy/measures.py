@@ -59,7 +59,7 @@ class Measures:
     took: dict[str, Histogram] = field(default_factory=dict)
     writes: Histogram = field(default_factory=Histogram)
     refused: int = 0
-    """Ruled requests that were turned away because the ledger could not be written."""
+    """Ruled requests that were turned away because the ledger could not be used."""
     named: set[str] = field(default_factory=set)
 
     def answered(self, rule: str, answer: Answer, seconds: float) -> None:

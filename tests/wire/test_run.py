@@ -100,6 +100,28 @@ def test_a_run_whose_rules_mean_nothing_of_it_says_so(tmp_path: Path, upstream: 
     assert "no operation of any rule" not in ended.stderr, ended.stderr
 
 
+ASKS_BY_ADDRESS = """
+import os, socket, ssl, sys, urllib.parse
+proxy = urllib.parse.urlsplit(os.environ["HTTPS_PROXY"])
+with socket.create_connection((proxy.hostname, proxy.port), 20) as raw:
+    raw.sendall(b"CONNECT 192.0.2.7:443 HTTP/1.1\\r\\nHost: 192.0.2.7:443\\r\\n\\r\\n")
+    assert b" 200 " in raw.recv(4096)
+    trusted = ssl.create_default_context(cafile=sys.argv[1])
+    with trusted.wrap_socket(raw, server_hostname="hooks.example.com") as tunnel:
+        tunnel.sendall(b"POST /ok/x HTTP/1.1\\r\\nHost: hooks.example.com\\r\\nContent-Length: 0\\r\\n\\r\\n")
+        assert b" 200 " in tunnel.recv(4096)
+"""
+
+
+def test_a_host_without_a_rule_is_told_by_the_name_that_was_said_inside(tmp_path: Path, upstream: Upstream) -> None:
+    rules = tmp_path / "ledger.yaml"
+    rules.write_text("rules: [{name: charge, match: {url: 'https://api.stripe.com/ok/charges'}}]")
+    options = ("--rules", str(rules), "--resolve", upstream.resolve("hooks.example.com"))
+    ended = run(tmp_path, sys.executable, "-c", ASKS_BY_ADDRESS, str(upstream.ca_file), options=options)
+    assert (ended.returncode, len(upstream.effects())) == (0, 1), ended.stderr
+    assert "(no rule names hooks.example.com)" in ended.stderr.splitlines()[-1]
+
+
 def test_an_unknown_is_named_with_the_command_that_settles_it(tmp_path: Path, upstream: Upstream) -> None:
     rules = tmp_path / "ledger.yaml"
     rules.write_text(RULES)
