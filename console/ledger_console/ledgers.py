@@ -232,7 +232,7 @@ def find(store: Reader, word: str, where: Place) -> Record:
         raise Problem(f"'{word}' begins several records ({ids}{', …' * (len(found) > _CANDIDATES)}); give more of it")
     record = store.get(found[0].id) if found else None
     if record is None:
-        raise Problem(f"there is no record '{word}' in {store.path}; `{where.hint('show')}` lists them")
+        raise Problem(f"there is no record '{word}' in {where.path}; `{where.hint('show')}` lists them")
     return record
 
 

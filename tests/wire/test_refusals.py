@@ -155,8 +155,8 @@ def test_a_ledger_that_cannot_be_made_or_written_is_one_line_with_what_to_do(tmp
         return said.stderr
 
     nowhere = tmp_path / "not" / "l.db"
-    makes = f"make the folder {nowhere.parent}, or give another --db"
-    assert told(nowhere) == f"ledger: the ledger {nowhere} cannot be used: No such file or directory; {makes}\n"
+    why = f"there is no folder {nowhere.parent}; make it, or name another ledger"
+    assert told(nowhere) == f"ledger: the ledger {nowhere} cannot be used: {why}\n"
     held = tmp_path / "held" / "l.db"
     held.parent.mkdir()
     SqliteStore(held).close()

@@ -43,7 +43,8 @@ class World:
     def _deaf(self) -> bool:
         try:
             socket.create_connection(("127.0.0.1", self.sidecar.port), 5).close()
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):
+            # Reset: it closed its port while this one was queued there.
             return True
         return False
 

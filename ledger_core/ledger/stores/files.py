@@ -51,9 +51,10 @@ def ours(error: sqlite3.Error | OSError | UnicodeDecodeError, path: str) -> Ledg
     A UnicodeDecodeError is one of SQLite's, too: it quotes the damaged bytes of a schema, and Python cannot read that.
     """
     if isinstance(error, OSError):
-        missing = isinstance(error, FileNotFoundError) and not Path(path).parent.exists()
-        todo = f"; make the folder {Path(path).parent}, or give another --db" if missing else ""
-        return StoreUnavailable(f"the ledger {path} cannot be used: {error.strerror or error}{todo}")
+        folder = Path(path).parent
+        missing = isinstance(error, FileNotFoundError) and not folder.exists()
+        why = f"there is no folder {folder}; make it, or name another ledger" if missing else error.strerror or error
+        return StoreUnavailable(f"the ledger {path} cannot be used: {why}")
     said = error.object.decode("utf-8", "backslashreplace") if isinstance(error, UnicodeDecodeError) else str(error)
     text = " ".join(said.split())  # SQLite quotes a damaged schema over several lines
     if "locked" in text or "busy" in text:
@@ -198,8 +199,6 @@ def _refuse_damaged(db: sqlite3.Connection, path: str) -> None:
 def _create_private(path: str) -> None:
     if Path(path).is_dir():
         raise StoreUnavailable(f"the ledger {path} cannot be used: it is a folder; name a file in it")
-    if not Path(path).parent.is_dir():
-        raise StoreUnavailable(f"the ledger {path} cannot be used: there is no folder {Path(path).parent}; make it")
     if not Path(path).exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
