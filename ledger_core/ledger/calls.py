@@ -36,10 +36,14 @@ def cannot_tell(record: Record) -> Verdict:
     return Verdict(None)
 
 
+def _never(record: Record) -> Outcome:
+    raise TypeError(f"the effect of {record.tool} is not caused here")
+
+
 class Call:
     """A `drivers.Port` on a synchronous store.
 
-    effect: causes the effect, once. verify: asks the world about an unknown.
+    effect: causes the effect, once; none where `execute` is another's. verify: asks the world about an unknown.
     """
 
     mine: Record | None = None
@@ -52,7 +56,7 @@ class Call:
         self,
         store: SyncStore,
         keeper: Keeper,
-        effect: Callable[[Record], Outcome],
+        effect: Callable[[Record], Outcome] = _never,
         verify: Callable[[Record], Verdict] = cannot_tell,
     ) -> None:
         self._store, self._keeper, self._effect, self._verify = store, keeper, effect, verify

@@ -188,20 +188,18 @@ class _FunctionCall(Call):
     """Its execution."""
 
     def __init__(self, store: SyncStore, keeper: Keeper, intent: Intent, fn: Callable[[], Any]) -> None:
-        self._store, self._keeper, self._intent, self._fn = store, keeper, intent, fn
+        super().__init__(store, keeper)
+        self._intent, self._fn = intent, fn
 
     def verify(self, record: Record) -> Verdict:
         return verdicts.ask(self._intent.verify, record)
 
     def execute(self, record: Record) -> Outcome:
         self.begin(record)
-        pid, inside = forks.pid, Inside(record, self._intent.through)
-        self.inside = inside
-        token = executing.set(inside)  # as `entered` does, in less time
-        try:
+        pid = forks.pid
+        self.inside = inside = Inside(record, self._intent.through)
+        with inside:
             outcome = effects.perform(self._fn, self._intent.policy.replay)
-        finally:
-            executing.reset(token)
         if forks.pid != pid:
             raise _InChild(outcome)
         return self.ended(inside.told(outcome))
@@ -239,7 +237,7 @@ def _aeffect(
 
     async def effect(record: Record) -> Outcome:
         inside = begun or Inside(record, intent.through)
-        with inside.entered():
+        with inside:
             outcome = inside.told(await effects.aperform(fn, intent.policy.replay))
         if begun is None:
             return outcome

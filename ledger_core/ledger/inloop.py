@@ -30,7 +30,7 @@ class InLoopCall:
         effect: Callable[[Record], Awaitable[Outcome]],
         verify: Callable[[Record], Awaitable[Verdict]],
     ) -> None:
-        self._call, self._effect, self._verify = Call(store, keeper, _never), effect, verify
+        self._call, self._effect, self._verify = Call(store, keeper), effect, verify
 
     def now(self) -> Instant:
         return self._call.now()
@@ -79,7 +79,3 @@ class InLoopCall:
 
     def note(self, event: Event) -> None:
         self._call.note(event)
-
-
-def _never(record: Record) -> Outcome:
-    raise TypeError(f"{record.tool} is awaited, not called")

@@ -23,7 +23,7 @@ class Inside:
     effect.
     """
 
-    __slots__ = ("id", "left", "outer", "owner", "through")
+    __slots__ = ("_token", "id", "left", "outer", "owner", "through")
 
     def __init__(self, record: Record, through: bool) -> None:
         self.id, self.owner, self.through, self.outer = record.id, record.owner, through, executing.get()
@@ -44,14 +44,12 @@ class Inside:
             took, self.left = not self.left, True
         return took
 
-    @contextmanager
-    def entered(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """To be entered around its effect."""
-        token = executing.set(self)
-        try:
-            yield
-        finally:
-            executing.reset(token)
+        self._token = executing.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        executing.reset(self._token)
 
     @contextmanager
     def called(self) -> Iterator[None]:

@@ -100,9 +100,10 @@ class Engine:
         faster.run_inline(addons.waits)
         # mitmproxy asks SOCKS clients for a password if this is set; the gate judges what they say.
         master.options.add_option("proxyauth", str | None, None, "")
-        master.options.update(**_options(ready))
+        mode, shown = _mode(settings)
+        master.options.update(**_options(ready, mode))
         # Its own option knows no password without a user.
-        behind.auth = shown.encode() if (shown := _mode(settings)[1]) is not None else None
+        behind.auth = None if shown is None else shown.encode()
         engine = cls(master, server, front, ready.listening)
         # One at a time where others may serve the same sockets: they get their share of a burst.
         _take_over(ready.listening, 1 if settings.handed else _AT_ONCE)
@@ -205,13 +206,13 @@ def _close(handler: Any, why: str) -> None:
         io.handler.cancel(why)
 
 
-def _options(ready: Prepared) -> dict[str, Any]:
+def _options(ready: Prepared, mode: str) -> dict[str, Any]:
     settings = ready.settings
     host, port = settings.listen
     return {
         "listen_host": host,
         "listen_port": port,
-        "mode": [_mode(settings)[0]],
+        "mode": [mode],
         "confdir": str(ready.ca.directory),
         "connection_strategy": "lazy",
         "tcp_timeout": SILENCE_SECONDS,

@@ -30,7 +30,7 @@ def to_bytes(text: str) -> bytes:
 def end_to_end[T: (str, bytes)](headers: Iterable[tuple[T, T]]) -> tuple[tuple[T, T], ...]:
     """Return the fields without those meant for one connection only (RFC 9110 §7.6.1), in order, for str or bytes."""
     fields = tuple(headers)
-    dropped = HOP_BY_HOP | _listed(fields)
+    dropped = HOP_BY_HOP | named_by_connection(fields)
     return tuple(
         (name, value) for name, value in fields if (key := _lower(name)) not in dropped and not key.startswith("proxy-")
     )
@@ -42,14 +42,14 @@ def said_to_origin[T: (str, bytes)](headers: Iterable[tuple[T, T]]) -> tuple[tup
     A request means what its origin will see of it: a key that never gets there, say, makes nothing idempotent.
     """
     fields = tuple(headers)
-    kept = _listed(fields)
+    kept = named_by_connection(fields)
     return (
         tuple((n, v) for n, v in fields if (key := _lower(n)) not in kept or key.startswith(_TO_US)) if kept else fields
     )
 
 
-def _listed[T: (str, bytes)](fields: tuple[tuple[T, T], ...]) -> frozenset[str]:
-    """The field names that the message's own `Connection` fields call hop-by-hop."""
+def named_by_connection[T: (str, bytes)](fields: tuple[tuple[T, T], ...]) -> frozenset[str]:
+    """Return what the message's own `Connection` fields name, in lower case: options, and fields of one hop."""
     values = [_lower(value) for name, value in fields if _lower(name) == "connection"]
     return frozenset(option.strip() for value in values for option in value.split(",")) - _OF_EVERY_HOP
 

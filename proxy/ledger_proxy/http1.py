@@ -37,7 +37,7 @@ from mitmproxy.proxy.layers.http._events import (
 )
 
 from ledger_proxy import splicing
-from ledger_proxy.headers import end_to_end, to_text
+from ledger_proxy.headers import end_to_end, named_by_connection, to_text
 from ledger_proxy.limits import FRESH_IDLE, HEAD_SECONDS, Patience
 from ledger_proxy.plain import is_host
 
@@ -314,12 +314,12 @@ def _hanging_up(command: commands.Command) -> commands.Command:
 
 def _request(request: http.Request) -> http.Request:
     fields = request.headers.fields
-    upgrade, options = _joined(fields, b"upgrade"), _joined(fields, b"connection").lower()
+    upgrade = b",".join(value for name, value in fields if name.lower() == b"upgrade")
     if not (upgrade or _has_one_hop(fields)):
         return request
     kept = _kept(fields)
     # Requests inside of another HTTP would be seen by no rule; it is only an offer, which an origin need not see.
-    if upgrade and b"upgrade" in options and not _MORE_HTTP.search(upgrade):
+    if upgrade and "upgrade" in named_by_connection(fields) and not _MORE_HTTP.search(upgrade):
         kept += [(b"Connection", b"Upgrade"), (b"Upgrade", upgrade)]
     twin = request.copy()
     twin.headers = http.Headers(kept)
@@ -348,10 +348,6 @@ def _response(response: http.Response, old: bool, last: bool) -> http.Response:
         d.timestamp_start,
         d.timestamp_end,
     )
-
-
-def _joined(fields: Any, name: bytes) -> bytes:
-    return b",".join(value for key, value in fields if key.lower() == name)
 
 
 def _has_one_hop(fields: Any) -> bool:
