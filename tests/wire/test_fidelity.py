@@ -262,16 +262,23 @@ def test_an_upgraded_connection_says_bytes_both_ways(world: World, protocol: str
             assert connection.recv(100) == b"echo " + word
 
 
-@pytest.mark.parametrize("fields", [(), (b"Connection: Upgrade", b"Upgrade: h2c")], ids=["nothing", "more HTTP"])
-def test_an_origin_that_switches_unasked_hears_nothing_more(world: World, fields: tuple[bytes, ...]) -> None:
+@pytest.mark.parametrize(
+    ("way", "fields"),
+    [
+        ("nothing", ()),
+        ("more-http", (b"Connection: Upgrade", b"Upgrade: h2c")),
+        ("another-option", (b"Connection: X-Upgrade", b"Upgrade: echo")),
+    ],
+)
+def test_an_origin_that_switches_unasked_hears_nothing_more(world: World, way: str, fields: tuple[bytes, ...]) -> None:
     """What came next would have been read by nobody; an offer of more HTTP is none that an origin sees."""
     with through(world.sidecar) as connection:
-        answer = ask(connection, request("GET", f"/free/unasked-{len(fields)}/upgrade", *fields))
+        answer = ask(connection, request("GET", f"/free/unasked-{way}/upgrade", *fields))
         assert answer.status == 502
         with contextlib.suppress(ConnectionError):
-            connection.sendall(request("GET", f"/free/next-{len(fields)}/plain"))
+            connection.sendall(request("GET", f"/free/next-{way}/plain"))
             assert b"echo" not in connection.recv(1000)
-    assert len(world.origin.requests(f"/unasked-{len(fields)}/".encode())) == 1
+    assert len(world.origin.requests(f"/unasked-{way}/".encode())) == 1
 
 
 PLAIN_RULES = f"""
