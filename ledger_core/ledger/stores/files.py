@@ -25,10 +25,6 @@ sooner in those, but few effects answer so much."""
 _NOT_SYNCED = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC})
 
 
-ERRORS = (sqlite3.Error, OSError, UnicodeDecodeError)
-"""What a ledger's file raises, and `ours` translates."""
-
-
 class translated:  # small letters: used like the functions of contextlib, which take three times as long
     """SQLite's errors as ours, in one line that names the file."""
 
@@ -41,7 +37,7 @@ class translated:  # small letters: used like the functions of contextlib, which
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ERRORS):
+        if isinstance(error, sqlite3.Error | OSError | UnicodeDecodeError):
             raise ours(error, self.path) from error
 
 

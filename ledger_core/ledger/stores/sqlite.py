@@ -28,7 +28,7 @@ from ledger.stores.engine import (
     Write,
     commit,
 )
-from ledger.stores.files import ERRORS, in_full, open_ledger, open_reader, ours, translated
+from ledger.stores.files import in_full, open_ledger, open_reader, translated
 from ledger.stores.forked import Forked
 from ledger.stores.sealed import Cipher
 from ledger.stores.together import Together
@@ -121,12 +121,9 @@ class SqliteStore:
 
     def look(self, record: Record) -> Record | None:
         """See `SyncStore`."""
-        with self._reading:
-            try:  # as `translated` does, in less time: every duplicate comes here
-                self._refuse_within()
-                return reading.look(self._reader, record)
-            except ERRORS as error:
-                raise ours(error, self.path) from error
+        with self._reading, translated(self.path):
+            self._refuse_within()
+            return reading.look(self._reader, record)
 
     def running(self) -> list[Record]:
         """See `SyncStore`."""
